@@ -1,0 +1,246 @@
+//! Names and identifiers of AWS, parsed once at the edge.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a text is not the identifier it was taken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// What was expected, in words.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}", self.expected)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text as AWS writes it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Malformed;
+            fn try_from(text: String) -> Result<Self, Malformed> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(Malformed { expected: $expected })
+                }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = Malformed;
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+fn word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn name(text: &str) -> bool {
+    text.bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+}
+
+identifier!(
+    /// An account's twelve digits.
+    AccountId,
+    "an account ID of 12 digits",
+    |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+);
+
+identifier!(
+    /// A user's friendly name, unique in its account without regard to letter case (F22, F34).
+    UserName,
+    "a user name of 1 to 128 letters, digits or any of _+=,.@-",
+    |text| (1..=128).contains(&text.len()) && name(text)
+);
+
+identifier!(
+    /// The unique ID that stays with a principal for life (F27), such as `AIDA…`.
+    PrincipalId,
+    "a principal ID of 1 to 128 letters and digits",
+    |text| (1..=128).contains(&text.len()) && word(text)
+);
+
+identifier!(
+    /// An access key's ID (F22). Emulators do not always begin it with `AKIA`.
+    AccessKeyId,
+    "an access key ID of 16 to 128 letters and digits",
+    |text| (16..=128).contains(&text.len()) && word(text)
+);
+
+identifier!(
+    /// An Amazon Resource Name.
+    Arn,
+    "an ARN: arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE",
+    |text| {
+        let mut parts = text.splitn(6, ':');
+        parts.next() == Some("arn")
+            && parts.next().is_some_and(|p| !p.is_empty())
+            && parts.count() == 4
+            && !text.chars().any(char::is_control)
+    }
+);
+
+impl UserName {
+    /// Whether both name the same user: IAM compares names without letter case (F34).
+    #[must_use]
+    pub fn same_user(&self, other: &str) -> bool {
+        self.0.eq_ignore_ascii_case(other)
+    }
+}
+
+impl AccessKeyId {
+    /// Whether the ID is of temporary credentials, which have no status and no owner to look up.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.0.starts_with("ASIA")
+    }
+}
+
+impl Arn {
+    fn part(&self, index: usize) -> &str {
+        self.0.splitn(6, ':').nth(index).unwrap_or_default()
+    }
+
+    /// The partition: `aws`, `aws-cn`, `aws-us-gov` (F23).
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        self.part(1)
+    }
+
+    /// The service, such as `iam` or `sts`.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        self.part(2)
+    }
+
+    /// The account; `aws` for what AWS manages.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.part(4)
+    }
+
+    /// Everything after the account.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        self.part(5)
+    }
+
+    /// The last segment of the resource's path: the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.resource().rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// Who calls: the answer of GetCallerIdentity (F28).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The account called from.
+    pub account: AccountId,
+    /// The caller's ARN.
+    pub arn: Arn,
+    /// The caller's unique ID; for a role session `AROA…:session`.
+    pub id: String,
+}
+
+/// What kind of principal a caller's ARN names (F28).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerKind<'a> {
+    /// An IAM user, with a long-term key or a GetSessionToken session of it.
+    User(&'a str),
+    /// A session of the named role.
+    Role(&'a str),
+    /// A GetFederationToken session, whose parent user cannot be seen.
+    Federated(&'a str),
+    /// The account's root user.
+    Root,
+    /// Anything else.
+    Other,
+}
+
+impl Caller {
+    /// Reads the kind out of the ARN.
+    #[must_use]
+    pub fn kind(&self) -> CallerKind<'_> {
+        let resource = self.arn.resource();
+        match self.arn.service() {
+            _ if resource == "root" => CallerKind::Root,
+            "iam" if resource.starts_with("user/") => CallerKind::User(self.arn.name()),
+            "sts" => match resource.split_once('/') {
+                Some(("federated-user", name)) => CallerKind::Federated(name),
+                Some(("assumed-role", rest)) => {
+                    CallerKind::Role(rest.split('/').next().unwrap_or_default())
+                }
+                _ => CallerKind::Other,
+            },
+            _ => CallerKind::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_like_paths_or_carry_control_characters_are_refused() {
+        for bad in ["", "../x", "a/b", "a\nb", "a b", "ü", "a\0"] {
+            assert!(bad.parse::<UserName>().is_err(), "{bad:?}");
+        }
+        assert!("a".repeat(128).parse::<UserName>().is_ok());
+        assert!("a".repeat(129).parse::<UserName>().is_err());
+        assert!("deploy-bot+x=1,2.3@4_5".parse::<UserName>().is_ok());
+    }
+
+    #[test]
+    fn a_caller_is_known_by_its_arn() {
+        let caller = |arn: &str| Caller {
+            account: "123456789012".parse().unwrap(),
+            arn: arn.parse().unwrap(),
+            id: "X".into(),
+        };
+        let user = caller("arn:aws:iam::123456789012:user/team/ops/alice");
+        assert_eq!(user.kind(), CallerKind::User("alice"));
+        let role = caller("arn:aws:sts::123456789012:assumed-role/IR/alice");
+        assert_eq!(role.kind(), CallerKind::Role("IR"));
+        let federated = caller("arn:aws-cn:sts::123456789012:federated-user/bob");
+        assert_eq!(federated.kind(), CallerKind::Federated("bob"));
+        assert_eq!(caller("arn:aws:iam::123456789012:root").kind(), CallerKind::Root);
+    }
+}

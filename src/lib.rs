@@ -1,0 +1,38 @@
+//! ringfence contains a compromised AWS IAM user: it plans, applies, checks and rolls back.
+//!
+//! Pure modules decide: [`identity`], [`snapshot`], [`resource`], [`policy`], [`posture`], [`plan`],
+//! [`lineage`], [`state`], [`journal`]. They know no clock, environment, files or SDK, and build
+//! without default features. Effect modules act: `aws`, `execute`, `store`, `cli`.
+
+pub mod config;
+pub mod drift;
+pub mod error;
+pub mod exit;
+pub mod identity;
+pub mod journal;
+pub mod lineage;
+pub mod plan;
+pub mod planner;
+pub mod policy;
+pub mod posture;
+pub mod record;
+pub mod release;
+pub mod resource;
+pub mod snapshot;
+pub mod standing;
+pub mod state;
+pub mod text;
+pub mod view;
+
+pub mod render;
+
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "aws")]
+pub mod store;
+#[cfg(feature = "aws")]
+pub mod cli;
+#[cfg(feature = "aws")]
+pub mod context;
+#[cfg(feature = "aws")]
+pub mod execute;

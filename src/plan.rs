@@ -1,0 +1,540 @@
+//! The plan: an immutable list of steps, with the snapshots they were made from.
+
+use crate::error::{Error, Result};
+use crate::identity::{AccountId, Arn};
+use crate::lineage::Lineage;
+use crate::posture::Posture;
+use crate::resource::{Resource, Value};
+use crate::snapshot::{LastUsed, Snapshot, Status, Unread, User};
+use crate::text::hex;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The newest plan format that this program reads and the one it writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// It contains.
+    Contain,
+    /// It rolls a containment back.
+    Release,
+}
+
+/// What apply does when reality has moved since the plan (D2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDrift {
+    /// It stops before the first write.
+    Refuse,
+    /// It goes on with the steps that still apply.
+    Tighten,
+}
+
+/// What apply may do after the last wave. Nothing is re-asserted where the clause does not say so (D2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settle {
+    /// How long the principal is watched, in seconds.
+    pub for_s: u32,
+    /// Whether what was taken away is asserted again.
+    pub reassert: bool,
+    /// Whether a key found Active moves the fence.
+    pub move_fence: bool,
+    /// The kinds of new credential that are contained too.
+    pub contain_new: Vec<String>,
+}
+
+impl Settle {
+    /// One read-back after the last wave, and nothing else.
+    #[must_use]
+    pub const fn read_back_only() -> Self {
+        Self {
+            for_s: 0,
+            reassert: false,
+            move_fence: false,
+            contain_new: Vec::new(),
+        }
+    }
+}
+
+/// What reading cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadCost {
+    /// How many calls were made.
+    pub calls: u32,
+    /// How many of them, at most, had to wait for one another.
+    pub round_trips: u32,
+}
+
+/// Steps for one or more principals; immutable once written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The format of the file.
+    pub format_version: u32,
+    /// The program that wrote it.
+    pub ringfence_version: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// When it was made, by the service's clock.
+    pub created_at: Timestamp,
+    /// Who made it.
+    pub planned_by: Arn,
+    /// The account it is for.
+    pub account_id: AccountId,
+    /// The account's partition.
+    pub partition: String,
+    /// The endpoint that was read, and the only one it may be applied to (D2.15).
+    pub endpoint: String,
+    /// The incident that it belongs to.
+    pub incident: Option<String>,
+    /// What reading took.
+    pub read: ReadCost,
+    /// The resolved rules.
+    pub posture: Posture,
+    /// What apply does on drift.
+    pub on_drift: OnDrift,
+    /// What apply does after the last wave.
+    pub settle: Settle,
+    /// Seconds between the last key-off and the fence.
+    pub fence_margin_s: u32,
+    /// The approval that was required when it was made.
+    pub approval: Option<serde_json::Value>,
+    /// The principals, worst first.
+    pub principals: Vec<PrincipalPlan>,
+    /// SHA-256 over everything above: shows an edit by hand. A signature shows an edit by an adversary.
+    pub content_sha256: String,
+}
+
+/// What a plan does to one principal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrincipalPlan {
+    /// `user`.
+    #[serde(rename = "type")]
+    pub kind: PrincipalKind,
+    /// Its friendly name.
+    pub name: crate::identity::UserName,
+    /// Its unique ID, which is what counts (F27).
+    pub id: crate::identity::PrincipalId,
+    /// Its ARN.
+    pub arn: Arn,
+    /// The lineage of its state.
+    pub lineage: Lineage,
+    /// The lineage of the containment before, if there was one.
+    pub previous_lineage: Option<Lineage>,
+    /// The serial of the state that the plan was made from; 0 for none.
+    pub serial: u64,
+    /// The time of exposure, where known.
+    pub since: Option<Timestamp>,
+    /// The credentials known or taken to be the attacker's.
+    pub compromised: Vec<Compromised>,
+    /// What was there.
+    pub snapshot: Snapshot,
+    /// What will be done, in order.
+    pub steps: Vec<Step>,
+    /// What stays able to act.
+    pub left_live: Vec<LeftLive>,
+    /// What a release does not give back.
+    pub kept: Vec<Kept>,
+    /// What others have changed since, and the release leaves alone.
+    pub drift: Vec<Drifted>,
+    /// What a person leaves to whoever changed it, for good.
+    pub given_up: Vec<Resource>,
+    /// What the person has to know.
+    pub warnings: Vec<String>,
+    /// What the posture asks for and nothing can do now: with any, the run ends as partial (D2.4).
+    pub blocked: Vec<Blocked>,
+    /// What could not be read.
+    pub unread: Vec<Unread>,
+}
+
+/// A rule that cannot be met now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blocked {
+    /// What is open: `fence`, `hold`.
+    pub what: String,
+    /// Why, with the numbers.
+    pub why: String,
+}
+
+/// The kind of a principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrincipalKind {
+    /// An IAM user.
+    User,
+}
+
+/// A credential that is named as compromised, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compromised {
+    /// Which one.
+    pub resource: Resource,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a credential counts as compromised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// A person named it.
+    Named,
+    /// Nobody named a key, so every Active one is taken to be.
+    NoKeyNamed,
+    /// It was made after the exposure.
+    YoungerThanSince,
+}
+
+impl Why {
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Named => "named",
+            Self::NoKeyNamed => "no key was named",
+            Self::YoungerThanSince => "made after the exposure",
+        }
+    }
+}
+
+/// How a step changes its resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It was not there.
+    Create,
+    /// It was there and is another afterwards.
+    Update,
+    /// It is gone afterwards.
+    Delete,
+}
+
+/// One resource before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Its number in the plan, from 1.
+    pub id: u32,
+    /// Steps of one wave may run side by side; the next wave waits.
+    pub wave: u32,
+    /// What it changes.
+    pub resource: Resource,
+    /// How.
+    pub action: Change,
+    /// The value before; `None` if it was not there.
+    pub before: Option<Value>,
+    /// The value after; `None` if it is gone.
+    pub after: Option<Value>,
+    /// Whether `before` can be restored.
+    pub reversible: bool,
+    /// Why, in one line.
+    pub reason: String,
+    /// What the person has to know about it.
+    pub cautions: Vec<String>,
+}
+
+/// A credential, or another way to act, that the plan leaves as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftLive {
+    /// Which one; `None` for ways to act that are no resource of the user.
+    pub resource: Option<Resource>,
+    /// What it is, in words.
+    pub what: String,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// Its last recorded use (F21).
+    pub last_used: Option<LastUsed>,
+    /// Whether it may be the attacker's: made after the exposure, or compromised.
+    pub suspect: bool,
+    /// What stops it.
+    pub remedy: Option<String>,
+}
+
+/// Something that a release keeps as ringfence left it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// Which resource.
+    pub resource: Resource,
+    /// Why.
+    pub why: String,
+    /// The flag that overrides it, if one does.
+    pub flag: Option<String>,
+}
+
+/// A resource that is no longer as ringfence left it, or that others made since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drifted {
+    /// Which resource.
+    pub resource: Resource,
+    /// What happened to it, in words.
+    pub what: String,
+}
+
+/// One mutation of IAM. No other call that changes anything leaves the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is the IAM action of its name")]
+pub enum Action {
+    UpdateAccessKey { id: String, status: Status },
+    UpdateSshPublicKey { id: String, status: Status },
+    UpdateSigningCertificate { id: String, status: Status },
+    UpdateServiceSpecificCredential { id: String, status: Status },
+    PutUserPolicy { name: String, document: crate::policy::PolicyDocument },
+    DeleteUserPolicy { name: String },
+    AttachUserPolicy { arn: String },
+    DetachUserPolicy { arn: String },
+    CreatePolicy { arn: String, name: String, document: crate::policy::PolicyDocument },
+    DeletePolicy { arn: String },
+    PutUserPermissionsBoundary { arn: String },
+    DeleteUserPermissionsBoundary,
+    DeleteLoginProfile,
+    AddUserToGroup { group: String },
+    RemoveUserFromGroup { group: String },
+}
+
+impl Action {
+    /// The name of the IAM action.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::UpdateAccessKey { .. } => "UpdateAccessKey",
+            Self::UpdateSshPublicKey { .. } => "UpdateSSHPublicKey",
+            Self::UpdateSigningCertificate { .. } => "UpdateSigningCertificate",
+            Self::UpdateServiceSpecificCredential { .. } => "UpdateServiceSpecificCredential",
+            Self::PutUserPolicy { .. } => "PutUserPolicy",
+            Self::DeleteUserPolicy { .. } => "DeleteUserPolicy",
+            Self::AttachUserPolicy { .. } => "AttachUserPolicy",
+            Self::DetachUserPolicy { .. } => "DetachUserPolicy",
+            Self::CreatePolicy { .. } => "CreatePolicy",
+            Self::DeletePolicy { .. } => "DeletePolicy",
+            Self::PutUserPermissionsBoundary { .. } => "PutUserPermissionsBoundary",
+            Self::DeleteUserPermissionsBoundary => "DeleteUserPermissionsBoundary",
+            Self::DeleteLoginProfile => "DeleteLoginProfile",
+            Self::AddUserToGroup { .. } => "AddUserToGroup",
+            Self::RemoveUserFromGroup { .. } => "RemoveUserFromGroup",
+        }
+    }
+
+    /// Whether the same call may be sent twice under one intent (D2.5).
+    #[must_use]
+    pub const fn repeatable(&self) -> bool {
+        !matches!(self, Self::CreatePolicy { .. })
+    }
+}
+
+impl Step {
+    /// The one call that the step makes; `None` if its values do not belong to its resource.
+    #[must_use]
+    pub fn call(&self) -> Option<Action> {
+        let id = self.resource.id().to_owned();
+        Some(match (&self.resource, &self.after) {
+            (Resource::AccessKey(_), Some(Value::Status(status))) => {
+                Action::UpdateAccessKey { id, status: *status }
+            }
+            (Resource::SshKey(_), Some(Value::Status(status))) => {
+                Action::UpdateSshPublicKey { id, status: *status }
+            }
+            (Resource::SigningCertificate(_), Some(Value::Status(status))) => {
+                Action::UpdateSigningCertificate { id, status: *status }
+            }
+            (Resource::ServiceCredential(_), Some(Value::Status(status))) => {
+                Action::UpdateServiceSpecificCredential { id, status: *status }
+            }
+            (Resource::InlinePolicy(_), Some(Value::Document(document))) => Action::PutUserPolicy {
+                name: id,
+                document: document.clone(),
+            },
+            (Resource::InlinePolicy(_), None) => Action::DeleteUserPolicy { name: id },
+            (Resource::AttachedPolicy(_), Some(Value::Attached)) => {
+                Action::AttachUserPolicy { arn: id }
+            }
+            (Resource::AttachedPolicy(_), None) => Action::DetachUserPolicy { arn: id },
+            (Resource::ManagedPolicy(arn), Some(Value::Document(document)))
+                if self.before.is_none() =>
+            {
+                Action::CreatePolicy {
+                    name: arn.rsplit('/').next()?.to_owned(),
+                    arn: id,
+                    document: document.clone(),
+                }
+            }
+            (Resource::ManagedPolicy(_), None) => Action::DeletePolicy { arn: id },
+            (Resource::PermissionsBoundary, Some(Value::PolicyArn(arn))) => {
+                Action::PutUserPermissionsBoundary { arn: arn.clone() }
+            }
+            (Resource::PermissionsBoundary, None) => Action::DeleteUserPermissionsBoundary,
+            (Resource::LoginProfile, None) => Action::DeleteLoginProfile,
+            (Resource::Group(_), Some(Value::Member)) => Action::AddUserToGroup { group: id },
+            (Resource::Group(_), None) => Action::RemoveUserFromGroup { group: id },
+            _ => return None,
+        })
+    }
+
+    /// Whether the step takes a credential's power away.
+    #[must_use]
+    pub fn turns_off(&self) -> bool {
+        self.resource.is_credential()
+            && !matches!(self.after, Some(Value::Status(Status::Active)))
+    }
+
+    /// Whether the step writes a fence whose time is only known after apply.
+    #[must_use]
+    pub fn awaits_fence_time(&self) -> bool {
+        matches!(&self.after, Some(Value::Document(document)) if document.awaits_fence_time())
+    }
+
+    /// Whether the values are of the resource's own kind and the action is what they say.
+    fn is_sound(&self) -> bool {
+        let belongs = |value: &Value| match self.resource {
+            Resource::AccessKey(_)
+            | Resource::SshKey(_)
+            | Resource::SigningCertificate(_)
+            | Resource::ServiceCredential(_) => matches!(value, Value::Status(_)),
+            Resource::InlinePolicy(_) | Resource::ManagedPolicy(_) => {
+                matches!(value, Value::Document(_))
+            }
+            Resource::AttachedPolicy(_) => *value == Value::Attached,
+            Resource::Group(_) => *value == Value::Member,
+            Resource::LoginProfile => *value == Value::Password,
+            Resource::PermissionsBoundary => matches!(value, Value::PolicyArn(_)),
+        };
+        let change = match (&self.before, &self.after) {
+            (None, Some(_)) => Some(Change::Create),
+            (Some(_), Some(_)) => Some(Change::Update),
+            (Some(_), None) => Some(Change::Delete),
+            (None, None) => None,
+        };
+        change == Some(self.action)
+            && self.before.iter().chain(&self.after).all(belongs)
+            && self.call().is_some()
+    }
+}
+
+impl PrincipalPlan {
+    /// The user as it was read.
+    #[must_use]
+    pub const fn user(&self) -> &User {
+        &self.snapshot.user
+    }
+}
+
+impl Plan {
+    /// Every step of every principal, in the order of waves.
+    #[must_use]
+    pub fn steps(&self) -> Vec<(&PrincipalPlan, &Step)> {
+        let mut steps: Vec<_> = self
+            .principals
+            .iter()
+            .flat_map(|principal| principal.steps.iter().map(move |step| (principal, step)))
+            .collect();
+        steps.sort_by_key(|(_, step)| (step.wave, step.id));
+        steps
+    }
+
+    /// Whether it would change nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.principals.iter().all(|principal| principal.steps.is_empty())
+    }
+
+    /// Fills in the digest of the content. To be called once, when the plan is complete.
+    #[must_use]
+    pub fn sealed(mut self) -> Self {
+        self.content_sha256 = self.content_digest();
+        self
+    }
+
+    fn content_digest(&self) -> String {
+        let open = Self {
+            content_sha256: String::new(),
+            ..self.clone()
+        };
+        sha256(&open.bytes())
+    }
+
+    /// The bytes of the plan's file.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        // Serialising to memory fails only for maps with keys that are no text; there are none here.
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads a plan's file. `name` is what the file is called in an error.
+    ///
+    /// # Errors
+    /// If the bytes are no plan, are cut or edited, or of a newer format.
+    pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
+        let malformed = |error: &serde_json::Error| {
+            Error::failed(format!("`{name}` is no plan"))
+                .because(format!("line {}, column {}: {}", error.line(), error.column(), plain(error)))
+                .hint("make a new one: ringfence plan --out FILE")
+        };
+        let version: FormatVersion = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
+        if version.format_version > FORMAT_VERSION {
+            return Err(Error::failed(format!(
+                "`{name}` has plan format {}, this program knows up to {FORMAT_VERSION}",
+                version.format_version
+            ))
+            .hint("use the ringfence that wrote it, or plan again with this one"));
+        }
+        let plan: Self = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
+        if plan.bytes() != bytes || plan.content_digest() != plan.content_sha256 {
+            return Err(Error::failed(format!("`{name}` was edited after it was planned"))
+                .because("its content does not match its own digest")
+                .hint("make a new one: ringfence plan --out FILE"));
+        }
+        plan.check(name)?;
+        Ok(plan)
+    }
+
+    fn check(&self, name: &str) -> Result<()> {
+        let unsound = |what: String| {
+            Err(Error::failed(format!("`{name}` is no plan that this program would make"))
+                .because(what)
+                .hint("make a new one: ringfence plan --out FILE"))
+        };
+        let mut ids = std::collections::BTreeSet::new();
+        let mut principals = std::collections::BTreeSet::new();
+        for principal in &self.principals {
+            if principal.snapshot.user.id != principal.id || !principals.insert(&principal.id) {
+                return unsound(format!("principal {} is not what its snapshot shows", principal.id));
+            }
+            for step in &principal.steps {
+                if !step.is_sound() || !ids.insert(step.id) {
+                    return unsound(format!("step {} makes no sense", step.id));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct FormatVersion {
+    format_version: u32,
+}
+
+/// The message of a JSON error without its own position, which is said apart.
+pub(crate) fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+/// The SHA-256 of some bytes, as `sha256sum` prints it.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}

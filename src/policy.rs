@@ -1,0 +1,224 @@
+//! Policy documents: their canonical form, their size, and the fence and hold that ringfence writes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// The key under which a plan writes a value that is only known after apply (D2.2).
+pub const AFTER_APPLY: &str = "$after_apply";
+
+/// The one such value a policy document may hold.
+pub const FENCE_TIME: &str = "fence_time";
+
+/// A policy document as IAM stores it: JSON where it parses, else the text as it came.
+///
+/// Equality is by meaning: the order of keys and white space do not count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PolicyDocument(Value);
+
+impl PolicyDocument {
+    /// Takes the text of a document. What is no JSON object is kept as text, so nothing observed is lost.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match serde_json::from_str::<Value>(text) {
+            Ok(value @ Value::Object(_)) => Self(value),
+            _ => Self(Value::String(text.to_owned())),
+        }
+    }
+
+    /// The document as a JSON value.
+    #[must_use]
+    pub const fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// The shortest text, which saves quota (F15).
+    #[must_use]
+    pub fn minified(&self) -> String {
+        match &self.0 {
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        }
+    }
+
+    /// The text a person reads, one element a line.
+    #[must_use]
+    pub fn pretty(&self) -> String {
+        match &self.0 {
+            Value::String(text) => text.clone(),
+            value => serde_json::to_string_pretty(value).unwrap_or_default(),
+        }
+    }
+
+    /// What the document takes of a quota: its non-whitespace characters (F15).
+    #[must_use]
+    pub fn quota_size(&self) -> usize {
+        self.minified().chars().filter(|c| !c.is_whitespace()).count()
+    }
+
+    /// Whether a value in it is only known after apply.
+    #[must_use]
+    pub fn awaits_fence_time(&self) -> bool {
+        awaits(&self.0)
+    }
+
+    /// The document with the fence's time filled in.
+    #[must_use]
+    pub fn with_fence_time(&self, fence: Timestamp) -> Self {
+        Self(substitute(&self.0, fence))
+    }
+
+    /// The fence's time, if this is exactly a fence as ringfence writes it, alone or after `Allow *`.
+    #[must_use]
+    pub fn fence_time(&self) -> Option<Timestamp> {
+        let statements = self.0.get("Statement")?.as_array()?;
+        let text = statements
+            .last()?
+            .pointer("/Condition/DateLessThan/aws:TokenIssueTime")?
+            .as_str()?;
+        let time = text.parse().ok()?;
+        (*self == fence(FenceTime::At(time)) || *self == boundary_fence(FenceTime::At(time)))
+            .then_some(time)
+    }
+
+    /// Whether the two are alike once the fence time that `self` awaits is taken from `now`.
+    #[must_use]
+    pub fn fits(&self, now: &Self) -> bool {
+        if !self.awaits_fence_time() {
+            return self == now;
+        }
+        now.fence_time()
+            .is_some_and(|time| self.with_fence_time(time) == *now)
+    }
+}
+
+impl fmt::Display for PolicyDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.minified())
+    }
+}
+
+fn awaits(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => is_placeholder(map) || map.values().any(awaits),
+        Value::Array(items) => items.iter().any(awaits),
+        _ => false,
+    }
+}
+
+fn is_placeholder(map: &Map<String, Value>) -> bool {
+    map.len() == 1 && map.get(AFTER_APPLY).and_then(Value::as_str) == Some(FENCE_TIME)
+}
+
+fn substitute(value: &Value, fence: Timestamp) -> Value {
+    match value {
+        Value::Object(map) if is_placeholder(map) => Value::String(fence.to_string()),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), substitute(value, fence)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Value::Array(items) => items.iter().map(|item| substitute(item, fence)).collect(),
+        other => other.clone(),
+    }
+}
+
+/// When a fence stands: a moment, or the one that apply finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FenceTime {
+    /// A known moment, in whole seconds (F7).
+    At(Timestamp),
+    /// Known once the last key is off.
+    AfterApply,
+}
+
+impl FenceTime {
+    fn value(self) -> Value {
+        match self {
+            Self::At(time) => Value::String(time.to_string()),
+            Self::AfterApply => json!({ AFTER_APPLY: FENCE_TIME }),
+        }
+    }
+}
+
+fn fence_statement(time: FenceTime) -> Value {
+    // DateLessThan, never DateLessThanIfExists, which would also cut long-term keys (F4).
+    json!({
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": { "DateLessThan": { "aws:TokenIssueTime": time.value() } }
+    })
+}
+
+fn document(statements: Vec<Value>) -> PolicyDocument {
+    PolicyDocument(json!({ "Version": "2012-10-17", "Statement": statements }))
+}
+
+/// The deny for sessions issued before a moment (F3, F4).
+#[must_use]
+pub fn fence(time: FenceTime) -> PolicyDocument {
+    document(vec![fence_statement(time)])
+}
+
+/// The same as a permissions boundary, which has to allow what it does not deny.
+#[must_use]
+pub fn boundary_fence(time: FenceTime) -> PolicyDocument {
+    let allow = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
+    document(vec![allow, fence_statement(time)])
+}
+
+/// The unconditional deny (F24).
+#[must_use]
+pub fn hold() -> PolicyDocument {
+    document(vec![
+        json!({ "Effect": "Deny", "Action": "*", "Resource": "*" }),
+    ])
+}
+
+/// The managed policy that is one `Deny *` (F25), in a partition (F23).
+#[must_use]
+pub fn deny_all_arn(partition: &str) -> String {
+    format!("arn:{partition}:iam::aws:policy/AWSDenyAll")
+}
+
+/// Whether AWS attaches this policy by itself when a key is exposed (F26).
+#[must_use]
+pub fn is_aws_quarantine(arn: &str) -> bool {
+    arn.contains(":iam::aws:policy/AWSCompromisedKeyQuarantine")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_is_recognised_only_when_it_is_exactly_ours() {
+        let time: Timestamp = "2026-11-21T03:13:42Z".parse().unwrap();
+        let ours = fence(FenceTime::AfterApply);
+        assert!(ours.awaits_fence_time());
+        let written = ours.with_fence_time(time);
+        assert_eq!(written.fence_time(), Some(time));
+        assert!(ours.fits(&written));
+        let bent = PolicyDocument::parse(&written.minified().replace("\"Action\":\"*\"", "\"Action\":\"s3:*\""));
+        assert_eq!(bent.fence_time(), None);
+        assert!(!ours.fits(&bent));
+        assert!(!ours.fits(&hold()));
+    }
+
+    #[test]
+    fn the_order_of_keys_and_white_space_do_not_count() {
+        let one = PolicyDocument::parse(r#"{"Version":"2012-10-17","Statement":[]}"#);
+        let two = PolicyDocument::parse("{ \"Statement\": [],\n \"Version\": \"2012-10-17\" }");
+        assert_eq!(one, two);
+        assert_eq!(PolicyDocument::parse("not json").minified(), "not json");
+    }
+
+    #[test]
+    fn a_fence_is_small_enough_to_leave_room() {
+        assert!(boundary_fence(FenceTime::AfterApply).quota_size() < 300);
+        assert!(fence(FenceTime::At(Timestamp::UNIX_EPOCH)).quota_size() < 160);
+    }
+}

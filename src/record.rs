@@ -1,0 +1,327 @@
+//! How a run changes a state: once before its first call, once after its read-back. Pure.
+
+use crate::error::{Error, Result};
+use crate::journal::{Journal, StepStatus};
+use crate::plan::{Kind, Plan, PrincipalPlan, Step};
+use crate::resource::{Resource, Value, fits};
+use crate::snapshot::Snapshot;
+use crate::standing::{hold_stands, judge, still_active};
+use crate::state::{
+    Clock, FORMAT_VERSION, Held, HeldStatus, Principal, Role, Run, RunEnd, State,
+};
+use crate::view::Standing;
+use jiff::Timestamp;
+
+/// The state as it has to be on disk before the first call of a run: every step's resource in doubt, with
+/// its baseline, so that nothing is lost if the run is cut off (D2.5).
+#[must_use]
+pub fn begin(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, run: Run) -> State {
+    let same = previous.filter(|state| state.lineage == principal.lineage);
+    let mut state = same.cloned().unwrap_or_else(|| fresh(previous, plan, principal));
+    state.ringfence_version.clone_from(&plan.ringfence_version);
+    state.principal.name = principal.name.clone();
+    state.principal.arn = principal.arn.clone();
+    state.serial = principal.serial + 1;
+    if plan.incident.is_some() {
+        state.incident.clone_from(&plan.incident);
+    }
+    if plan.kind == Kind::Contain {
+        state.posture = match same.filter(|state| !state.is_released()) {
+            Some(state) => state.posture.tightened(&plan.posture),
+            None => plan.posture.clone(),
+        };
+        state.since = principal.since;
+        state.compromised.clone_from(&principal.compromised);
+        state.released_at = None;
+    }
+    for step in &principal.steps {
+        state.doubt(step, plan.kind);
+    }
+    state.runs.push(run);
+    state
+}
+
+fn fresh(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan) -> State {
+    // What a release kept off stays ours to re-activate when asked, across lineages.
+    let resources = previous
+        .into_iter()
+        .flat_map(|state| &state.resources)
+        .filter(|(_, held)| held.status == HeldStatus::Kept)
+        .map(|(resource, held)| (resource.clone(), held.clone()))
+        .collect();
+    State {
+        format_version: FORMAT_VERSION,
+        ringfence_version: plan.ringfence_version.clone(),
+        account_id: plan.account_id.clone(),
+        partition: plan.partition.clone(),
+        endpoint: plan.endpoint.clone(),
+        principal: Principal {
+            kind: principal.kind,
+            name: principal.name.clone(),
+            id: principal.id.clone(),
+            arn: principal.arn.clone(),
+        },
+        incident: plan.incident.clone(),
+        lineage: principal.lineage.clone(),
+        previous_lineage: principal.previous_lineage.clone(),
+        serial: principal.serial,
+        posture: plan.posture.clone(),
+        since: principal.since,
+        compromised: principal.compromised.clone(),
+        resources,
+        clock: None,
+        last_seen_contained: None,
+        released_at: None,
+        runs: previous.map(|state| state.runs.clone()).unwrap_or_default(),
+    }
+}
+
+impl State {
+    fn doubt(&mut self, step: &Step, kind: Kind) {
+        match (self.resources.get_mut(&step.resource), kind) {
+            // A second containment keeps the baseline; a release keeps what was written, to tell it apart.
+            (Some(held), Kind::Contain) if held.status != HeldStatus::Released => {
+                held.status = HeldStatus::InDoubt;
+                held.ours.clone_from(&step.after);
+                held.reversible &= step.reversible;
+            }
+            (Some(held), Kind::Release) => held.status = HeldStatus::InDoubt,
+            _ => {
+                let held = Held {
+                    baseline: step.before.clone(),
+                    ours: step.after.clone(),
+                    status: HeldStatus::InDoubt,
+                    reversible: step.reversible,
+                    written_at: None,
+                };
+                self.resources.insert(step.resource.clone(), held);
+            }
+        }
+    }
+}
+
+/// What a run found and did, for one principal.
+pub struct Outcome<'a> {
+    /// The journal of the run.
+    pub journal: &'a Journal,
+    /// The read-back after the last wave; `None` if it could not be read.
+    pub read_back: Option<&'a Snapshot>,
+    /// The fence's time, if a fence was written.
+    pub fence_time: Option<Timestamp>,
+    /// The service's time at the end.
+    pub now: Timestamp,
+}
+
+/// The state after a run, and whether every step holds.
+#[must_use]
+pub fn finish(begun: &State, previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, outcome: &Outcome<'_>) -> (State, bool) {
+    let mut state = begun.clone();
+    let mut complete = principal.blocked.is_empty();
+    for step in &principal.steps {
+        let status = outcome.journal.status(step.id);
+        let holds = matches!(status, StepStatus::Stored | StepStatus::Skipped)
+            || (outcome.read_back.is_none() && status == StepStatus::Done);
+        complete &= holds;
+        match plan.kind {
+            Kind::Contain => settle_contained(&mut state, previous, step, status, outcome),
+            Kind::Release => settle_released(&mut state, previous, step, holds, outcome),
+        }
+    }
+    match plan.kind {
+        Kind::Contain => set_clock(&mut state, principal, outcome),
+        Kind::Release => close(&mut state, plan, principal, outcome),
+    }
+    if let Some(now) = outcome.read_back {
+        let mut judged = state.clone();
+        if let Some(run) = judged.runs.last_mut() {
+            run.end = Some(end(complete, outcome));
+        }
+        if judge(&judged, now).standing == Standing::Contained {
+            state.last_seen_contained = Some(now.read_at);
+        }
+    }
+    (state, complete)
+}
+
+/// Marks the run as ended; to be called once the journal has its last entry.
+pub fn end_run(state: &mut State, journal: &Journal, complete: bool, at: Timestamp) {
+    if let Some(run) = state.runs.last_mut() {
+        run.end = Some(RunEnd {
+            at,
+            complete,
+            journal_entries: journal.len(),
+            journal_head: journal.head().to_owned(),
+        });
+    }
+}
+
+fn end(complete: bool, outcome: &Outcome<'_>) -> RunEnd {
+    RunEnd {
+        at: outcome.now,
+        complete,
+        journal_entries: outcome.journal.len(),
+        journal_head: outcome.journal.head().to_owned(),
+    }
+}
+
+fn settle_contained(state: &mut State, previous: Option<&State>, step: &Step, status: StepStatus, outcome: &Outcome<'_>) {
+    let now = outcome.read_back.and_then(|now| now.value(&step.resource).known());
+    let before = previous
+        .filter(|before| before.lineage == state.lineage)
+        .and_then(|before| before.resources.get(&step.resource))
+        .cloned();
+    match status {
+        StepStatus::Stored | StepStatus::Done => {
+            let Some(held) = state.resources.get_mut(&step.resource) else { return };
+            held.status = HeldStatus::Held;
+            held.written_at = Some(outcome.now);
+            if let (Some(Value::Document(document)), Some(fence)) = (&held.ours, outcome.fence_time) {
+                held.ours = Some(Value::Document(document.with_fence_time(fence)));
+            }
+        }
+        // Found done, or never tried: not claimed beyond what was held before (D2.9).
+        StepStatus::Skipped | StepStatus::Planned | StepStatus::Open => {
+            give_back(state, &step.resource, before);
+        }
+        _ if now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref())) => {
+            give_back(state, &step.resource, before);
+        }
+        _ => {}
+    }
+}
+
+fn give_back(state: &mut State, resource: &Resource, before: Option<Held>) {
+    match before {
+        Some(held) => state.resources.insert(resource.clone(), held),
+        None => state.resources.remove(resource),
+    };
+}
+
+fn settle_released(state: &mut State, previous: Option<&State>, step: &Step, holds: bool, outcome: &Outcome<'_>) {
+    let before = previous.and_then(|state| state.resources.get(&step.resource)).map(|held| held.status);
+    let Some(held) = state.resources.get_mut(&step.resource) else { return };
+    held.status = if holds { HeldStatus::Released } else { before.unwrap_or(HeldStatus::Held) };
+    if holds {
+        held.written_at = Some(outcome.now);
+    }
+}
+
+/// The clock restarts whenever a deny that stops sessions was written (D5, F9).
+fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>) {
+    let off: Vec<Resource> = keys_meant_off(principal, state);
+    let live = outcome.read_back.map(|now| still_active(&off, now)).unwrap_or_default();
+    let wrote_fence = principal.steps.iter().any(|step| {
+        step.awaits_fence_time() && matches!(outcome.journal.status(step.id), StepStatus::Stored | StepStatus::Done)
+    });
+    if let (true, Some(fence)) = (wrote_fence, outcome.fence_time) {
+        state.clock = Some(Clock::of(fence, live));
+    } else if state.fence().is_none() {
+        // A hold alone: what it stops was issued until now (F6).
+        let holds = outcome.read_back.is_some_and(|now| hold_stands(state, now))
+            && state.held().any(|(resource, held)| state.role(resource, held) == Role::Hold);
+        let wrote = principal.steps.iter().any(|step| {
+            matches!(outcome.journal.status(step.id), StepStatus::Stored | StepStatus::Done)
+        });
+        if holds && (wrote || state.clock.is_none()) {
+            state.clock = Some(Clock::of(outcome.now, live));
+        }
+    }
+}
+
+/// The access keys that the containment means to be off.
+#[must_use]
+pub fn keys_meant_off(principal: &PrincipalPlan, state: &State) -> Vec<Resource> {
+    let planned = principal
+        .steps
+        .iter()
+        .filter(|step| step.turns_off())
+        .map(|step| step.resource.clone());
+    let held = state.held().map(|(resource, _)| resource.clone());
+    let compromised = principal.compromised.iter().map(|item| item.resource.clone());
+    let mut keys: Vec<Resource> = planned
+        .chain(held)
+        .chain(compromised)
+        .filter(|resource| matches!(resource, Resource::AccessKey(_)))
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// What a release leaves of the state: kept, given up, or closed.
+fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Outcome<'_>) {
+    for resource in &principal.given_up {
+        if let Some(held) = state.resources.get_mut(resource) {
+            held.status = HeldStatus::GivenUp;
+        }
+    }
+    for kept in &principal.kept {
+        if let Some(held) = state.resources.get_mut(&kept.resource)
+            && kept.resource.is_credential()
+        {
+            held.status = HeldStatus::Kept;
+        }
+    }
+    if let Some(now) = outcome.read_back {
+        for (resource, held) in &mut state.resources {
+            let back = now.value(resource).known().is_some_and(|value| fits(held.baseline.as_ref(), value.as_ref()));
+            if back && matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt) {
+                held.status = HeldStatus::Released;
+            }
+        }
+    }
+    state.posture = plan.posture.clone();
+    let only_fence = state.held().all(|(resource, held)| state.role(resource, held).is_fence());
+    if only_fence {
+        state.released_at = Some(outcome.now);
+    }
+    if state.held().next().is_none() {
+        state.clock = None;
+    }
+}
+
+/// Rebuilds a state that was lost from the plan of a run and what can be read now (D5): a step counts as
+/// done where reality is as the step would have made it, and the baseline is what the plan recorded.
+///
+/// # Errors
+/// If the plan holds nothing about the principal that was read, or none of its steps was done.
+pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<State> {
+    if principal.id != now.user.id {
+        return Err(Error::stale(format!("user `{}` is another principal than the plan's", principal.name))
+            .because(format!("the plan is about {}, the user is now {}", principal.id, now.user.id)));
+    }
+    if plan.kind != Kind::Contain {
+        return Err(Error::failed("only the plan of a containment can be imported"));
+    }
+    let mut state = fresh(None, plan, principal);
+    state.serial = principal.serial + 1;
+    let mut fence = None;
+    for step in &principal.steps {
+        let Some(value) = now.value(&step.resource).known() else { continue };
+        if !fits(step.after.as_ref(), value.as_ref()) {
+            continue;
+        }
+        if let (true, Some(Value::Document(document))) = (step.awaits_fence_time(), &value) {
+            fence = document.fence_time();
+        }
+        let held = Held {
+            baseline: step.before.clone(),
+            ours: value,
+            status: HeldStatus::Held,
+            reversible: step.reversible,
+            written_at: None,
+        };
+        state.resources.insert(step.resource.clone(), held);
+    }
+    if state.resources.is_empty() {
+        return Err(Error::failed(format!("nothing of this plan stands on user `{}`", principal.name))
+            .hint("ringfence plan shows what a containment would do now"));
+    }
+    let live = still_active(&keys_meant_off(principal, &state), now);
+    // When a hold was written cannot be read back (F34); counting from now errs to the safe side.
+    state.clock = Some(Clock::of(fence.unwrap_or(now.read_at), live));
+    if judge(&state, now).standing == Standing::Contained {
+        state.last_seen_contained = Some(now.read_at);
+    }
+    Ok(state)
+}

@@ -1,0 +1,430 @@
+//! What a rollback plans: only what ringfence changed and what still is as ringfence left it (D2.6, D2.7).
+
+use crate::drift::{appeared, created_at, words};
+use crate::error::{Error, Result};
+use crate::plan::{Change, Drifted, Kept, Kind, Plan, PrincipalPlan, Step, Why};
+use crate::planner::{Context, assemble, check_caller};
+use crate::posture::{AccessKeys, Credentials, Groups, Permissions, Posture, Sessions};
+use crate::resource::{Resource, Value, fits};
+use crate::snapshot::{Snapshot, Status};
+use crate::standing::{live_credentials, void};
+use crate::state::{Held, HeldStatus, Role, State};
+use crate::text::{ago, clock};
+
+/// What the person asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Credentials that act again whatever rule 7 says.
+    pub reactivate: Vec<Resource>,
+    /// Whether denies go before their time.
+    pub lift_fence_now: bool,
+    /// The posture to step down to, instead of a full release.
+    pub to: Option<Posture>,
+    /// Resources others changed that are restored all the same.
+    pub take: Vec<Resource>,
+    /// Resources others changed that are given up.
+    pub leave: Vec<Resource>,
+}
+
+/// The order of a rollback: the other way around, the deny lifted last (F31).
+mod wave {
+    pub(super) const OTHERS: u32 = 1;
+    pub(super) const CREDENTIALS: u32 = 2;
+    pub(super) const FENCE: u32 = 3;
+    pub(super) const FENCE_POLICY: u32 = 4;
+    pub(super) const HOLD: u32 = 5;
+}
+
+/// Plans the release of one principal. `at_apply` is the snapshot that the last containment was planned from.
+///
+/// # Errors
+/// If the request names what ringfence does not hold, or asks for a posture that is no step down.
+pub fn release(
+    snapshot: Snapshot,
+    state: &State,
+    at_apply: Option<&Snapshot>,
+    request: &Request,
+    context: &Context,
+) -> Result<Plan> {
+    let user = &snapshot.user;
+    check_caller(&context.caller, &user.arn, user.id.as_str(), user.name.as_str())?;
+    check(state, request)?;
+    let mut draft = Draft {
+        state,
+        request,
+        context,
+        snapshot,
+        steps: Vec::new(),
+        kept: Vec::new(),
+        drift: Vec::new(),
+        given_up: Vec::new(),
+        warnings: Vec::new(),
+    };
+    draft.credentials();
+    draft.others();
+    draft.fence();
+    draft.hold();
+    draft.newcomers(at_apply);
+    let posture = request.to.clone().unwrap_or_else(|| state.posture.clone());
+    let principal = draft.into_principal();
+    assemble(Kind::Release, vec![principal], posture, 0, context)
+}
+
+fn check(state: &State, request: &Request) -> Result<()> {
+    for resource in request.reactivate.iter().chain(&request.take).chain(&request.leave) {
+        let live_under_hold = request.reactivate.contains(resource) && resource.is_credential();
+        if !state.resources.contains_key(resource) && !live_under_hold {
+            return Err(Error::failed(format!("`{resource}` is nothing that ringfence holds for user `{}`", state.principal.name))
+                .hint(format!("ringfence state show {} lists what it holds", state.principal.name)));
+        }
+    }
+    if let Some(resource) = request.reactivate.iter().find(|resource| !resource.is_credential()) {
+        return Err(Error::failed(format!("`{resource}` is no credential that could be re-activated"))
+            .hint("--reactivate takes access_key/ID, ssh_key/ID, signing_certificate/ID, service_credential/ID or login_profile"));
+    }
+    if let Some(to) = &request.to
+        && (!state.posture.covers(to) || *to == state.posture)
+    {
+        return Err(Error::failed(format!("posture `{}` is no step down from `{}`", to.name, state.posture.name))
+            .hint("a stricter posture is a plan of its own: ringfence plan --posture NAME"));
+    }
+    Ok(())
+}
+
+struct Draft<'a> {
+    state: &'a State,
+    request: &'a Request,
+    context: &'a Context,
+    snapshot: Snapshot,
+    steps: Vec<Step>,
+    kept: Vec<Kept>,
+    drift: Vec<Drifted>,
+    given_up: Vec<Resource>,
+    warnings: Vec<String>,
+}
+
+/// What is to be done with a resource, before the rules of its role have their say.
+enum Fate {
+    /// It is as ringfence left it, or is taken back.
+    Restore(Option<Value>),
+    /// It is settled, and was said.
+    Settled,
+}
+
+impl Draft<'_> {
+    fn held(&self) -> Vec<(Resource, Held, Role)> {
+        self.state
+            .resources
+            .iter()
+            .filter(|(_, held)| {
+                matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt | HeldStatus::Kept)
+            })
+            .map(|(resource, held)| (resource.clone(), held.clone(), self.state.role(resource, held)))
+            .collect()
+    }
+
+    /// Sorts out drift: what others changed is left alone unless the person says otherwise (D2.6).
+    fn fate(&mut self, resource: &Resource, held: &Held) -> Fate {
+        if self.request.leave.contains(resource) {
+            self.given_up.push(resource.clone());
+            return Fate::Settled;
+        }
+        let Some(now) = self.snapshot.value(resource).known() else {
+            self.warnings.push(format!("{resource} could not be read: left as it is"));
+            return Fate::Settled;
+        };
+        if fits(held.baseline.as_ref(), now.as_ref()) {
+            return Fate::Settled;
+        }
+        if resource.is_credential() && now.is_none() && *resource != Resource::LoginProfile {
+            self.drifted(resource, "is gone: it cannot be restored");
+            return Fate::Settled;
+        }
+        if !fits(held.ours.as_ref(), now.as_ref()) && !self.request.take.contains(resource) {
+            let what = format!(
+                "is now {}: --take {resource} restores it, --leave {resource} gives it up",
+                words(now.as_ref())
+            );
+            self.drifted(resource, &what);
+            return Fate::Settled;
+        }
+        Fate::Restore(now)
+    }
+
+    fn drifted(&mut self, resource: &Resource, what: &str) {
+        self.drift.push(Drifted { resource: resource.clone(), what: what.to_owned() });
+    }
+
+    fn keep(&mut self, resource: &Resource, why: String, flag: Option<String>) {
+        self.kept.push(Kept { resource: resource.clone(), why, flag });
+    }
+
+    fn restore(&mut self, wave: u32, resource: &Resource, held: &Held, now: Option<Value>, reason: String) {
+        let action = match (&now, &held.baseline) {
+            (None, _) => Change::Create,
+            (Some(_), Some(_)) => Change::Update,
+            (Some(_), None) => Change::Delete,
+        };
+        self.steps.push(Step {
+            id: 0,
+            wave,
+            resource: resource.clone(),
+            action,
+            before: now,
+            after: held.baseline.clone(),
+            reversible: true,
+            reason,
+            cautions: Vec::new(),
+        });
+    }
+
+    fn caution(&mut self, text: String) {
+        if let Some(step) = self.steps.last_mut() {
+            step.cautions.push(text);
+        }
+    }
+
+    fn credentials(&mut self) {
+        for (resource, held, role) in self.held() {
+            if role != Role::Credential {
+                continue;
+            }
+            if resource == Resource::LoginProfile {
+                self.keep(&resource, "was deleted, which cannot be undone".to_owned(), None);
+                continue;
+            }
+            if self.needed_by_target(&resource) {
+                continue;
+            }
+            let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
+            let asked = self.request.reactivate.contains(&resource);
+            match self.why_suspect(&resource) {
+                Some(why) if !asked => {
+                    let flag = reactivate_flag(&resource);
+                    self.keep(&resource, format!("stays Inactive: {why}"), Some(flag));
+                }
+                suspect => {
+                    let reason = "turned off by ringfence".to_owned();
+                    self.restore(wave::CREDENTIALS, &resource, &held, now, reason);
+                    if let Some(why) = suspect {
+                        self.caution(format!("asked for all the same; {why}"));
+                        if matches!(resource, Resource::AccessKey(_)) {
+                            // F33
+                            self.caution("presigned URLs signed with it, up to 7 days old, may work again".to_owned());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Why a credential may be the attacker's (D2.7); `None` if it was made before a known exposure.
+    fn why_suspect(&self, resource: &Resource) -> Option<String> {
+        if let Some(item) = self.state.compromised.iter().find(|item| item.resource == *resource) {
+            return Some(match item.why {
+                Why::YoungerThanSince => "compromised (made after the exposure)".to_owned(),
+                why => format!("compromised ({})", why.words()),
+            });
+        }
+        match (self.state.since, created_at(resource, &self.snapshot)) {
+            (None, _) => Some("when the exposure began is not known".to_owned()),
+            (Some(_), None) => Some("when it was made is not known".to_owned()),
+            (Some(since), Some(created)) if created >= since => Some("made after the exposure".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whether the posture to step down to turns this credential off as well.
+    fn needed_by_target(&self, resource: &Resource) -> bool {
+        let Some(to) = &self.request.to else { return false };
+        let compromised = self.state.is_compromised(resource);
+        match resource {
+            Resource::AccessKey(_) => {
+                to.access_keys == AccessKeys::All || (to.access_keys == AccessKeys::Named && compromised)
+            }
+            Resource::SshKey(_) => to.ssh_keys == Credentials::Deactivate || compromised,
+            Resource::SigningCertificate(_) => to.signing_certificates == Credentials::Deactivate || compromised,
+            Resource::ServiceCredential(_) => to.service_credentials == Credentials::Deactivate || compromised,
+            _ => false,
+        }
+    }
+
+    fn others(&mut self) {
+        for (resource, held, role) in self.held() {
+            if role != Role::Other {
+                continue;
+            }
+            let needed = self.request.to.as_ref().is_some_and(|to| match resource {
+                Resource::Group(_) => to.groups == Groups::Remove,
+                Resource::PermissionsBoundary => to.permissions_boundary == self.state.posture.permissions_boundary
+                    && to.permissions_boundary.policy().is_some(),
+                _ => false,
+            });
+            if needed {
+                continue;
+            }
+            if let Fate::Restore(now) = self.fate(&resource, &held) {
+                self.restore(wave::OTHERS, &resource, &held, now, "as it was before".to_owned());
+            }
+        }
+    }
+
+    /// Why the denies that stop older sessions must stay; `None` once their time has come (D2.7, F9).
+    fn too_early(&self) -> Option<String> {
+        let Some(clock) = &self.state.clock else {
+            return Some("when its time comes is not known".to_owned());
+        };
+        if let Some(why) = void(self.state, Some(&self.snapshot)) {
+            return Some(format!("its clock is void: {why}"));
+        }
+        let now = self.context.now;
+        (now < clock.lift_after).then(|| {
+            format!("stays until {} ({}): sessions it stops may live until then", clock.lift_after, ago(clock.lift_after, now))
+        })
+    }
+
+    fn fence(&mut self) {
+        if self.request.to.as_ref().is_some_and(|to| to.sessions == Sessions::Fence) {
+            return;
+        }
+        let too_early = self.too_early();
+        for (resource, held, role) in self.held() {
+            if !role.is_fence() {
+                continue;
+            }
+            let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
+            if let Some(why) = &too_early
+                && !self.request.lift_fence_now
+            {
+                self.keep(&resource, why.clone(), Some("--lift-fence-now lifts it".to_owned()));
+                continue;
+            }
+            let order = match resource {
+                Resource::ManagedPolicy(_) => wave::FENCE_POLICY,
+                _ => wave::FENCE,
+            };
+            self.restore(order, &resource, &held, now, self.why_lifted());
+            self.warn_of_early_lift(too_early.as_deref());
+        }
+    }
+
+    fn why_lifted(&self) -> String {
+        match &self.state.clock {
+            Some(at) if self.context.now >= at.lift_after => format!(
+                "every session older than {} has expired (fence + 36 h passed {})",
+                clock(at.fence_time),
+                ago(at.lift_after, self.context.now)
+            ),
+            _ => "asked for before its time".to_owned(),
+        }
+    }
+
+    fn warn_of_early_lift(&mut self, too_early: Option<&str>) {
+        if too_early.is_some() {
+            let until = self.state.clock.as_ref().map_or_else(
+                || "for up to 36 h".to_owned(),
+                |clock| format!("until {} at the latest", clock.lift_after),
+            );
+            self.caution(format!("lets every session issued before it act again, the attacker's too, {until}"));
+        }
+    }
+
+    fn fence_stays(&self) -> bool {
+        self.state.fence().is_some_and(|(resource, held)| {
+            let stands = self.snapshot.value(resource).known();
+            let as_ours = stands.is_some_and(|now| fits(held.ours.as_ref(), now.as_ref()));
+            as_ours && !self.steps.iter().any(|step| step.resource == *resource)
+        })
+    }
+
+    fn hold(&mut self) {
+        if self.request.to.as_ref().is_some_and(|to| to.permissions != Permissions::Keep) {
+            return;
+        }
+        let early = self.too_early().filter(|_| !self.fence_stays());
+        let rearmed = self.rearmed_by_lifting();
+        for (resource, held, role) in self.held() {
+            if role != Role::Hold {
+                continue;
+            }
+            let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
+            if let Some(why) = &early
+                && !self.request.lift_fence_now
+            {
+                self.keep(&resource, why.clone(), Some("--lift-fence-now lifts it".to_owned()));
+                continue;
+            }
+            if let Some((credential, why)) = rearmed.first() {
+                let flag = format!("{} accepts that", reactivate_flag(credential).trim_end_matches(" overrides"));
+                self.keep(&resource, format!("without it {credential} can act again: {why}"), Some(flag));
+                continue;
+            }
+            self.restore(wave::HOLD, &resource, &held, now, "the hold is lifted last".to_owned());
+            self.warn_of_early_lift(early.as_deref());
+        }
+    }
+
+    /// The suspect credentials that only the hold keeps from acting (D2.7).
+    fn rearmed_by_lifting(&self) -> Vec<(Resource, String)> {
+        live_credentials(&self.snapshot)
+            .into_iter()
+            .filter(|resource| !self.request.reactivate.contains(resource))
+            .filter_map(|resource| self.why_suspect(&resource).map(|why| (resource, why)))
+            .collect()
+    }
+
+    /// What others have made since the containment: said, left alone.
+    fn newcomers(&mut self, at_apply: Option<&Snapshot>) {
+        let Some(before) = at_apply else { return };
+        for (resource, _) in appeared(before, &self.snapshot) {
+            let known = self.state.resources.contains_key(&resource)
+                || self.drift.iter().any(|item| item.resource == resource);
+            if !known {
+                let what = if before.value(&resource) == crate::snapshot::Now::Absent {
+                    "created; not ours"
+                } else {
+                    "changed; not ours"
+                };
+                self.drifted(&resource, what);
+            }
+        }
+    }
+
+    fn into_principal(self) -> PrincipalPlan {
+        let state = self.state;
+        PrincipalPlan {
+            kind: state.principal.kind,
+            name: self.snapshot.user.name.clone(),
+            id: state.principal.id.clone(),
+            arn: self.snapshot.user.arn.clone(),
+            lineage: state.lineage.clone(),
+            previous_lineage: state.previous_lineage.clone(),
+            serial: state.serial,
+            since: state.since,
+            compromised: state.compromised.clone(),
+            unread: self.snapshot.unread(),
+            snapshot: self.snapshot,
+            steps: self.steps,
+            left_live: Vec::new(),
+            kept: self.kept,
+            drift: self.drift,
+            given_up: self.given_up,
+            warnings: self.warnings,
+            blocked: Vec::new(),
+        }
+    }
+}
+
+/// The flag that makes a credential act again.
+fn reactivate_flag(resource: &Resource) -> String {
+    match resource {
+        Resource::AccessKey(id) => format!("--reactivate-key {id} overrides"),
+        other => format!("--reactivate {other} overrides"),
+    }
+}
+
+/// Whether a step gives a credential its power back.
+#[must_use]
+pub fn rearms(step: &Step) -> bool {
+    step.resource.is_credential() && step.after == Some(Value::Status(Status::Active))
+}

@@ -1,0 +1,211 @@
+//! The things of a principal that a step can change, and the values they take.
+
+use crate::identity::AccessKeyId;
+use crate::policy::PolicyDocument;
+use crate::snapshot::Status;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// One resource of a user, written `KIND/ID`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Resource {
+    /// `access_key/ID`
+    AccessKey(AccessKeyId),
+    /// `attached_policy/ARN`
+    AttachedPolicy(String),
+    /// `group/NAME`
+    Group(String),
+    /// `inline_policy/NAME`
+    InlinePolicy(String),
+    /// `login_profile`
+    LoginProfile,
+    /// `managed_policy/ARN`
+    ManagedPolicy(String),
+    /// `permissions_boundary`
+    PermissionsBoundary,
+    /// `service_credential/ID`
+    ServiceCredential(String),
+    /// `signing_certificate/ID`
+    SigningCertificate(String),
+    /// `ssh_key/ID`
+    SshKey(String),
+}
+
+impl Resource {
+    /// The part before the slash.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::AccessKey(_) => "access_key",
+            Self::AttachedPolicy(_) => "attached_policy",
+            Self::Group(_) => "group",
+            Self::InlinePolicy(_) => "inline_policy",
+            Self::LoginProfile => "login_profile",
+            Self::ManagedPolicy(_) => "managed_policy",
+            Self::PermissionsBoundary => "permissions_boundary",
+            Self::ServiceCredential(_) => "service_credential",
+            Self::SigningCertificate(_) => "signing_certificate",
+            Self::SshKey(_) => "ssh_key",
+        }
+    }
+
+    /// The part after the slash; empty for the two that a user has only one of.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::AccessKey(id) => id.as_str(),
+            Self::AttachedPolicy(id)
+            | Self::Group(id)
+            | Self::InlinePolicy(id)
+            | Self::ManagedPolicy(id)
+            | Self::ServiceCredential(id)
+            | Self::SigningCertificate(id)
+            | Self::SshKey(id) => id,
+            Self::LoginProfile | Self::PermissionsBoundary => "",
+        }
+    }
+
+    /// Whether it is something that a person or program signs in with.
+    #[must_use]
+    pub const fn is_credential(&self) -> bool {
+        matches!(
+            self,
+            Self::AccessKey(_)
+                | Self::LoginProfile
+                | Self::ServiceCredential(_)
+                | Self::SigningCertificate(_)
+                | Self::SshKey(_)
+        )
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LoginProfile | Self::PermissionsBoundary => f.pad(self.kind()),
+            _ => f.pad(&format!("{}/{}", self.kind(), self.id())),
+        }
+    }
+}
+
+impl From<Resource> for String {
+    fn from(resource: Resource) -> Self {
+        resource.to_string()
+    }
+}
+
+/// Why a text names no resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownResource(String);
+
+impl fmt::Display for UnknownResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is no resource: expected KIND/ID, such as access_key/AKIA… or inline_policy/NAME",
+            self.0.escape_debug()
+        )
+    }
+}
+
+impl std::error::Error for UnknownResource {}
+
+impl FromStr for Resource {
+    type Err = UnknownResource;
+
+    fn from_str(text: &str) -> Result<Self, UnknownResource> {
+        let unknown = || UnknownResource(text.to_owned());
+        match text {
+            "login_profile" => return Ok(Self::LoginProfile),
+            "permissions_boundary" => return Ok(Self::PermissionsBoundary),
+            _ => {}
+        }
+        let (kind, id) = text.split_once('/').ok_or_else(unknown)?;
+        if id.is_empty() || id.chars().any(char::is_control) {
+            return Err(unknown());
+        }
+        let id = id.to_owned();
+        Ok(match kind {
+            "access_key" => Self::AccessKey(id.parse().map_err(|_| unknown())?),
+            "attached_policy" => Self::AttachedPolicy(id),
+            "group" => Self::Group(id),
+            "inline_policy" => Self::InlinePolicy(id),
+            "managed_policy" => Self::ManagedPolicy(id),
+            "service_credential" => Self::ServiceCredential(id),
+            "signing_certificate" => Self::SigningCertificate(id),
+            "ssh_key" => Self::SshKey(id),
+            _ => return Err(unknown()),
+        })
+    }
+}
+
+impl TryFrom<String> for Resource {
+    type Error = UnknownResource;
+    fn try_from(text: String) -> Result<Self, UnknownResource> {
+        text.parse()
+    }
+}
+
+/// The value of a resource that is there. What is not there has none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Value {
+    /// A credential's status.
+    Status(Status),
+    /// A policy's document.
+    Document(PolicyDocument),
+    /// The ARN of the policy that is the permissions boundary.
+    PolicyArn(String),
+    /// A managed policy is attached.
+    Attached,
+    /// The user is a member of the group.
+    Member,
+    /// A password is set.
+    Password,
+}
+
+impl Value {
+    /// Whether `now` is this value, once a fence time that is only known after apply is taken from it.
+    #[must_use]
+    pub fn fits(&self, now: &Self) -> bool {
+        match (self, now) {
+            (Self::Document(ours), Self::Document(now)) => ours.fits(now),
+            _ => self == now,
+        }
+    }
+}
+
+/// Whether a resource's value is the one meant; what is not there fits only what is not meant to be there.
+#[must_use]
+pub fn fits(meant: Option<&Value>, now: Option<&Value>) -> bool {
+    match (meant, now) {
+        (None, None) => true,
+        (Some(meant), Some(now)) => meant.fits(now),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_read_as_it_is_written() {
+        for text in [
+            "access_key/AKIA3EXAMPLE4LEAKED1",
+            "attached_policy/arn:aws:iam::aws:policy/AWSDenyAll",
+            "group/devs",
+            "inline_policy/a+b=c,.@-",
+            "login_profile",
+            "permissions_boundary",
+            "ssh_key/APKA1",
+        ] {
+            assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
+        }
+        for bad in ["", "access_key", "access_key/", "access_key/../x", "user/x", "group/a\nb"] {
+            assert!(bad.parse::<Resource>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What a containment amounts to, judged from what was read (D2.13).
+
+use crate::drift::{created_at, words};
+use crate::posture::Sessions;
+use crate::resource::{Resource, Value, fits};
+use crate::snapshot::{Now, Observed, Snapshot, Status};
+use crate::state::{HeldStatus, State};
+use crate::view::{FenceView, Finding, Standing};
+use jiff::Timestamp;
+
+/// A judgement, with what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// In one word.
+    pub standing: Standing,
+    /// What ringfence wrote and others took away.
+    pub weakened: Vec<Finding>,
+    /// Suspect credentials that can still act.
+    pub acting: Vec<Finding>,
+    /// What could not be read and might act.
+    pub unknown: Vec<Finding>,
+}
+
+impl Judgement {
+    /// Everything found, worst first.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        [&self.weakened, &self.acting, &self.unknown].into_iter().flatten().cloned().collect()
+    }
+}
+
+/// Judges a principal by its state and what was read now.
+#[must_use]
+pub fn judge(state: &State, now: &Snapshot) -> Judgement {
+    let weakened = taken_away(state, now);
+    let held = hold_stands(state, now);
+    let (mut acting, mut unknown) = (Vec::new(), Vec::new());
+    if !held && !state.is_released() {
+        acting = suspects(state, now);
+        acting.extend(unfenced(state, now));
+        unknown = unread(state, now);
+    }
+    let partial = state.runs.last().is_some_and(|run| run.end.as_ref().is_none_or(|end| !end.complete));
+    let fence_kept = state.held().any(|(resource, held)| state.role(resource, held).is_fence());
+    let standing = match () {
+        () if !weakened.is_empty() => Standing::Weakened,
+        () if state.is_released() && fence_kept => Standing::ReleasedFenceUntil,
+        () if state.is_released() => Standing::Released,
+        () if partial => Standing::Partial,
+        () if !acting.is_empty() => Standing::NotContained,
+        () if !unknown.is_empty() => Standing::Unknown,
+        () => Standing::Contained,
+    };
+    Judgement { standing, weakened, acting, unknown }
+}
+
+/// The fence's clock, with why it does not count where it does not (F9).
+#[must_use]
+pub fn fence_view(state: &State, now: Option<&Snapshot>) -> Option<FenceView> {
+    let stands = state
+        .held()
+        .any(|(resource, held)| state.role(resource, held).stops_sessions());
+    let clock = state.clock.as_ref().filter(|_| stands)?;
+    Some(FenceView {
+        fence_time: clock.fence_time,
+        lift_after: clock.lift_after,
+        void: void(state, now),
+    })
+}
+
+/// Why the clock of the fence does not count, if it does not: a contained key was Active after it (F9).
+#[must_use]
+pub fn void(state: &State, now: Option<&Snapshot>) -> Option<String> {
+    let clock = state.clock.as_ref()?;
+    if let Some(key) = clock.void_while_active.first() {
+        return Some(format!("{key} was Active when the fence was written"));
+    }
+    let now = now?;
+    let live = state.resources.iter().find(|(resource, held)| {
+        matches!(resource, Resource::AccessKey(_))
+            && matches!(held.status, HeldStatus::Held | HeldStatus::Kept | HeldStatus::InDoubt)
+            && now.value(resource) == Now::Is(Value::Status(Status::Active))
+    });
+    live.map(|(resource, _)| format!("{resource} is Active after the fence"))
+}
+
+fn finding(resource: &Resource, what: impl Into<String>) -> Finding {
+    Finding {
+        resource: Some(resource.clone()),
+        what: what.into(),
+    }
+}
+
+/// What ringfence answers for and is no longer as it left it.
+fn taken_away(state: &State, now: &Snapshot) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (resource, held) in &state.resources {
+        // A release leaves a suspect credential off on purpose; its return is news all the same.
+        let kept = held.status == HeldStatus::Kept && state.is_compromised(resource);
+        if !kept && !matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt) {
+            continue;
+        }
+        let Some(value) = now.value(resource).known() else {
+            found.push(finding(resource, "could not be read"));
+            continue;
+        };
+        if fits(held.ours.as_ref(), value.as_ref()) || (resource.is_credential() && value.is_none()) {
+            continue;
+        }
+        let what = match (&value, &held.ours) {
+            (Some(Value::Status(Status::Active)), _) => "is Active again".to_owned(),
+            (None, Some(_)) => "is gone".to_owned(),
+            (Some(_), None) => "is back".to_owned(),
+            (Some(Value::Document(_)), _) => "was changed".to_owned(),
+            _ => format!("is now {}", words(value.as_ref())),
+        };
+        found.push(finding(resource, what));
+    }
+    found
+}
+
+/// Whether an unconditional deny stands, by whomever (F24).
+#[must_use]
+pub fn hold_stands(state: &State, now: &Snapshot) -> bool {
+    let deny_all = crate::policy::deny_all_arn(&state.partition);
+    let attached = now.value(&Resource::AttachedPolicy(deny_all.clone())) == Now::Is(Value::Attached);
+    let bounded = now.permissions_boundary.as_ref() == Some(&deny_all);
+    let inline = now.inline_policies.items().iter().any(|policy| {
+        policy.document.read() == Some(&crate::policy::hold())
+    });
+    attached || bounded || inline
+}
+
+/// Credentials that are compromised, or younger than the exposure, and can act.
+fn suspects(state: &State, now: &Snapshot) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for resource in live_credentials(now) {
+        let created = created_at(&resource, now);
+        let younger = matches!((created, state.since), (Some(created), Some(since)) if created >= since);
+        if !younger && !state.is_compromised(&resource) {
+            continue;
+        }
+        let why = if younger { "created after the exposure" } else { "compromised" };
+        let can = if resource == Resource::LoginProfile { "can still sign in" } else { "can still act" };
+        found.push(finding(&resource, format!("{why}, {can}")));
+    }
+    found
+}
+
+/// Every credential that can act by itself.
+#[must_use]
+pub fn live_credentials(now: &Snapshot) -> Vec<Resource> {
+    let mut live = Vec::new();
+    let active = |status| status == Status::Active;
+    live.extend(now.access_keys.items().iter().filter(|k| active(k.status)).map(|k| Resource::AccessKey(k.id.clone())));
+    live.extend(now.ssh_keys.items().iter().filter(|k| active(k.status)).map(|k| Resource::SshKey(k.id.clone())));
+    live.extend(
+        now.signing_certificates.items().iter().filter(|c| active(c.status)).map(|c| Resource::SigningCertificate(c.id.clone())),
+    );
+    live.extend(
+        now.service_credentials.items().iter().filter(|c| active(c.status)).map(|c| Resource::ServiceCredential(c.id.clone())),
+    );
+    if matches!(now.login_profile, Observed::Read(Some(_))) {
+        live.push(Resource::LoginProfile);
+    }
+    live
+}
+
+/// Sessions that a compromised key may have minted and nothing denies (F2).
+fn unfenced(state: &State, now: &Snapshot) -> Vec<Finding> {
+    let keys = state.compromised.iter().any(|item| matches!(item.resource, Resource::AccessKey(_)));
+    if !keys || fence_stands(state, now) {
+        return Vec::new();
+    }
+    let what = match state.posture.sessions {
+        Sessions::Keep => "sessions that a compromised key has minted are not fenced: the posture keeps them",
+        Sessions::Fence => "sessions that a compromised key has minted are not fenced",
+    };
+    vec![Finding { resource: None, what: what.to_owned() }]
+}
+
+/// Whether a fence of ours stands as it was written and is in force.
+#[must_use]
+pub fn fence_stands(state: &State, now: &Snapshot) -> bool {
+    let Some((resource, held)) = state.fence() else { return false };
+    let as_ours = now
+        .value(resource)
+        .known()
+        .is_some_and(|value| fits(held.ours.as_ref(), value.as_ref()));
+    as_ours
+        && match resource {
+            Resource::ManagedPolicy(arn) => {
+                now.value(&Resource::AttachedPolicy(arn.clone())) == Now::Is(Value::Attached)
+                    || now.permissions_boundary.as_ref() == Some(arn)
+            }
+            _ => true,
+        }
+}
+
+/// What could not be read and might hide a suspect credential.
+fn unread(state: &State, now: &Snapshot) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut add = |what: &str, missing: Option<&crate::snapshot::Missing>| {
+        if let Some(missing) = missing {
+            found.push(Finding {
+                resource: None,
+                what: format!("{what} could not be read ({})", missing.action),
+            });
+        }
+    };
+    add("access keys", now.access_keys.missing());
+    // With no time of exposure only what was named is suspect, and none of these can be.
+    if state.since.is_some() {
+        add("the login profile", now.login_profile.missing());
+        add("ssh keys", now.ssh_keys.missing());
+        add("signing certificates", now.signing_certificates.missing());
+        add("service credentials", now.service_credentials.missing());
+    }
+    found
+}
+
+/// How many of the keys that must be off are Active, by what was read.
+#[must_use]
+pub fn still_active(keys: &[Resource], now: &Snapshot) -> Vec<Resource> {
+    keys.iter()
+        .filter(|key| now.value(key) == Now::Is(Value::Status(Status::Active)))
+        .cloned()
+        .collect()
+}
+
+/// The stage of a containment by its state alone, without reading anything.
+#[must_use]
+pub fn stage(state: &State, now: Timestamp) -> String {
+    let fence = fence_view(state, None);
+    match (state.is_released(), state.open_run(), fence) {
+        (_, Some(_), _) => "a run was cut off".to_owned(),
+        (true, _, Some(fence)) if now < fence.lift_after => {
+            format!("released, fence until {}", fence.lift_after)
+        }
+        (true, _, Some(_)) => "released, fence may go".to_owned(),
+        (true, _, None) => "released".to_owned(),
+        (false, _, _) if state.runs.last().and_then(|run| run.end.as_ref()).is_some_and(|end| !end.complete) => {
+            "partial".to_owned()
+        }
+        (false, _, _) => "contained by record".to_owned(),
+    }
+}

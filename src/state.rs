@@ -1,0 +1,304 @@
+//! The state of a principal: what ringfence did to it and how to undo it. No I/O.
+
+use crate::error::{Error, Result};
+use crate::identity::{AccountId, Arn, PrincipalId, UserName};
+use crate::lineage::Lineage;
+use crate::plan::{Compromised, Kind, PrincipalKind, plain};
+use crate::posture::Posture;
+use crate::resource::{Resource, Value};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The newest state format that this program reads and the one it writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// How long after a fence every session it covers has expired: 36 h and 5 min for skew (F9).
+pub const LIFT_AFTER: SignedDuration = SignedDuration::from_secs(129_900);
+
+/// What ringfence did to one principal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// The format of the file.
+    pub format_version: u32,
+    /// The program that wrote it.
+    pub ringfence_version: String,
+    /// The account.
+    pub account_id: AccountId,
+    /// The account's partition.
+    pub partition: String,
+    /// The endpoint it was written for.
+    pub endpoint: String,
+    /// The principal.
+    pub principal: Principal,
+    /// The incident that the containment belongs to.
+    pub incident: Option<String>,
+    /// Which containment this is.
+    pub lineage: Lineage,
+    /// The one before.
+    pub previous_lineage: Option<Lineage>,
+    /// Counts every change of this file.
+    pub serial: u64,
+    /// The strictest rules that were applied.
+    pub posture: Posture,
+    /// The time of exposure, where known.
+    pub since: Option<Timestamp>,
+    /// The credentials known or taken to be the attacker's.
+    pub compromised: Vec<Compromised>,
+    /// What was changed, and how to undo it.
+    pub resources: BTreeMap<Resource, Held>,
+    /// The clock of F9: from when the denies of this containment may be lifted.
+    pub clock: Option<Clock>,
+    /// When the principal was last read and found contained.
+    pub last_seen_contained: Option<Timestamp>,
+    /// When everything was released.
+    pub released_at: Option<Timestamp>,
+    /// The runs, oldest first.
+    pub runs: Vec<Run>,
+}
+
+/// Whom a state is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Principal {
+    /// `user`.
+    #[serde(rename = "type")]
+    pub kind: PrincipalKind,
+    /// The friendly name when it was last read.
+    pub name: UserName,
+    /// The unique ID (F27).
+    pub id: PrincipalId,
+    /// The ARN when it was last read.
+    pub arn: Arn,
+}
+
+/// One resource that ringfence touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// The value before ringfence's first touch; `None` if it was not there.
+    pub baseline: Option<Value>,
+    /// The value last written; `None` if it was removed.
+    pub ours: Option<Value>,
+    /// Where it stands.
+    pub status: HeldStatus,
+    /// Whether the baseline can be restored.
+    pub reversible: bool,
+    /// When it was last written, by the service's clock.
+    pub written_at: Option<Timestamp>,
+}
+
+/// Where a resource stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldStatus {
+    /// As ringfence wrote it.
+    Held,
+    /// Released with the rest, but left as ringfence wrote it (D2.7).
+    Kept,
+    /// Given back.
+    Released,
+    /// Written, and not known whether it took.
+    InDoubt,
+    /// A person left it to whoever changed it.
+    GivenUp,
+}
+
+impl HeldStatus {
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Kept => "kept",
+            Self::Released => "released",
+            Self::InDoubt => "in doubt",
+            Self::GivenUp => "given up",
+        }
+    }
+}
+
+/// What a resource that ringfence wrote is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It denies everything (F24).
+    Hold,
+    /// It is the policy that denies older sessions (F3).
+    FenceDocument,
+    /// It brings a fence that stands in a managed policy to bear.
+    FenceCarrier,
+    /// It is a credential that was turned off.
+    Credential,
+    /// A group, or a boundary that a posture asked for.
+    Other,
+}
+
+impl Role {
+    /// Whether it stops sessions that were issued before.
+    #[must_use]
+    pub const fn stops_sessions(self) -> bool {
+        matches!(self, Self::Hold | Self::FenceDocument | Self::FenceCarrier)
+    }
+
+    /// Whether it is a fence, or part of one.
+    #[must_use]
+    pub const fn is_fence(self) -> bool {
+        matches!(self, Self::FenceDocument | Self::FenceCarrier)
+    }
+}
+
+/// The clock that a deny waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// The fence's time, or the hold's where there is no fence.
+    pub fence_time: Timestamp,
+    /// From when it may be lifted.
+    pub lift_after: Timestamp,
+    /// The keys that could still mint when it was written; with any, the clock does not count (F9).
+    pub void_while_active: Vec<Resource>,
+}
+
+impl Clock {
+    /// The clock of a fence.
+    #[must_use]
+    pub fn of(fence_time: Timestamp, void_while_active: Vec<Resource>) -> Self {
+        Self {
+            fence_time,
+            lift_after: fence_time.saturating_add(LIFT_AFTER).unwrap_or(Timestamp::MAX),
+            void_while_active,
+        }
+    }
+}
+
+/// One run, as the state remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Its ID.
+    pub id: String,
+    /// What it was for.
+    pub kind: Kind,
+    /// The SHA-256 of its plan.
+    pub plan_sha256: String,
+    /// Who applied it.
+    pub applied_by: Arn,
+    /// When it began, by the service's clock.
+    pub started_at: Timestamp,
+    /// How it ended; `None` while it goes on, or if it was cut off.
+    pub end: Option<RunEnd>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunEnd {
+    /// When, by the service's clock.
+    pub at: Timestamp,
+    /// Whether every step holds.
+    pub complete: bool,
+    /// How many entries its journal has. A shorter one was cut.
+    pub journal_entries: u64,
+    /// The hash of the journal's last line.
+    pub journal_head: String,
+}
+
+impl State {
+    /// Whether everything was given back that could be, but for a fence whose time has not come.
+    #[must_use]
+    pub const fn is_released(&self) -> bool {
+        self.released_at.is_some()
+    }
+
+    /// Whether something is still held, so that a next containment continues this lineage (D5).
+    #[must_use]
+    pub fn continues(&self) -> bool {
+        !self.is_released() || self.held().next().is_some()
+    }
+
+    /// The resources that ringfence still answers for.
+    pub fn held(&self) -> impl Iterator<Item = (&Resource, &Held)> {
+        self.resources
+            .iter()
+            .filter(|(_, held)| matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt))
+    }
+
+    /// The newest fence that is held.
+    #[must_use]
+    pub fn fence(&self) -> Option<(&Resource, &Held)> {
+        self.held()
+            .filter(|(resource, held)| self.role(resource, held) == Role::FenceDocument)
+            .max_by_key(|(_, held)| held.written_at)
+    }
+
+    /// What a resource that ringfence wrote is for.
+    #[must_use]
+    pub fn role(&self, resource: &Resource, held: &Held) -> Role {
+        let deny_all = crate::policy::deny_all_arn(&self.partition);
+        let carries_fence = |arn: &str| {
+            self.resources.contains_key(&Resource::ManagedPolicy(arn.to_owned()))
+        };
+        match (resource, &held.ours) {
+            (_, Some(Value::Document(document))) => {
+                if *document == crate::policy::hold() {
+                    Role::Hold
+                } else {
+                    Role::FenceDocument
+                }
+            }
+            (Resource::AttachedPolicy(arn), _) if *arn == deny_all => Role::Hold,
+            (Resource::AttachedPolicy(arn), _) if carries_fence(arn) => Role::FenceCarrier,
+            (_, Some(Value::PolicyArn(arn))) if *arn == deny_all => Role::Hold,
+            (_, Some(Value::PolicyArn(arn))) if carries_fence(arn) => Role::FenceCarrier,
+            (resource, _) if resource.is_credential() => Role::Credential,
+            _ => Role::Other,
+        }
+    }
+
+    /// Whether a credential is known or taken to be the attacker's.
+    #[must_use]
+    pub fn is_compromised(&self, resource: &Resource) -> bool {
+        self.compromised.iter().any(|item| item.resource == *resource)
+    }
+
+    /// The run that was cut off, if the last one was.
+    #[must_use]
+    pub fn open_run(&self) -> Option<&Run> {
+        self.runs.last().filter(|run| run.end.is_none())
+    }
+
+    /// The bytes of the state's file.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        // Serialising to memory fails only for maps with keys that are no text; there are none here.
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads a state's file. `name` is what the file is called in an error.
+    ///
+    /// # Errors
+    /// If the bytes are no state, are cut, or of a newer format.
+    pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let broken = |error: &serde_json::Error| {
+            Error::failed(format!("the state file `{name}` is broken at line {}", error.line()))
+                .because(plain(error))
+                .hint("keep the file; `ringfence state import PLAN` rebuilds it from the run's plan and what can be read back")
+        };
+        let version: Version = serde_json::from_slice(bytes).map_err(|e| broken(&e))?;
+        if version.format_version > FORMAT_VERSION {
+            return Err(Error::failed(format!(
+                "the state file `{name}` has format {}, this program knows up to {FORMAT_VERSION}",
+                version.format_version
+            ))
+            .hint("use the ringfence that wrote it"));
+        }
+        serde_json::from_slice(bytes).map_err(|e| broken(&e))
+    }
+}

@@ -1,0 +1,253 @@
+//! The public, versioned model of what the commands say. Text and Markdown are rendered from it, so they
+//! cannot disagree with the JSON. Plans and states are public formats of their own.
+
+use crate::identity::{AccountId, Arn, PrincipalId, UserName};
+use crate::journal::StepResult;
+use crate::lineage::Lineage;
+use crate::plan::{Change, Kind};
+use crate::resource::Resource;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// The format of the views below.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a containment amounts to, judged from what was read (D2.13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// No credential that is compromised, or younger than the exposure, can still act.
+    Contained,
+    /// Everything ringfence wrote stands, and a suspect credential can still act.
+    NotContained,
+    /// Something ringfence wrote was taken away.
+    Weakened,
+    /// A run left steps open.
+    Partial,
+    /// Given back.
+    Released,
+    /// Given back, but for the fence, whose time has not come.
+    ReleasedFenceUntil,
+    /// The principal is not there any more, or is another under the same name (F27).
+    Gone,
+    /// It could not be read.
+    Unknown,
+}
+
+impl Standing {
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Contained => "contained",
+            Self::NotContained => "NOT contained",
+            Self::Weakened => "weakened",
+            Self::Partial => "partial",
+            Self::Released => "released",
+            Self::ReleasedFenceUntil => "released, fence kept",
+            Self::Gone => "gone",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether `status` ends with 2 because of it.
+    #[must_use]
+    pub const fn is_weak(self) -> bool {
+        matches!(
+            self,
+            Self::NotContained | Self::Weakened | Self::Partial | Self::Gone | Self::Unknown
+        )
+    }
+}
+
+/// One thing that a person should look at, about one resource or about the principal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The resource, if it is about one.
+    pub resource: Option<Resource>,
+    /// What there is to say, in words that follow the resource's name: `is Active again`.
+    pub what: String,
+}
+
+/// When the denies may be lifted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FenceView {
+    /// The fence's time, or the hold's.
+    pub fence_time: Timestamp,
+    /// From when it may be lifted (F9).
+    pub lift_after: Timestamp,
+    /// Why the clock does not count, if it does not.
+    pub void: Option<String>,
+}
+
+/// Reality against state, for one principal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PrincipalStatus {
+    /// Its name in the state.
+    pub user: UserName,
+    /// Its unique ID.
+    pub id: PrincipalId,
+    /// Its account.
+    pub account_id: AccountId,
+    /// Its containment.
+    pub lineage: Lineage,
+    /// The state's serial.
+    pub serial: u64,
+    /// The incident.
+    pub incident: Option<String>,
+    /// What it amounts to.
+    pub standing: Standing,
+    /// When it was read, by the service's clock.
+    pub seen_at: Option<Timestamp>,
+    /// When it was last read and found contained.
+    pub last_seen_contained: Option<Timestamp>,
+    /// The clock of the fence.
+    pub fence: Option<FenceView>,
+    /// What was taken away, can still act, or could not be read.
+    pub findings: Vec<Finding>,
+    /// What else is worth knowing.
+    pub notes: Vec<String>,
+    /// What to run, in order.
+    pub commands: Vec<String>,
+}
+
+/// What `status` found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StatusReport {
+    /// The format of this report.
+    pub format_version: u32,
+    /// When, by the service's clock where something was read.
+    pub at: Timestamp,
+    /// The endpoint that was read.
+    pub endpoint: String,
+    /// The principals, by name.
+    pub principals: Vec<PrincipalStatus>,
+}
+
+/// What `apply` says while it works: one JSON object a line with `--format json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ApplyEvent {
+    /// Reality was read again and may be written to (D2.3).
+    Verified {
+        /// How many calls it took.
+        calls: u32,
+        /// How many of them had to wait for one another.
+        round_trips: u32,
+        /// What has moved, where the plan goes on all the same.
+        moved: Vec<Finding>,
+    },
+    /// The first intent is about to be recorded.
+    RunStarted {
+        /// The run.
+        run: String,
+        /// What it is for.
+        kind: Kind,
+        /// How many steps there are.
+        steps: usize,
+    },
+    /// A step was found done already.
+    StepSkipped {
+        /// The user.
+        user: UserName,
+        /// The wave.
+        wave: u32,
+        /// The resource.
+        resource: Resource,
+        /// Why.
+        why: String,
+    },
+    /// The fence's time is known.
+    FenceTime {
+        /// The user.
+        user: UserName,
+        /// The time.
+        fence_time: Timestamp,
+        /// The keys while whose activity it does not count.
+        still_active: Vec<Resource>,
+    },
+    /// A call ended.
+    Step {
+        /// The user.
+        user: UserName,
+        /// The wave.
+        wave: u32,
+        /// The resource.
+        resource: Resource,
+        /// What it did.
+        action: Change,
+        /// The new value in a few words: `Inactive`, `fence 03:13:42Z`, `attached`, `removed`.
+        value: String,
+        /// How it ended.
+        result: StepResult,
+        /// The service's Date.
+        at: Option<Timestamp>,
+        /// How long the call took, in milliseconds.
+        took_ms: u64,
+        /// The error, if it was one.
+        error: Option<String>,
+    },
+    /// The run is over.
+    Finished(Ending),
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ending {
+    /// The run.
+    pub run: String,
+    /// What it was for.
+    pub kind: Kind,
+    /// Whether every step holds.
+    pub complete: bool,
+    /// By whom.
+    pub applied_by: Arn,
+    /// The principals.
+    pub principals: Vec<PrincipalEnding>,
+}
+
+/// The end of a run for one principal: everything in it was read back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PrincipalEnding {
+    /// The user.
+    pub user: UserName,
+    /// What it amounts to.
+    pub standing: Standing,
+    /// One sentence that says what holds: `leaked key off and fenced at 03:12:41Z`.
+    pub holds: String,
+    /// When it was read back, by the service's clock.
+    pub read_back_at: Option<Timestamp>,
+    /// What is open: steps that did not hold, and credentials that can still act.
+    pub open: Vec<Finding>,
+    /// What was already so and is not claimed, or was kept.
+    pub notes: Vec<String>,
+    /// The clock of the fence.
+    pub fence: Option<FenceView>,
+    /// What to run next.
+    pub commands: Vec<String>,
+    /// The state's serial now.
+    pub serial: u64,
+    /// The hash of the journal's last line.
+    pub journal_head: String,
+}
+
+/// One line of `state list`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StateLine {
+    /// The account.
+    pub account_id: AccountId,
+    /// The principal's ID.
+    pub id: PrincipalId,
+    /// The user's name in the state; `None` where the state can't be read.
+    pub user: Option<UserName>,
+    /// `contained`, `released`, …, by the state alone; or why it can't be read.
+    pub stage: String,
+    /// The posture.
+    pub posture: Option<String>,
+    /// The serial.
+    pub serial: Option<u64>,
+    /// The incident.
+    pub incident: Option<String>,
+    /// The last run's ID.
+    pub last_run: Option<String>,
+}
