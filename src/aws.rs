@@ -1,0 +1,110 @@
+//! The AWS SDK, and nothing else that knows it: reading into snapshots, and one action as one call.
+
+mod call;
+mod caller;
+mod connect;
+mod details;
+mod document;
+mod endpoint;
+mod failure;
+mod listings;
+mod meter;
+mod owner;
+mod page;
+mod read;
+mod session;
+mod words;
+
+pub use call::{Reply, call};
+pub use read::{read, read_known};
+
+use crate::identity::{AccessKeyId, Caller, UserName};
+use crate::plan::ReadCost;
+use crate::snapshot::Snapshot;
+use jiff::Timestamp;
+use meter::Meter;
+
+/// How to reach AWS, from the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The profile of the shared configuration.
+    pub profile: Option<String>,
+    /// The Region.
+    pub region: Option<String>,
+    /// The endpoint of every service, in place of AWS's own.
+    pub endpoint_url: Option<String>,
+}
+
+/// The connection to IAM and STS.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    iam: aws_sdk_iam::Client,
+    sts: aws_sdk_sts::Client,
+    meter: Meter,
+    /// The profile that was named, for the words of an error.
+    profile: Option<String>,
+}
+
+impl Aws {
+    /// Takes credentials, Region and endpoint from the settings and, as the AWS CLI does, from the
+    /// environment and the shared configuration. Nothing is sent yet.
+    pub async fn connect(settings: &Settings) -> Self {
+        let mut aws = Self::from_config(&connect::load(settings).await);
+        aws.profile.clone_from(&settings.profile);
+        aws
+    }
+
+    /// Uses a configuration as it is, with its HTTP client.
+    #[must_use]
+    pub fn from_config(config: &aws_config::SdkConfig) -> Self {
+        let meter = Meter::default();
+        let iam = aws_sdk_iam::config::Builder::from(config).interceptor(meter.of_iam());
+        let sts = aws_sdk_sts::config::Builder::from(config).interceptor(meter.of_sts());
+        Self {
+            iam: aws_sdk_iam::Client::from_conf(iam.build()),
+            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+            meter,
+            profile: None,
+        }
+    }
+
+    /// The latest Date that a reply carried.
+    #[must_use]
+    pub fn service_time(&self) -> Option<Timestamp> {
+        self.meter.latest_date()
+    }
+}
+
+/// What to read.
+#[derive(Clone, Debug, Default)]
+pub struct Targets {
+    /// Users, by name.
+    pub users: Vec<UserName>,
+    /// Leaked keys, whose owner is to be found (F21) and read.
+    pub keys: Vec<AccessKeyId>,
+    /// Whether the documents of attached policies and the policies of groups are wanted.
+    pub full: bool,
+    /// Customer-managed policies to look for by ARN, each for the user whose snapshot shall show it.
+    pub managed: Vec<(UserName, String)>,
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Who read.
+    pub caller: Caller,
+    /// One for each distinct user, by name.
+    pub snapshots: Vec<Snapshot>,
+    /// The owner of each key that was given, in the order given.
+    pub owners: Vec<(AccessKeyId, UserName)>,
+    /// The users that do not exist, where [`read_known`] was asked.
+    pub gone: Vec<UserName>,
+    /// What it took.
+    pub cost: ReadCost,
+    /// The latest Date among the replies.
+    pub service_time: Timestamp,
+    /// Where IAM answered from, such as `https://iam.amazonaws.com`.
+    pub endpoint: String,
+    /// Whether that is AWS itself.
+    pub endpoint_is_aws: bool,
+}
