@@ -1,0 +1,327 @@
+//! The store in a directory of this machine: where things are, and reading them.
+
+use super::{Key, files};
+use crate::error::{Error, Result};
+use crate::identity::{AccountId, PrincipalId};
+use crate::journal::Journal;
+use crate::state::State;
+use crate::text::{count, shell, shown};
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+
+/// The files in the location that would rule over approvals (D5).
+const RULES: [&str; 2] = ["policy.toml", "allowed_signers"];
+
+/// A store in a directory. Reading makes and changes nothing (D2.1).
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    location: PathBuf,
+}
+
+impl LocalStore {
+    /// The store at a location, which need not exist. Touches nothing.
+    #[must_use]
+    pub fn new(location: &Path) -> Self {
+        // An empty path names no directory to the operating system.
+        let location = if location.as_os_str().is_empty() { Path::new(".") } else { location };
+        Self { location: location.to_owned() }
+    }
+
+    /// Where the store is.
+    #[must_use]
+    pub fn location(&self) -> &Path {
+        &self.location
+    }
+
+    /// The files there that ask for approvals, which this version cannot check: the caller has to refuse.
+    ///
+    /// # Errors
+    /// If the location cannot be looked into.
+    pub fn rules(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for file in RULES {
+            let path = self.location.join(file);
+            // A link that leads nowhere counts too: somebody meant a rule to stand there.
+            if files::stat(&path)?.is_some() {
+                found.push(path);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A principal's state; `None` if it has none.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is broken or cut, is of a newer format, or is of another principal.
+    pub fn load(&self, key: &Key) -> Result<Option<State>> {
+        let path = self.state_path(key);
+        self.no_links(&path)?;
+        let Some(bytes) = files::read(&path)? else {
+            return Ok(None);
+        };
+        let state = State::parse(&bytes, &files::name(&path))?;
+        self.check_owner(key, &state, &path)?;
+        Ok(Some(state))
+    }
+
+    /// Every principal with a state, sorted. Files that are not ours are ignored. One whose state cannot be read,
+    /// or that has runs and no state, stands there with its error.
+    ///
+    /// # Errors
+    /// If a directory cannot be read.
+    pub fn list(&self) -> Result<Vec<(Key, Result<State>)>> {
+        let mut found = Vec::new();
+        for key in self.principals()? {
+            match self.load(&key) {
+                Ok(Some(state)) => found.push((key, Ok(state))),
+                Ok(None) => {
+                    if let Some(error) = self.lost(&key)? {
+                        found.push((key, Err(error)));
+                    }
+                }
+                Err(error) => found.push((key, Err(error))),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The states of a user, by name in any letter case (F34) or by principal ID, the latest run first. A name
+    /// can have belonged to several principals (F27).
+    ///
+    /// # Errors
+    /// If the store cannot be read; if a state that may be the one meant cannot be: that of the principal ID, or,
+    /// where no other has the name, any.
+    pub fn find(&self, user: &str) -> Result<Vec<(Key, State)>> {
+        let mut found = Vec::new();
+        let mut unread = None;
+        for (key, state) in self.list()? {
+            let named = key.id.as_str() == user;
+            match state {
+                Ok(state) if named || state.principal.name.same_user(user) => {
+                    found.push((key, state))
+                }
+                Ok(_) => {}
+                Err(error) if named => return Err(error),
+                Err(error) => unread = unread.or(Some(error)),
+            }
+        }
+        if let (true, Some(error)) = (found.is_empty(), unread) {
+            return Err(error
+                .detail(format!("no other state is of user `{}`; this one may be", shown(user))));
+        }
+        found.sort_by_key(|(_, state)| Reverse(state.runs.last().map(|run| run.started_at)));
+        Ok(found)
+    }
+
+    /// Finds out, before anything is changed in IAM, whether the principal's state and runs can be written.
+    ///
+    /// # Errors
+    /// If they cannot, with the directory and the cause.
+    pub fn check_writable(&self, key: &Key) -> Result<()> {
+        let directory = self.directory(key);
+        let runs = directory.join("runs");
+        self.no_links(&self.state_path(key))?;
+        self.no_links(&runs)?;
+        files::make_directory(&runs)?;
+        let unique = std::process::id().to_string();
+        files::probe(&directory, &unique)?;
+        files::probe(&runs, &unique)
+    }
+
+    /// The IDs of a principal's runs, sorted.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn runs(&self, key: &Key) -> Result<Vec<String>> {
+        let runs = self.directory(key).join("runs");
+        self.no_links(&runs)?;
+        let mut found = Vec::new();
+        for name in files::names(&runs)? {
+            if is_run_id(&name) && files::stat(&runs.join(&name))?.is_some_and(|m| m.is_dir()) {
+                found.push(name);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The journal of a run.
+    ///
+    /// # Errors
+    /// If there is none, or it is broken before its last line.
+    pub fn journal(&self, key: &Key, run: &str) -> Result<Journal> {
+        let (path, bytes) = self.run_file(key, run, "journal.jsonl")?;
+        Journal::parse(&bytes, &files::name(&path))
+    }
+
+    /// The plan of a run, as it was approved and applied.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn plan_bytes(&self, key: &Key, run: &str) -> Result<Vec<u8>> {
+        self.run_file(key, run, "plan.json").map(|(_, bytes)| bytes)
+    }
+
+    /// The principals that took part in a run, sorted.
+    ///
+    /// # Errors
+    /// If the store cannot be read or the run's ID is none.
+    pub fn find_run(&self, run: &str) -> Result<Vec<Key>> {
+        check_run_id(run)?;
+        let mut found = Vec::new();
+        for key in self.principals()? {
+            let directory = self.run_directory(&key, run)?;
+            if files::stat(&directory)?.is_some_and(|metadata| metadata.is_dir()) {
+                found.push(key);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Checks that the journal of every finished run is whole: as many entries, and the head, as the state says (D5).
+    ///
+    /// # Errors
+    /// If one is missing, shorter, longer or another.
+    pub fn verify(&self, key: &Key, state: &State) -> Result<()> {
+        for run in &state.runs {
+            let Some(end) = &run.end else { continue };
+            let journal = self.journal(key, &run.id)?;
+            let path = files::name(&self.run_directory(key, &run.id)?.join("journal.jsonl"));
+            let wrong = if journal.len() != end.journal_entries {
+                let recorded = usize::try_from(end.journal_entries).unwrap_or(usize::MAX);
+                format!(
+                    "the state records {}, the file has {}",
+                    count(recorded, "entry", "entries"),
+                    journal.len()
+                )
+            } else if journal.head() != end.journal_head {
+                format!(
+                    "the state records the head {}, the file has {}",
+                    end.journal_head,
+                    journal.head()
+                )
+            } else {
+                continue;
+            };
+            return Err(Error::failed(format!(
+                "the journal `{path}` is not the one that the run ended with"
+            ))
+            .because(wrong)
+            .hint("keep both files, and compare with the head that the run printed at its end"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn account(&self, account: &AccountId) -> PathBuf {
+        self.location.join(account.as_str())
+    }
+
+    pub(super) fn directory(&self, key: &Key) -> PathBuf {
+        self.account(&key.account).join("user").join(key.id.as_str())
+    }
+
+    pub(super) fn state_path(&self, key: &Key) -> PathBuf {
+        self.directory(key).join("state.json")
+    }
+
+    pub(super) fn lock_path(&self, key: &Key) -> PathBuf {
+        self.directory(key).join("lock")
+    }
+
+    /// The directory of a run, whose ID has no character that leads out of it (D2.14).
+    pub(super) fn run_directory(&self, key: &Key, run: &str) -> Result<PathBuf> {
+        check_run_id(run)?;
+        Ok(self.directory(key).join("runs").join(run))
+    }
+
+    pub(super) fn no_links(&self, path: &Path) -> Result<()> {
+        files::no_links(&self.location, path)
+    }
+
+    /// Checks that a state is of the principal whose directory it stands in.
+    pub(super) fn check_owner(&self, key: &Key, state: &State, path: &Path) -> Result<()> {
+        if state.account_id == key.account && state.principal.id == key.id {
+            return Ok(());
+        }
+        Err(Error::failed(format!("the state `{}` is of another principal", files::name(path)))
+            .because(format!(
+                "it is of {} in account {}, its place is for {} in account {}",
+                state.principal.id, state.account_id, key.id, key.account
+            ))
+            .hint("put it back where it belongs: ACCOUNT/user/PRINCIPAL_ID/state.json"))
+    }
+
+    /// Every principal that has a directory, sorted.
+    fn principals(&self) -> Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        for account in files::names(&self.location)? {
+            let Ok(account) = account.parse::<AccountId>() else {
+                continue;
+            };
+            // A file that happens to have such a name is not ours.
+            if files::stat(&self.account(&account))?.is_none_or(|m| m.is_file()) {
+                continue;
+            }
+            let users = self.account(&account).join("user");
+            for id in files::names(&users)? {
+                let Ok(id) = id.parse::<PrincipalId>() else {
+                    continue;
+                };
+                // A link is reported when it is read; any other file is not ours.
+                let ours = |m: std::fs::Metadata| m.is_dir() || m.is_symlink();
+                if files::stat(&users.join(id.as_str()))?.is_some_and(ours) {
+                    keys.push(Key { account: account.clone(), id });
+                }
+            }
+        }
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// The error for a principal with runs and no state; `None` where there are no runs either.
+    fn lost(&self, key: &Key) -> Result<Option<Error>> {
+        let runs = self.runs(key)?;
+        if runs.is_empty() {
+            return Ok(None);
+        }
+        let directory = self.directory(key);
+        let error = Error::failed(format!("`{}` has runs and no state", files::name(&directory)))
+            .because("a run was cut off before it first saved the state, or the state was removed");
+        let plan = runs.iter().rev().map(|run| directory.join("runs").join(run).join("plan.json"));
+        Ok(Some(match plan.into_iter().find(|path| path.is_file()) {
+            Some(plan) => {
+                let plan = files::name(&plan);
+                error.hint(format!("rebuild it: ringfence state import {}", shell(&plan)))
+            }
+            None => error.hint(format!(
+                "no plan was stored, so nothing was done: ringfence state rm {}",
+                key.id
+            )),
+        }))
+    }
+
+    fn run_file(&self, key: &Key, run: &str, file: &str) -> Result<(PathBuf, Vec<u8>)> {
+        let path = self.run_directory(key, run)?.join(file);
+        self.no_links(&path)?;
+        match files::read(&path)? {
+            Some(bytes) => Ok((path, bytes)),
+            None => Err(Error::failed(format!("there is no `{}`", files::name(&path)))
+                .because(format!(
+                    "the run `{run}` was never there, was cut off as it began, or was removed"
+                ))
+                .hint("see which runs there are: ringfence state history")),
+        }
+    }
+}
+
+fn is_run_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn check_run_id(run: &str) -> Result<()> {
+    if is_run_id(run) {
+        return Ok(());
+    }
+    Err(Error::failed(format!("`{}` is no run ID", shown(run)))
+        .because("expected 1 to 64 letters, digits or hyphens, such as 20261121T031240Z-7c41e09a")
+        .hint("see which runs there are: ringfence state history"))
+}

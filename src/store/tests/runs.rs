@@ -1,0 +1,90 @@
+//! Runs, their journals, and what is found of them later.
+
+use super::*;
+use crate::exit::Exit;
+use crate::state::RunEnd;
+use std::fs;
+
+#[test]
+fn a_run_id_leads_nowhere_else() {
+    let (_directory, store) = store();
+    let lock = locked(&store);
+    let long = "a".repeat(65);
+    for bad in ["", ".", "..", "../x", "a/b", "/etc", "a\0b", "a\nb", "a_b", "ü", &long] {
+        assert_says(&lock.start_run(bad, b"").unwrap_err(), &["no run ID"]);
+        assert!(store.journal(&key(), bad).is_err(), "{bad:?}");
+        assert!(store.plan_bytes(&key(), bad).is_err(), "{bad:?}");
+        assert!(store.find_run(bad).is_err(), "{bad:?}");
+    }
+    assert!(!path_of(&store, "runs").exists());
+    lock.start_run(&"a".repeat(64), b"").unwrap();
+}
+
+#[test]
+fn a_run_is_started_once() {
+    let (_directory, store) = store();
+    let lock = locked(&store);
+    let _log = lock.start_run(RUN, b"first").unwrap();
+    let error = lock.start_run(RUN, b"second").unwrap_err();
+    assert_eq!(error.exit(), Exit::Stale);
+    assert_says(&error, &[RUN, "exists already"]);
+    assert_eq!(store.plan_bytes(&key(), RUN).unwrap(), b"first");
+    assert_says(&store.journal(&key(), "another").unwrap_err(), &["there is no", "another"]);
+}
+
+#[test]
+fn a_journal_that_is_not_what_the_state_records_is_an_error() {
+    let (_directory, store) = store();
+    let lock = locked(&store);
+    let mut log = lock.start_run(RUN, b"").unwrap();
+    for n in 0..3 {
+        log.append(at(n), event()).unwrap();
+    }
+    let mut finished = state(1);
+    let end = RunEnd {
+        at: at(3),
+        complete: true,
+        journal_entries: 3,
+        journal_head: log.journal().head().to_owned(),
+    };
+    finished.runs = vec![run(RUN, 0, Some(end)), run("cut-off", 9, None)];
+    store.verify(&key(), &finished).unwrap();
+
+    let path = path_of(&store, &format!("runs/{RUN}/journal.jsonl"));
+    let whole = fs::read(&path).unwrap();
+    for cut in 0..whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let error = store.verify(&key(), &finished).unwrap_err();
+        assert_says(&error, &["journal.jsonl", "records 3 entries"]);
+    }
+    fs::write(&path, [&whole[..], &whole[..]].concat()).unwrap();
+    assert_says(&store.verify(&key(), &finished).unwrap_err(), &["line 4"]);
+    fs::write(&path, &whole).unwrap();
+    finished.runs[0].end.as_mut().unwrap().journal_head = "f".repeat(64);
+    assert_says(&store.verify(&key(), &finished).unwrap_err(), &["records the head ffff"]);
+    fs::remove_file(&path).unwrap();
+    assert_says(&store.verify(&key(), &finished).unwrap_err(), &["there is no"]);
+}
+
+#[test]
+fn what_is_not_ours_is_ignored_and_runs_without_a_state_are_not() {
+    let (_directory, store) = store();
+    let root = store.location();
+    fs::create_dir_all(root.join("123456789012/user/not-an-id")).unwrap();
+    fs::create_dir_all(root.join("123456789012/role/AROA1")).unwrap();
+    fs::create_dir_all(root.join("12345/user/AIDA1")).unwrap();
+    fs::write(root.join("README.md"), "").unwrap();
+    fs::write(root.join("999999999999"), "").unwrap();
+    fs::write(root.join("123456789012/user/AIDAFILE"), "").unwrap();
+    assert_eq!(store.list().unwrap(), []);
+
+    locked(&store).start_run(RUN, b"the plan").unwrap();
+    let list = store.list().unwrap();
+    let [(found, Err(error))] = list.as_slice() else { panic!("{list:?}") };
+    assert_eq!(*found, key());
+    assert_says(error, &["runs and no state", "ringfence state import", RUN, "plan.json"]);
+    fs::remove_file(path_of(&store, &format!("runs/{RUN}/plan.json"))).unwrap();
+    let list = store.list().unwrap();
+    let [(_, Err(error))] = list.as_slice() else { panic!("{list:?}") };
+    assert_says(error, &["runs and no state", "state rm"]);
+}
