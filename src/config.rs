@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::posture::{BUILT_IN, Posture, one_of};
 use std::collections::BTreeMap;
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// What a configuration file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +22,7 @@ impl Default for Config {
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), Posture::built_in(name)?)))
             .collect();
-        Self {
-            location: None,
-            protected_users: Vec::new(),
-            postures,
-        }
+        Self { location: None, protected_users: Vec::new(), postures }
     }
 }
 
@@ -109,7 +105,8 @@ impl Config {
             let at = name.span().start;
             let name = name.get_ref().as_ref();
             if BUILT_IN.contains(&name) {
-                return Err(file.error(at, &format!("posture `{name}` is built in and cannot be redefined"))
+                return Err(file
+                    .error(at, &format!("posture `{name}` is built in and cannot be redefined"))
                     .hint(format!("give it a name of its own and say extends = \"{name}\"")));
             }
             let posture = self.one_posture(file, at, name, file.table(value)?)?;
@@ -118,16 +115,29 @@ impl Config {
         Ok(())
     }
 
-    fn one_posture(&self, file: &File<'_>, at: usize, name: &str, rules: &Table<'_>) -> Result<Posture> {
+    fn one_posture(
+        &self,
+        file: &File<'_>,
+        at: usize,
+        name: &str,
+        rules: &Table<'_>,
+    ) -> Result<Posture> {
         let base = rules.iter().find(|(key, _)| key.get_ref() == "extends");
         let Some((_, base)) = base else {
-            return Err(file.error(at, &format!("posture `{}` says not what it extends", name.escape_debug()))
-                .hint(format!("extends = {}", one_of(&BUILT_IN.map(|n| format!("\"{n}\"")).each_ref().map(String::as_str)))));
+            return Err(file
+                .error(at, &format!("posture `{}` says not what it extends", name.escape_debug()))
+                .hint(format!(
+                    "extends = {}",
+                    one_of(&BUILT_IN.map(|n| format!("\"{n}\"")).each_ref().map(String::as_str))
+                )));
         };
         let extends = file.text(base)?;
         let mut posture = Posture::built_in(extends).ok_or_else(|| {
-            file.error(base.span().start, &format!("`{}` is no built-in posture", extends.escape_debug()))
-                .hint(format!("expected {}", one_of(&BUILT_IN)))
+            file.error(
+                base.span().start,
+                &format!("`{}` is no built-in posture", extends.escape_debug()),
+            )
+            .hint(format!("expected {}", one_of(&BUILT_IN)))
         })?;
         name.clone_into(&mut posture.name);
         for (rule, value) in rules {
@@ -146,7 +156,8 @@ impl Config {
 fn location(file: &File<'_>, value: &Item<'_>) -> Result<String> {
     let location = file.text(value)?;
     if location.contains("://") {
-        return Err(file.error(value.span().start, &format!("`{}` is no folder", location.escape_debug()))
+        return Err(file
+            .error(value.span().start, &format!("`{}` is no folder", location.escape_debug()))
             .because("this version keeps its state in a local folder only"));
     }
     Ok(location.to_owned())
@@ -173,15 +184,24 @@ impl File<'_> {
     }
 
     fn unknown(&self, at: usize, key: &str, known: &[&str]) -> Error {
-        self.error(at, &format!("`{}` is unknown here: expected {}", key.escape_debug(), one_of(known)))
+        self.error(
+            at,
+            &format!("`{}` is unknown here: expected {}", key.escape_debug(), one_of(known)),
+        )
     }
 
     fn table<'v, 'i>(&self, value: &'v Item<'i>) -> Result<&'v Table<'i>> {
-        value.get_ref().as_table().ok_or_else(|| self.error(value.span().start, "a table was expected"))
+        value
+            .get_ref()
+            .as_table()
+            .ok_or_else(|| self.error(value.span().start, "a table was expected"))
     }
 
     fn text<'v>(&self, value: &'v Item<'_>) -> Result<&'v str> {
-        value.get_ref().as_str().ok_or_else(|| self.error(value.span().start, "a text in quotes was expected"))
+        value
+            .get_ref()
+            .as_str()
+            .ok_or_else(|| self.error(value.span().start, "a text in quotes was expected"))
     }
 }
 
@@ -201,22 +221,37 @@ mod tests {
         let quiet = config.posture("quiet").unwrap();
         assert_eq!((quiet.access_keys, quiet.fence_margin_s), (AccessKeys::All, Some(300)));
         let managed = config.posture("managed").unwrap();
-        assert_eq!((managed.permissions, managed.sessions), (Permissions::DenyManaged, Sessions::Keep));
+        assert_eq!(
+            (managed.permissions, managed.sessions),
+            (Permissions::DenyManaged, Sessions::Keep)
+        );
     }
 
     #[test]
     fn what_is_wrong_is_said_with_file_and_line() {
         let cases = [
-            ("[state]\nplace = \"x\"\n", "`place` is unknown here: expected location (`c.toml`, line 2)"),
-            ("[stat]\n", "`stat` is unknown here: expected state, guard or posture (`c.toml`, line 1)"),
+            (
+                "[state]\nplace = \"x\"\n",
+                "`place` is unknown here: expected location (`c.toml`, line 2)",
+            ),
+            (
+                "[stat]\n",
+                "`stat` is unknown here: expected state, guard or posture (`c.toml`, line 1)",
+            ),
             ("[posture.p]\nextends = \"revoke\"\nkeys = \"all\"\n", "(`c.toml`, line 3)"),
-            ("[posture.p]\nextends = \"revoke\"\naccess_keys = \"some\"\n", "expected keep, named or all (`c.toml`, line 3)"),
+            (
+                "[posture.p]\nextends = \"revoke\"\naccess_keys = \"some\"\n",
+                "expected keep, named or all (`c.toml`, line 3)",
+            ),
             ("[posture.p]\naccess_keys = \"all\"\n", "says not what it extends (`c.toml`, line 1)"),
             ("[posture.revoke]\nextends = \"lockdown\"\n", "is built in"),
             ("[approval]\nrequired = 2\n", "`[approval]` cannot be honoured (`c.toml`, line 1)"),
             ("a = [\n", "the TOML is malformed (`c.toml`, line"),
             ("[state]\nlocation = 5\n", "a text in quotes was expected (`c.toml`, line 2)"),
-            ("[posture.p]\nextends=\"revoke\"\npermissions=\"deny-managed\"\nsessions=\"fence\"\n", "implies `sessions"),
+            (
+                "[posture.p]\nextends=\"revoke\"\npermissions=\"deny-managed\"\nsessions=\"fence\"\n",
+                "implies `sessions",
+            ),
         ];
         for (text, expected) in cases {
             let error = Config::parse(text, "c.toml").unwrap_err();

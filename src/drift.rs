@@ -98,10 +98,26 @@ fn means(snapshot: &Snapshot) -> BTreeMap<Resource, Value> {
     let mut all: Vec<Resource> = Vec::new();
     all.extend(snapshot.access_keys.items().iter().map(|k| Resource::AccessKey(k.id.clone())));
     all.extend(snapshot.ssh_keys.items().iter().map(|k| Resource::SshKey(k.id.clone())));
-    all.extend(snapshot.signing_certificates.items().iter().map(|c| Resource::SigningCertificate(c.id.clone())));
-    all.extend(snapshot.service_credentials.items().iter().map(|c| Resource::ServiceCredential(c.id.clone())));
-    all.extend(snapshot.inline_policies.items().iter().map(|p| Resource::InlinePolicy(p.name.clone())));
-    all.extend(snapshot.attached_policies.items().iter().map(|p| Resource::AttachedPolicy(p.arn.clone())));
+    all.extend(
+        snapshot
+            .signing_certificates
+            .items()
+            .iter()
+            .map(|c| Resource::SigningCertificate(c.id.clone())),
+    );
+    all.extend(
+        snapshot
+            .service_credentials
+            .items()
+            .iter()
+            .map(|c| Resource::ServiceCredential(c.id.clone())),
+    );
+    all.extend(
+        snapshot.inline_policies.items().iter().map(|p| Resource::InlinePolicy(p.name.clone())),
+    );
+    all.extend(
+        snapshot.attached_policies.items().iter().map(|p| Resource::AttachedPolicy(p.arn.clone())),
+    );
     all.extend(snapshot.groups.items().iter().map(|g| Resource::Group(g.name.clone())));
     all.extend([Resource::LoginProfile, Resource::PermissionsBoundary]);
     all.into_iter()

@@ -20,13 +20,7 @@ impl Error {
     /// An error that ends the program with `exit`; `message` is one lower-case line with the input in backticks.
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: message.into(),
-            cause: None,
-            details: Vec::new(),
-            hints: Vec::new(),
-        }
+        Self { exit, message: message.into(), cause: None, details: Vec::new(), hints: Vec::new() }
     }
 
     /// An ordinary failure, exit status 1.

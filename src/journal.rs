@@ -190,11 +190,7 @@ pub struct Journal {
 
 impl Default for Journal {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            head: GENESIS.to_owned(),
-            torn: false,
-        }
+        Self { entries: Vec::new(), head: GENESIS.to_owned(), torn: false }
     }
 }
 
@@ -231,12 +227,7 @@ impl Journal {
 
     /// Takes an event as the next entry and returns its line, with the line end, to be stored before it counts.
     pub fn append(&mut self, at: Timestamp, event: Event) -> Vec<u8> {
-        let entry = Entry {
-            n: self.len() + 1,
-            prev: self.head.clone(),
-            at,
-            event,
-        };
+        let entry = Entry { n: self.len() + 1, prev: self.head.clone(), at, event };
         // Serialising to memory fails only for maps with keys that are no text; there are none here.
         let mut line = serde_json::to_vec(&entry).unwrap_or_default();
         self.head = sha256(&line);
@@ -303,10 +294,7 @@ impl Journal {
     /// Whether the run was brought to its end.
     #[must_use]
     pub fn finished(&self) -> bool {
-        matches!(
-            self.entries.last().map(|entry| &entry.event),
-            Some(Event::RunFinished { .. })
-        )
+        matches!(self.entries.last().map(|entry| &entry.event), Some(Event::RunFinished { .. }))
     }
 }
 
@@ -321,7 +309,12 @@ mod tests {
         let at: Timestamp = "2026-11-21T03:12:40Z".parse().unwrap();
         bytes.extend(journal.append(
             at,
-            Event::Intent { step: 1, resource: resource.clone(), action: "UpdateAccessKey".into(), attempt: 1 },
+            Event::Intent {
+                step: 1,
+                resource: resource.clone(),
+                action: "UpdateAccessKey".into(),
+                attempt: 1,
+            },
         ));
         bytes.extend(journal.append(
             at,

@@ -29,10 +29,10 @@ pub mod render;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(feature = "aws")]
-pub mod store;
-#[cfg(feature = "aws")]
 pub mod cli;
 #[cfg(feature = "aws")]
 pub mod context;
 #[cfg(feature = "aws")]
 pub mod execute;
+#[cfg(feature = "aws")]
+pub mod store;

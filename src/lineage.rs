@@ -45,9 +45,7 @@ impl Lineage {
 /// Whether a policy's name is one that some ringfence gives.
 #[must_use]
 pub fn is_our_name(name: &str) -> bool {
-    ["RingfenceFence-", "RingfenceHold-"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    ["RingfenceFence-", "RingfenceHold-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 impl TryFrom<String> for Lineage {
@@ -57,9 +55,7 @@ impl TryFrom<String> for Lineage {
         if text.len() == 32 && text.bytes().all(digit) {
             Ok(Self(text))
         } else {
-            Err(Malformed {
-                expected: "a lineage of 32 hex digits",
-            })
+            Err(Malformed { expected: "a lineage of 32 hex digits" })
         }
     }
 }

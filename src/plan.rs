@@ -52,12 +52,7 @@ impl Settle {
     /// One read-back after the last wave, and nothing else.
     #[must_use]
     pub const fn read_back_only() -> Self {
-        Self {
-            for_s: 0,
-            reassert: false,
-            move_fence: false,
-            contain_new: Vec::new(),
-        }
+        Self { for_s: 0, reassert: false, move_fence: false, contain_new: Vec::new() }
     }
 }
 
@@ -103,6 +98,8 @@ pub struct Plan {
     pub settle: Settle,
     /// Seconds between the last key-off and the fence.
     pub fence_margin_s: u32,
+    /// Whether users that a rule protects were asked for all the same (D2.10).
+    pub override_protection: bool,
     /// The approval that was required when it was made.
     pub approval: Option<serde_json::Value>,
     /// The principals, worst first.
@@ -351,10 +348,9 @@ impl Step {
             (Resource::ServiceCredential(_), Some(Value::Status(status))) => {
                 Action::UpdateServiceSpecificCredential { id, status: *status }
             }
-            (Resource::InlinePolicy(_), Some(Value::Document(document))) => Action::PutUserPolicy {
-                name: id,
-                document: document.clone(),
-            },
+            (Resource::InlinePolicy(_), Some(Value::Document(document))) => {
+                Action::PutUserPolicy { name: id, document: document.clone() }
+            }
             (Resource::InlinePolicy(_), None) => Action::DeleteUserPolicy { name: id },
             (Resource::AttachedPolicy(_), Some(Value::Attached)) => {
                 Action::AttachUserPolicy { arn: id }
@@ -384,8 +380,7 @@ impl Step {
     /// Whether the step takes a credential's power away.
     #[must_use]
     pub fn turns_off(&self) -> bool {
-        self.resource.is_credential()
-            && !matches!(self.after, Some(Value::Status(Status::Active)))
+        self.resource.is_credential() && !matches!(self.after, Some(Value::Status(Status::Active)))
     }
 
     /// Whether the step writes a fence whose time is only known after apply.
@@ -456,10 +451,7 @@ impl Plan {
     }
 
     fn content_digest(&self) -> String {
-        let open = Self {
-            content_sha256: String::new(),
-            ..self.clone()
-        };
+        let open = Self { content_sha256: String::new(), ..self.clone() };
         sha256(&open.bytes())
     }
 
@@ -479,7 +471,12 @@ impl Plan {
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
         let malformed = |error: &serde_json::Error| {
             Error::failed(format!("`{name}` is no plan"))
-                .because(format!("line {}, column {}: {}", error.line(), error.column(), plain(error)))
+                .because(format!(
+                    "line {}, column {}: {}",
+                    error.line(),
+                    error.column(),
+                    plain(error)
+                ))
                 .hint("make a new one: ringfence plan --out FILE")
         };
         let version: FormatVersion = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
@@ -510,7 +507,10 @@ impl Plan {
         let mut principals = std::collections::BTreeSet::new();
         for principal in &self.principals {
             if principal.snapshot.user.id != principal.id || !principals.insert(&principal.id) {
-                return unsound(format!("principal {} is not what its snapshot shows", principal.id));
+                return unsound(format!(
+                    "principal {} is not what its snapshot shows",
+                    principal.id
+                ));
             }
             for step in &principal.steps {
                 if !step.is_sound() || !ids.insert(step.id) {

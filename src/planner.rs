@@ -5,10 +5,11 @@ mod live;
 mod scope;
 
 use crate::error::{Error, Result};
-use crate::identity::{AccessKeyId, AccountId, Arn, Caller, CallerKind};
+use crate::identity::{AccessKeyId, AccountId, Arn, Caller, CallerKind, UserName};
 use crate::lineage::Lineage;
 use crate::plan::{
-    Change, FORMAT_VERSION, Kind, OnDrift, Plan, PrincipalKind, PrincipalPlan, ReadCost, Settle, Step,
+    Change, FORMAT_VERSION, Kind, OnDrift, Plan, PrincipalKind, PrincipalPlan, ReadCost, Settle,
+    Step,
 };
 use crate::posture::{AccessKeys, Credentials, Groups, Password, Posture};
 use crate::resource::{Resource, Value};
@@ -88,15 +89,17 @@ pub fn contain(subjects: Vec<Subject>, request: &Request, context: &Context) -> 
         principals.push(contain_one(subject, request, context)?);
     }
     principals.sort_by_key(|principal| std::cmp::Reverse(live::last_use_of_compromised(principal)));
-    let quiet = principals.iter().all(|principal| {
-        principal.left_live.iter().all(|live| live.resource.is_none())
-    });
+    let quiet = principals
+        .iter()
+        .all(|principal| principal.left_live.iter().all(|live| live.resource.is_none()));
     let margin = request.posture.fence_margin_s.unwrap_or(if quiet {
         MARGIN_WITHOUT_LIVE
     } else {
         MARGIN_WITH_LIVE
     });
-    assemble(Kind::Contain, principals, request.posture.clone(), margin, context)
+    let mut plan = assemble(Kind::Contain, principals, request.posture.clone(), margin, context);
+    plan.override_protection = request.override_protection;
+    Ok(plan.sealed())
 }
 
 /// Puts the principals' steps into one plan: numbers them and counts the waves.
@@ -106,7 +109,7 @@ pub(crate) fn assemble(
     posture: Posture,
     fence_margin_s: u32,
     context: &Context,
-) -> Result<Plan> {
+) -> Plan {
     let mut waves: Vec<u32> = principals
         .iter()
         .flat_map(|principal| principal.steps.iter().map(|step| step.wave))
@@ -123,7 +126,7 @@ pub(crate) fn assemble(
         }
     }
     let arn = &context.caller.arn;
-    Ok(Plan {
+    Plan {
         format_version: FORMAT_VERSION,
         ringfence_version: context.version.clone(),
         kind,
@@ -138,35 +141,55 @@ pub(crate) fn assemble(
         on_drift: context.on_drift,
         settle: Settle::read_back_only(),
         fence_margin_s,
+        override_protection: false,
         approval: None,
         principals,
         content_sha256: String::new(),
     }
-    .sealed())
 }
 
 /// Refuses what would lock the caller out, or contain whom a rule protects (D2.10).
 fn guard(subject: &Subject, request: &Request, caller: &Caller) -> Result<()> {
     let user = &subject.snapshot.user;
     check_caller(caller, &user.arn, user.id.as_str(), user.name.as_str())?;
-    let protected = request.protected_users.iter().any(|name| user.name.same_user(name));
-    if protected && !request.override_protection {
-        return Err(Error::forbidden(format!("user `{}` is protected by `guard.protected_users`", user.name))
-            .hint("--override-protection contains it all the same"));
-    }
-    if request.strict && let Some(unread) = subject.snapshot.unread().first() {
-        return Err(Error::forbidden(format!("{} of user `{}` could not be read", unread.what, user.name))
-            .because(format!("{}: {}", unread.action, unread.because))
-            .hint("grant the action (examples/responder-policy.json has them all), or leave --strict out"));
+    check_protection(&user.name, &request.protected_users, request.override_protection)?;
+    if request.strict
+        && let Some(unread) = subject.snapshot.unread().first()
+    {
+        return Err(Error::forbidden(format!(
+            "{} of user `{}` could not be read",
+            unread.what, user.name
+        ))
+        .because(format!("{}: {}", unread.action, unread.because))
+        .hint(
+            "grant the action (examples/responder-policy.json has them all), or leave --strict out",
+        ));
     }
     Ok(())
+}
+
+/// Refuses a user that a rule protects, unless that was overridden (D2.10).
+///
+/// # Errors
+/// If the user is protected; names are compared without letter case (F34).
+pub fn check_protection(name: &UserName, protected: &[String], overridden: bool) -> Result<()> {
+    if overridden || !protected.iter().any(|other| name.same_user(other)) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!("user `{name}` is protected by `guard.protected_users`"))
+        .hint("ringfence plan --override-protection contains it all the same"))
 }
 
 /// Refuses a caller that is the target, a session of it, or one whose parent cannot be seen (F28).
 ///
 /// # Errors
 /// If the caller would, or might, contain itself.
-pub fn check_caller(caller: &Caller, target: &Arn, target_id: &str, target_name: &str) -> Result<()> {
+pub fn check_caller(
+    caller: &Caller,
+    target: &Arn,
+    target_id: &str,
+    target_name: &str,
+) -> Result<()> {
     if target.account() != caller.account.as_str() {
         return Err(Error::forbidden(format!(
             "user `{target_name}` is in account {}, the caller is in {}",
@@ -176,16 +199,19 @@ pub fn check_caller(caller: &Caller, target: &Arn, target_id: &str, target_name:
         .hint("use credentials of the user's own account: --profile NAME"));
     }
     match caller.kind() {
-        CallerKind::User(name) if caller.id == target_id || name.eq_ignore_ascii_case(target_name) => {
+        CallerKind::User(name)
+            if caller.id == target_id || name.eq_ignore_ascii_case(target_name) =>
+        {
             Err(Error::forbidden(format!("the caller is `{target_name}` itself"))
                 .because("containing it would take the caller's own access away")
                 .hint("call as a role or another user: --profile NAME"))
         }
-        CallerKind::Federated(name) => {
-            Err(Error::forbidden(format!("the caller is the federated user `{}`", name.escape_debug()))
-                .because("the user behind a federated session cannot be seen, and may be the target")
-                .hint("call as a role or a user: --profile NAME"))
-        }
+        CallerKind::Federated(name) => Err(Error::forbidden(format!(
+            "the caller is the federated user `{}`",
+            name.escape_debug()
+        ))
+        .because("the user behind a federated session cannot be seen, and may be the target")
+        .hint("call as a role or a user: --profile NAME")),
         _ => Ok(()),
     }
 }
@@ -193,10 +219,9 @@ pub fn check_caller(caller: &Caller, target: &Arn, target_id: &str, target_name:
 fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result<PrincipalPlan> {
     let Subject { snapshot, state, named, fresh_lineage } = subject;
     let active = state.as_ref().filter(|state| state.continues());
-    let posture = active.filter(|state| !state.is_released()).map_or_else(
-        || request.posture.clone(),
-        |state| state.posture.tightened(&request.posture),
-    );
+    let posture = active
+        .filter(|state| !state.is_released())
+        .map_or_else(|| request.posture.clone(), |state| state.posture.tightened(&request.posture));
     let since = earliest(request.since, active.and_then(|state| state.since));
     let scope = scope::of(&snapshot, state.as_ref(), &named, since, posture.access_keys)?;
     let mut draft = Draft {
@@ -332,6 +357,9 @@ impl Draft {
             self.state.as_ref().is_some_and(|state| state.resources.contains_key(resource))
         };
         let mut found = Vec::new();
+        if let Some(run) = self.state.as_ref().and_then(State::open_run) {
+            found.push(format!("run {} was cut off: what it left in doubt was read again", run.id));
+        }
         for policy in self.snapshot.attached_policies.items() {
             if crate::policy::is_aws_quarantine(&policy.arn) {
                 found.push(format!(
@@ -351,7 +379,9 @@ impl Draft {
         for key in self.snapshot.access_keys.items() {
             let resource = Resource::AccessKey(key.id.clone());
             if key.status == Status::Inactive && !ours(&resource) {
-                found.push(format!("{resource} was Inactive before: not claimed, and never re-activated"));
+                found.push(format!(
+                    "{resource} was Inactive before: not claimed, and never re-activated"
+                ));
             }
         }
         if self.snapshot.quotas.missing().is_some() {
@@ -404,16 +434,26 @@ impl Draft {
             add(resource, cred.status, Some(cred.created_at), posture.service_credentials);
         }
         for (resource, younger) in off {
-            let reason = if younger { "made after the exposure" } else { "the posture turns all of its kind off" };
+            let reason = if younger {
+                "made after the exposure"
+            } else {
+                "the posture turns all of its kind off"
+            };
             self.step(wave::OTHERS, resource, Some(Value::Status(Status::Inactive)), reason);
         }
     }
 
     fn groups_and_boundary(&mut self) {
         if self.posture.groups == Groups::Remove {
-            let groups: Vec<_> = self.snapshot.groups.items().iter().map(|g| g.name.clone()).collect();
+            let groups: Vec<_> =
+                self.snapshot.groups.items().iter().map(|g| g.name.clone()).collect();
             for name in groups {
-                self.step(wave::OTHERS, Resource::Group(name), None, "the posture removes the user from every group");
+                self.step(
+                    wave::OTHERS,
+                    Resource::Group(name),
+                    None,
+                    "the posture removes the user from every group",
+                );
             }
         }
         if let Some(arn) = self.posture.permissions_boundary.policy().cloned()
@@ -431,7 +471,12 @@ impl Draft {
     fn password(&mut self) {
         let there = !matches!(self.snapshot.login_profile, Observed::Read(None));
         if self.posture.login_profile == Password::Delete && there {
-            self.step(wave::OTHERS, Resource::LoginProfile, None, "the posture deletes the password");
+            self.step(
+                wave::OTHERS,
+                Resource::LoginProfile,
+                None,
+                "the posture deletes the password",
+            );
         }
     }
 
@@ -452,7 +497,12 @@ impl Draft {
                     Resource::AttachedPolicy(_) if now.is_none() => wave::HOLD,
                     _ => wave::OTHERS,
                 };
-                self.step(order, resource.clone(), held.ours.clone(), "changed by others since it was contained");
+                self.step(
+                    order,
+                    resource.clone(),
+                    held.ours.clone(),
+                    "changed by others since it was contained",
+                );
             }
         }
     }

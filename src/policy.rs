@@ -74,10 +74,8 @@ impl PolicyDocument {
     #[must_use]
     pub fn fence_time(&self) -> Option<Timestamp> {
         let statements = self.0.get("Statement")?.as_array()?;
-        let text = statements
-            .last()?
-            .pointer("/Condition/DateLessThan/aws:TokenIssueTime")?
-            .as_str()?;
+        let text =
+            statements.last()?.pointer("/Condition/DateLessThan/aws:TokenIssueTime")?.as_str()?;
         let time = text.parse().ok()?;
         (*self == fence(FenceTime::At(time)) || *self == boundary_fence(FenceTime::At(time)))
             .then_some(time)
@@ -89,8 +87,7 @@ impl PolicyDocument {
         if !self.awaits_fence_time() {
             return self == now;
         }
-        now.fence_time()
-            .is_some_and(|time| self.with_fence_time(time) == *now)
+        now.fence_time().is_some_and(|time| self.with_fence_time(time) == *now)
     }
 }
 
@@ -173,9 +170,7 @@ pub fn boundary_fence(time: FenceTime) -> PolicyDocument {
 /// The unconditional deny (F24).
 #[must_use]
 pub fn hold() -> PolicyDocument {
-    document(vec![
-        json!({ "Effect": "Deny", "Action": "*", "Resource": "*" }),
-    ])
+    document(vec![json!({ "Effect": "Deny", "Action": "*", "Resource": "*" })])
 }
 
 /// The managed policy that is one `Deny *` (F25), in a partition (F23).
@@ -202,7 +197,9 @@ mod tests {
         let written = ours.with_fence_time(time);
         assert_eq!(written.fence_time(), Some(time));
         assert!(ours.fits(&written));
-        let bent = PolicyDocument::parse(&written.minified().replace("\"Action\":\"*\"", "\"Action\":\"s3:*\""));
+        let bent = PolicyDocument::parse(
+            &written.minified().replace("\"Action\":\"*\"", "\"Action\":\"s3:*\""),
+        );
         assert_eq!(bent.fence_time(), None);
         assert!(!ours.fits(&bent));
         assert!(!ours.fits(&hold()));

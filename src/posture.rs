@@ -207,10 +207,7 @@ impl Posture {
         match name {
             "revoke" => Some(revoke),
             "quarantine" => Some(quarantine),
-            "lockdown" => Some(Self {
-                permissions: Permissions::Deny,
-                ..quarantine
-            }),
+            "lockdown" => Some(Self { permissions: Permissions::Deny, ..quarantine }),
             _ => None,
         }
     }
@@ -282,7 +279,8 @@ impl Posture {
     pub fn check(&self) -> Result<(), BadRule> {
         if self.permissions == Permissions::DenyManaged && self.sessions == Sessions::Fence {
             return Err(BadRule {
-                message: "`permissions = \"deny-managed\"` implies `sessions = \"keep\"`".to_owned(),
+                message: "`permissions = \"deny-managed\"` implies `sessions = \"keep\"`"
+                    .to_owned(),
             });
         }
         Ok(())

@@ -6,9 +6,7 @@ use crate::plan::{Kind, Plan, PrincipalPlan, Step};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::Snapshot;
 use crate::standing::{hold_stands, judge, still_active};
-use crate::state::{
-    Clock, FORMAT_VERSION, Held, HeldStatus, Principal, Role, Run, RunEnd, State,
-};
+use crate::state::{Clock, FORMAT_VERSION, Held, HeldStatus, Principal, Role, Run, RunEnd, State};
 use crate::view::Standing;
 use jiff::Timestamp;
 
@@ -108,13 +106,21 @@ pub struct Outcome<'a> {
     pub read_back: Option<&'a Snapshot>,
     /// The fence's time, if a fence was written.
     pub fence_time: Option<Timestamp>,
+    /// The keys that were not known to be off when it was: the clock does not count (F9).
+    pub unconfirmed: Vec<Resource>,
     /// The service's time at the end.
     pub now: Timestamp,
 }
 
 /// The state after a run, and whether every step holds.
 #[must_use]
-pub fn finish(begun: &State, previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, outcome: &Outcome<'_>) -> (State, bool) {
+pub fn finish(
+    begun: &State,
+    previous: Option<&State>,
+    plan: &Plan,
+    principal: &PrincipalPlan,
+    outcome: &Outcome<'_>,
+) -> (State, bool) {
     let mut state = begun.clone();
     let mut complete = principal.blocked.is_empty();
     for step in &principal.steps {
@@ -126,6 +132,9 @@ pub fn finish(begun: &State, previous: Option<&State>, plan: &Plan, principal: &
             Kind::Contain => settle_contained(&mut state, previous, step, status, outcome),
             Kind::Release => settle_released(&mut state, previous, step, holds, outcome),
         }
+    }
+    if let (Kind::Contain, Some(now)) = (plan.kind, outcome.read_back) {
+        resolve_doubts(&mut state, principal, now);
     }
     match plan.kind {
         Kind::Contain => set_clock(&mut state, principal, outcome),
@@ -164,7 +173,13 @@ fn end(complete: bool, outcome: &Outcome<'_>) -> RunEnd {
     }
 }
 
-fn settle_contained(state: &mut State, previous: Option<&State>, step: &Step, status: StepStatus, outcome: &Outcome<'_>) {
+fn settle_contained(
+    state: &mut State,
+    previous: Option<&State>,
+    step: &Step,
+    status: StepStatus,
+    outcome: &Outcome<'_>,
+) {
     let now = outcome.read_back.and_then(|now| now.value(&step.resource).known());
     let before = previous
         .filter(|before| before.lineage == state.lineage)
@@ -175,7 +190,8 @@ fn settle_contained(state: &mut State, previous: Option<&State>, step: &Step, st
             let Some(held) = state.resources.get_mut(&step.resource) else { return };
             held.status = HeldStatus::Held;
             held.written_at = Some(outcome.now);
-            if let (Some(Value::Document(document)), Some(fence)) = (&held.ours, outcome.fence_time) {
+            if let (Some(Value::Document(document)), Some(fence)) = (&held.ours, outcome.fence_time)
+            {
                 held.ours = Some(Value::Document(document.with_fence_time(fence)));
             }
         }
@@ -190,6 +206,23 @@ fn settle_contained(state: &mut State, previous: Option<&State>, step: &Step, st
     }
 }
 
+/// What an earlier run left in doubt and this one did not touch is as it was read.
+fn resolve_doubts(state: &mut State, principal: &PrincipalPlan, now: &Snapshot) {
+    for (resource, held) in &mut state.resources {
+        if held.status != HeldStatus::InDoubt
+            || principal.steps.iter().any(|step| step.resource == *resource)
+        {
+            continue;
+        }
+        if let Some(value) = now.value(resource).known()
+            && fits(held.ours.as_ref(), value.as_ref())
+        {
+            held.status = HeldStatus::Held;
+            held.ours = value;
+        }
+    }
+}
+
 fn give_back(state: &mut State, resource: &Resource, before: Option<Held>) {
     match before {
         Some(held) => state.resources.insert(resource.clone(), held),
@@ -197,8 +230,15 @@ fn give_back(state: &mut State, resource: &Resource, before: Option<Held>) {
     };
 }
 
-fn settle_released(state: &mut State, previous: Option<&State>, step: &Step, holds: bool, outcome: &Outcome<'_>) {
-    let before = previous.and_then(|state| state.resources.get(&step.resource)).map(|held| held.status);
+fn settle_released(
+    state: &mut State,
+    previous: Option<&State>,
+    step: &Step,
+    holds: bool,
+    outcome: &Outcome<'_>,
+) {
+    let before =
+        previous.and_then(|state| state.resources.get(&step.resource)).map(|held| held.status);
     let Some(held) = state.resources.get_mut(&step.resource) else { return };
     held.status = if holds { HeldStatus::Released } else { before.unwrap_or(HeldStatus::Held) };
     if holds {
@@ -211,10 +251,15 @@ fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
     let off: Vec<Resource> = keys_meant_off(principal, state);
     let live = outcome.read_back.map(|now| still_active(&off, now)).unwrap_or_default();
     let wrote_fence = principal.steps.iter().any(|step| {
-        step.awaits_fence_time() && matches!(outcome.journal.status(step.id), StepStatus::Stored | StepStatus::Done)
+        step.awaits_fence_time()
+            && matches!(outcome.journal.status(step.id), StepStatus::Stored | StepStatus::Done)
     });
     if let (true, Some(fence)) = (wrote_fence, outcome.fence_time) {
-        state.clock = Some(Clock::of(fence, live));
+        let mut void = live;
+        void.extend(outcome.unconfirmed.iter().filter(|key| off.contains(key)).cloned());
+        void.sort();
+        void.dedup();
+        state.clock = Some(Clock::of(fence, void));
     } else if state.fence().is_none() {
         // A hold alone: what it stops was issued until now (F6).
         let holds = outcome.read_back.is_some_and(|now| hold_stands(state, now))
@@ -231,11 +276,8 @@ fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
 /// The access keys that the containment means to be off.
 #[must_use]
 pub fn keys_meant_off(principal: &PrincipalPlan, state: &State) -> Vec<Resource> {
-    let planned = principal
-        .steps
-        .iter()
-        .filter(|step| step.turns_off())
-        .map(|step| step.resource.clone());
+    let planned =
+        principal.steps.iter().filter(|step| step.turns_off()).map(|step| step.resource.clone());
     let held = state.held().map(|(resource, _)| resource.clone());
     let compromised = principal.compromised.iter().map(|item| item.resource.clone());
     let mut keys: Vec<Resource> = planned
@@ -264,7 +306,10 @@ fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Ou
     }
     if let Some(now) = outcome.read_back {
         for (resource, held) in &mut state.resources {
-            let back = now.value(resource).known().is_some_and(|value| fits(held.baseline.as_ref(), value.as_ref()));
+            let back = now
+                .value(resource)
+                .known()
+                .is_some_and(|value| fits(held.baseline.as_ref(), value.as_ref()));
             if back && matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt) {
                 held.status = HeldStatus::Released;
             }
@@ -287,8 +332,11 @@ fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Ou
 /// If the plan holds nothing about the principal that was read, or none of its steps was done.
 pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<State> {
     if principal.id != now.user.id {
-        return Err(Error::stale(format!("user `{}` is another principal than the plan's", principal.name))
-            .because(format!("the plan is about {}, the user is now {}", principal.id, now.user.id)));
+        return Err(Error::stale(format!(
+            "user `{}` is another principal than the plan's",
+            principal.name
+        ))
+        .because(format!("the plan is about {}, the user is now {}", principal.id, now.user.id)));
     }
     if plan.kind != Kind::Contain {
         return Err(Error::failed("only the plan of a containment can be imported"));
@@ -314,8 +362,11 @@ pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<
         state.resources.insert(step.resource.clone(), held);
     }
     if state.resources.is_empty() {
-        return Err(Error::failed(format!("nothing of this plan stands on user `{}`", principal.name))
-            .hint("ringfence plan shows what a containment would do now"));
+        return Err(Error::failed(format!(
+            "nothing of this plan stands on user `{}`",
+            principal.name
+        ))
+        .hint("ringfence plan shows what a containment would do now"));
     }
     let live = still_active(&keys_meant_off(principal, &state), now);
     // When a hold was written cannot be read back (F34); counting from now errs to the safe side.

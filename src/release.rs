@@ -67,15 +67,18 @@ pub fn release(
     draft.newcomers(at_apply);
     let posture = request.to.clone().unwrap_or_else(|| state.posture.clone());
     let principal = draft.into_principal();
-    assemble(Kind::Release, vec![principal], posture, 0, context)
+    Ok(assemble(Kind::Release, vec![principal], posture, 0, context).sealed())
 }
 
 fn check(state: &State, request: &Request) -> Result<()> {
     for resource in request.reactivate.iter().chain(&request.take).chain(&request.leave) {
         let live_under_hold = request.reactivate.contains(resource) && resource.is_credential();
         if !state.resources.contains_key(resource) && !live_under_hold {
-            return Err(Error::failed(format!("`{resource}` is nothing that ringfence holds for user `{}`", state.principal.name))
-                .hint(format!("ringfence state show {} lists what it holds", state.principal.name)));
+            return Err(Error::failed(format!(
+                "`{resource}` is nothing that ringfence holds for user `{}`",
+                state.principal.name
+            ))
+            .hint(format!("ringfence state show {} lists what it holds", state.principal.name)));
         }
     }
     if let Some(resource) = request.reactivate.iter().find(|resource| !resource.is_credential()) {
@@ -85,8 +88,11 @@ fn check(state: &State, request: &Request) -> Result<()> {
     if let Some(to) = &request.to
         && (!state.posture.covers(to) || *to == state.posture)
     {
-        return Err(Error::failed(format!("posture `{}` is no step down from `{}`", to.name, state.posture.name))
-            .hint("a stricter posture is a plan of its own: ringfence plan --posture NAME"));
+        return Err(Error::failed(format!(
+            "posture `{}` is no step down from `{}`",
+            to.name, state.posture.name
+        ))
+        .hint("a stricter posture is a plan of its own: ringfence plan --posture NAME"));
     }
     Ok(())
 }
@@ -119,7 +125,9 @@ impl Draft<'_> {
             .filter(|(_, held)| {
                 matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt | HeldStatus::Kept)
             })
-            .map(|(resource, held)| (resource.clone(), held.clone(), self.state.role(resource, held)))
+            .map(|(resource, held)| {
+                (resource.clone(), held.clone(), self.state.role(resource, held))
+            })
             .collect()
     }
 
@@ -159,7 +167,14 @@ impl Draft<'_> {
         self.kept.push(Kept { resource: resource.clone(), why, flag });
     }
 
-    fn restore(&mut self, wave: u32, resource: &Resource, held: &Held, now: Option<Value>, reason: String) {
+    fn restore(
+        &mut self,
+        wave: u32,
+        resource: &Resource,
+        held: &Held,
+        now: Option<Value>,
+        reason: String,
+    ) {
         let action = match (&now, &held.baseline) {
             (None, _) => Change::Create,
             (Some(_), Some(_)) => Change::Update,
@@ -210,7 +225,10 @@ impl Draft<'_> {
                         self.caution(format!("asked for all the same; {why}"));
                         if matches!(resource, Resource::AccessKey(_)) {
                             // F33
-                            self.caution("presigned URLs signed with it, up to 7 days old, may work again".to_owned());
+                            self.caution(
+                                "presigned URLs signed with it, up to 7 days old, may work again"
+                                    .to_owned(),
+                            );
                         }
                     }
                 }
@@ -229,7 +247,9 @@ impl Draft<'_> {
         match (self.state.since, created_at(resource, &self.snapshot)) {
             (None, _) => Some("when the exposure began is not known".to_owned()),
             (Some(_), None) => Some("when it was made is not known".to_owned()),
-            (Some(since), Some(created)) if created >= since => Some("made after the exposure".to_owned()),
+            (Some(since), Some(created)) if created >= since => {
+                Some("made after the exposure".to_owned())
+            }
             _ => None,
         }
     }
@@ -240,11 +260,16 @@ impl Draft<'_> {
         let compromised = self.state.is_compromised(resource);
         match resource {
             Resource::AccessKey(_) => {
-                to.access_keys == AccessKeys::All || (to.access_keys == AccessKeys::Named && compromised)
+                to.access_keys == AccessKeys::All
+                    || (to.access_keys == AccessKeys::Named && compromised)
             }
             Resource::SshKey(_) => to.ssh_keys == Credentials::Deactivate || compromised,
-            Resource::SigningCertificate(_) => to.signing_certificates == Credentials::Deactivate || compromised,
-            Resource::ServiceCredential(_) => to.service_credentials == Credentials::Deactivate || compromised,
+            Resource::SigningCertificate(_) => {
+                to.signing_certificates == Credentials::Deactivate || compromised
+            }
+            Resource::ServiceCredential(_) => {
+                to.service_credentials == Credentials::Deactivate || compromised
+            }
             _ => false,
         }
     }
@@ -256,8 +281,10 @@ impl Draft<'_> {
             }
             let needed = self.request.to.as_ref().is_some_and(|to| match resource {
                 Resource::Group(_) => to.groups == Groups::Remove,
-                Resource::PermissionsBoundary => to.permissions_boundary == self.state.posture.permissions_boundary
-                    && to.permissions_boundary.policy().is_some(),
+                Resource::PermissionsBoundary => {
+                    to.permissions_boundary == self.state.posture.permissions_boundary
+                        && to.permissions_boundary.policy().is_some()
+                }
                 _ => false,
             });
             if needed {
@@ -279,7 +306,11 @@ impl Draft<'_> {
         }
         let now = self.context.now;
         (now < clock.lift_after).then(|| {
-            format!("stays until {} ({}): sessions it stops may live until then", clock.lift_after, ago(clock.lift_after, now))
+            format!(
+                "stays until {} ({}): sessions it stops may live until then",
+                clock.lift_after,
+                ago(clock.lift_after, now)
+            )
         })
     }
 
@@ -325,7 +356,9 @@ impl Draft<'_> {
                 || "for up to 36 h".to_owned(),
                 |clock| format!("until {} at the latest", clock.lift_after),
             );
-            self.caution(format!("lets every session issued before it act again, the attacker's too, {until}"));
+            self.caution(format!(
+                "lets every session issued before it act again, the attacker's too, {until}"
+            ));
         }
     }
 
@@ -355,8 +388,15 @@ impl Draft<'_> {
                 continue;
             }
             if let Some((credential, why)) = rearmed.first() {
-                let flag = format!("{} accepts that", reactivate_flag(credential).trim_end_matches(" overrides"));
-                self.keep(&resource, format!("without it {credential} can act again: {why}"), Some(flag));
+                let flag = format!(
+                    "{} accepts that",
+                    reactivate_flag(credential).trim_end_matches(" overrides")
+                );
+                self.keep(
+                    &resource,
+                    format!("without it {credential} can act again: {why}"),
+                    Some(flag),
+                );
                 continue;
             }
             self.restore(wave::HOLD, &resource, &held, now, "the hold is lifted last".to_owned());

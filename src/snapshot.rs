@@ -234,10 +234,7 @@ pub struct Quotas {
 impl Default for Quotas {
     /// AWS's defaults (F15), for a service that does not say.
     fn default() -> Self {
-        Self {
-            attached_policies_per_user: 10,
-            inline_policy_size: 2048,
-        }
+        Self { attached_policies_per_user: 10, inline_policy_size: 2048 }
     }
 }
 
@@ -300,16 +297,18 @@ impl Snapshot {
     #[must_use]
     pub fn value(&self, resource: &Resource) -> Now {
         match resource {
-            Resource::AccessKey(id) => status(&self.access_keys, |key| {
-                (key.id == *id).then_some(key.status)
-            }),
-            Resource::SshKey(id) => status(&self.ssh_keys, |key| (key.id == *id).then_some(key.status)),
-            Resource::SigningCertificate(id) => status(&self.signing_certificates, |cert| {
-                (cert.id == *id).then_some(cert.status)
-            }),
-            Resource::ServiceCredential(id) => status(&self.service_credentials, |cred| {
-                (cred.id == *id).then_some(cred.status)
-            }),
+            Resource::AccessKey(id) => {
+                status(&self.access_keys, |key| (key.id == *id).then_some(key.status))
+            }
+            Resource::SshKey(id) => {
+                status(&self.ssh_keys, |key| (key.id == *id).then_some(key.status))
+            }
+            Resource::SigningCertificate(id) => {
+                status(&self.signing_certificates, |cert| (cert.id == *id).then_some(cert.status))
+            }
+            Resource::ServiceCredential(id) => {
+                status(&self.service_credentials, |cred| (cred.id == *id).then_some(cred.status))
+            }
             Resource::InlinePolicy(name) => find(&self.inline_policies, |policy| {
                 (policy.name == *name).then(|| document(&policy.document))
             }),
@@ -323,9 +322,9 @@ impl Snapshot {
                 .map_or(Now::Absent, |policy| {
                     policy.document.as_ref().map_or(Now::Unknown, document)
                 }),
-            Resource::Group(name) => find(&self.groups, |group| {
-                (group.name == *name).then_some(Now::Is(Value::Member))
-            }),
+            Resource::Group(name) => {
+                find(&self.groups, |group| (group.name == *name).then_some(Now::Is(Value::Member)))
+            }
             Resource::LoginProfile => match &self.login_profile {
                 Observed::Unread(_) => Now::Unknown,
                 Observed::Read(None) => Now::Absent,
@@ -363,6 +362,10 @@ impl Snapshot {
         for policy in self.attached_policies.items() {
             let missing = policy.document.as_ref().and_then(Observed::missing);
             all.push((format!("document of attached_policy/{}", policy.arn), missing));
+        }
+        for policy in &self.managed_policies {
+            let missing = policy.document.as_ref().and_then(Observed::missing);
+            all.push((format!("document of managed_policy/{}", policy.arn), missing));
         }
         for group in self.groups.items() {
             let attached = group.attached_policies.as_ref().and_then(Observed::missing);

@@ -5,6 +5,7 @@ use crate::posture::Sessions;
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Observed, Snapshot, Status};
 use crate::state::{HeldStatus, State};
+use crate::text::shell;
 use crate::view::{FenceView, Finding, Standing};
 use jiff::Timestamp;
 
@@ -36,30 +37,37 @@ pub fn judge(state: &State, now: &Snapshot) -> Judgement {
     let held = hold_stands(state, now);
     let (mut acting, mut unknown) = (Vec::new(), Vec::new());
     if !held && !state.is_released() {
-        acting = suspects(state, now);
+        acting = suspects(state, now)
+            .into_iter()
+            .filter(|item| weakened.iter().all(|known| known.resource != item.resource))
+            .collect();
         acting.extend(unfenced(state, now));
+        acting.extend(fenced_too_early(state, now));
         unknown = unread(state, now);
     }
-    let partial = state.runs.last().is_some_and(|run| run.end.as_ref().is_none_or(|end| !end.complete));
+    let partial = last_run_is_open(state);
     let fence_kept = state.held().any(|(resource, held)| state.role(resource, held).is_fence());
     let standing = match () {
         () if !weakened.is_empty() => Standing::Weakened,
         () if state.is_released() && fence_kept => Standing::ReleasedFenceUntil,
         () if state.is_released() => Standing::Released,
-        () if partial => Standing::Partial,
         () if !acting.is_empty() => Standing::NotContained,
+        () if partial => Standing::Partial,
         () if !unknown.is_empty() => Standing::Unknown,
         () => Standing::Contained,
     };
     Judgement { standing, weakened, acting, unknown }
 }
 
+/// Whether the last run was cut off, or left steps open.
+fn last_run_is_open(state: &State) -> bool {
+    state.runs.last().is_some_and(|run| run.end.as_ref().is_none_or(|end| !end.complete))
+}
+
 /// The fence's clock, with why it does not count where it does not (F9).
 #[must_use]
 pub fn fence_view(state: &State, now: Option<&Snapshot>) -> Option<FenceView> {
-    let stands = state
-        .held()
-        .any(|(resource, held)| state.role(resource, held).stops_sessions());
+    let stands = state.held().any(|(resource, held)| state.role(resource, held).stops_sessions());
     let clock = state.clock.as_ref().filter(|_| stands)?;
     Some(FenceView {
         fence_time: clock.fence_time,
@@ -85,10 +93,7 @@ pub fn void(state: &State, now: Option<&Snapshot>) -> Option<String> {
 }
 
 fn finding(resource: &Resource, what: impl Into<String>) -> Finding {
-    Finding {
-        resource: Some(resource.clone()),
-        what: what.into(),
-    }
+    Finding { resource: Some(resource.clone()), what: what.into() }
 }
 
 /// What ringfence answers for and is no longer as it left it.
@@ -104,7 +109,8 @@ fn taken_away(state: &State, now: &Snapshot) -> Vec<Finding> {
             found.push(finding(resource, "could not be read"));
             continue;
         };
-        if fits(held.ours.as_ref(), value.as_ref()) || (resource.is_credential() && value.is_none()) {
+        if fits(held.ours.as_ref(), value.as_ref()) || (resource.is_credential() && value.is_none())
+        {
             continue;
         }
         let what = match (&value, &held.ours) {
@@ -123,11 +129,14 @@ fn taken_away(state: &State, now: &Snapshot) -> Vec<Finding> {
 #[must_use]
 pub fn hold_stands(state: &State, now: &Snapshot) -> bool {
     let deny_all = crate::policy::deny_all_arn(&state.partition);
-    let attached = now.value(&Resource::AttachedPolicy(deny_all.clone())) == Now::Is(Value::Attached);
+    let attached =
+        now.value(&Resource::AttachedPolicy(deny_all.clone())) == Now::Is(Value::Attached);
     let bounded = now.permissions_boundary.as_ref() == Some(&deny_all);
-    let inline = now.inline_policies.items().iter().any(|policy| {
-        policy.document.read() == Some(&crate::policy::hold())
-    });
+    let inline = now
+        .inline_policies
+        .items()
+        .iter()
+        .any(|policy| policy.document.read() == Some(&crate::policy::hold()));
     attached || bounded || inline
 }
 
@@ -136,12 +145,14 @@ fn suspects(state: &State, now: &Snapshot) -> Vec<Finding> {
     let mut found = Vec::new();
     for resource in live_credentials(now) {
         let created = created_at(&resource, now);
-        let younger = matches!((created, state.since), (Some(created), Some(since)) if created >= since);
+        let younger =
+            matches!((created, state.since), (Some(created), Some(since)) if created >= since);
         if !younger && !state.is_compromised(&resource) {
             continue;
         }
         let why = if younger { "created after the exposure" } else { "compromised" };
-        let can = if resource == Resource::LoginProfile { "can still sign in" } else { "can still act" };
+        let can =
+            if resource == Resource::LoginProfile { "can still sign in" } else { "can still act" };
         found.push(finding(&resource, format!("{why}, {can}")));
     }
     found
@@ -152,13 +163,33 @@ fn suspects(state: &State, now: &Snapshot) -> Vec<Finding> {
 pub fn live_credentials(now: &Snapshot) -> Vec<Resource> {
     let mut live = Vec::new();
     let active = |status| status == Status::Active;
-    live.extend(now.access_keys.items().iter().filter(|k| active(k.status)).map(|k| Resource::AccessKey(k.id.clone())));
-    live.extend(now.ssh_keys.items().iter().filter(|k| active(k.status)).map(|k| Resource::SshKey(k.id.clone())));
     live.extend(
-        now.signing_certificates.items().iter().filter(|c| active(c.status)).map(|c| Resource::SigningCertificate(c.id.clone())),
+        now.access_keys
+            .items()
+            .iter()
+            .filter(|k| active(k.status))
+            .map(|k| Resource::AccessKey(k.id.clone())),
     );
     live.extend(
-        now.service_credentials.items().iter().filter(|c| active(c.status)).map(|c| Resource::ServiceCredential(c.id.clone())),
+        now.ssh_keys
+            .items()
+            .iter()
+            .filter(|k| active(k.status))
+            .map(|k| Resource::SshKey(k.id.clone())),
+    );
+    live.extend(
+        now.signing_certificates
+            .items()
+            .iter()
+            .filter(|c| active(c.status))
+            .map(|c| Resource::SigningCertificate(c.id.clone())),
+    );
+    live.extend(
+        now.service_credentials
+            .items()
+            .iter()
+            .filter(|c| active(c.status))
+            .map(|c| Resource::ServiceCredential(c.id.clone())),
     );
     if matches!(now.login_profile, Observed::Read(Some(_))) {
         live.push(Resource::LoginProfile);
@@ -173,20 +204,52 @@ fn unfenced(state: &State, now: &Snapshot) -> Vec<Finding> {
         return Vec::new();
     }
     let what = match state.posture.sessions {
-        Sessions::Keep => "sessions that a compromised key has minted are not fenced: the posture keeps them",
+        Sessions::Keep => {
+            "sessions that a compromised key has minted are not fenced: the posture keeps them"
+        }
         Sessions::Fence => "sessions that a compromised key has minted are not fenced",
     };
     vec![Finding { resource: None, what: what.to_owned() }]
+}
+
+/// A key that was not known to be off when the fence was written may have minted sessions after it (F9).
+fn fenced_too_early(state: &State, now: &Snapshot) -> Vec<Finding> {
+    let unsure = state.clock.as_ref().filter(|_| fence_stands(state, now));
+    let keys = unsure.map(|clock| clock.void_while_active.as_slice()).unwrap_or_default();
+    keys.iter()
+        .map(|key| {
+            finding(
+                key,
+                "was not known to be off when the fence was written: the fence has to move",
+            )
+        })
+        .collect()
+}
+
+/// What to run for what a judgement found, in order.
+#[must_use]
+pub fn remedies(state: &State, judged: &Judgement) -> Vec<String> {
+    let user = shell(state.principal.name.as_str()).into_owned();
+    let again = || vec![format!("ringfence apply --again --user {user}")];
+    let void = state.clock.as_ref().is_some_and(|clock| !clock.void_while_active.is_empty());
+    let partial = last_run_is_open(state);
+    match judged.standing {
+        Standing::Weakened if state.is_released() => vec![format!("ringfence plan --user {user}")],
+        Standing::Weakened | Standing::Partial => again(),
+        Standing::NotContained if void || partial => again(),
+        Standing::NotContained => {
+            vec![format!("ringfence plan --user {user} --posture lockdown --out lockdown.json")]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Whether a fence of ours stands as it was written and is in force.
 #[must_use]
 pub fn fence_stands(state: &State, now: &Snapshot) -> bool {
     let Some((resource, held)) = state.fence() else { return false };
-    let as_ours = now
-        .value(resource)
-        .known()
-        .is_some_and(|value| fits(held.ours.as_ref(), value.as_ref()));
+    let as_ours =
+        now.value(resource).known().is_some_and(|value| fits(held.ours.as_ref(), value.as_ref()));
     as_ours
         && match resource {
             Resource::ManagedPolicy(arn) => {
@@ -239,7 +302,13 @@ pub fn stage(state: &State, now: Timestamp) -> String {
         }
         (true, _, Some(_)) => "released, fence may go".to_owned(),
         (true, _, None) => "released".to_owned(),
-        (false, _, _) if state.runs.last().and_then(|run| run.end.as_ref()).is_some_and(|end| !end.complete) => {
+        (false, _, _)
+            if state
+                .runs
+                .last()
+                .and_then(|run| run.end.as_ref())
+                .is_some_and(|end| !end.complete) =>
+        {
             "partial".to_owned()
         }
         (false, _, _) => "contained by record".to_owned(),

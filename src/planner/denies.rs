@@ -33,10 +33,15 @@ impl Draft {
     }
 
     fn inline_hold(&mut self) -> Place {
-        let resource = self.ours(&policy::hold()).unwrap_or_else(|| {
-            Resource::InlinePolicy(self.lineage.hold_name())
-        });
-        self.put_inline(resource, policy::hold(), wave::HOLD, "stops everything the user may do (F24)")
+        let resource = self
+            .ours(&policy::hold())
+            .unwrap_or_else(|| Resource::InlinePolicy(self.lineage.hold_name()));
+        self.put_inline(
+            resource,
+            policy::hold(),
+            wave::HOLD,
+            "stops everything the user may do (F24)",
+        )
     }
 
     fn attached_hold(&mut self) -> Place {
@@ -45,13 +50,20 @@ impl Draft {
         match self.snapshot.value(&resource) {
             Now::Is(_) => {
                 if !self.claims(&resource) {
-                    self.warnings.push("AWSDenyAll was attached before: it is not claimed, and stays".to_owned());
+                    self.warnings.push(
+                        "AWSDenyAll was attached before: it is not claimed, and stays".to_owned(),
+                    );
                 }
                 Ok(())
             }
             _ => {
                 self.slot()?;
-                self.step(wave::HOLD, resource, Some(Value::Attached), "a deny that nobody in the account can edit (F25)");
+                self.step(
+                    wave::HOLD,
+                    resource,
+                    Some(Value::Attached),
+                    "a deny that nobody in the account can edit (F25)",
+                );
                 Ok(())
             }
         }
@@ -63,8 +75,14 @@ impl Draft {
             Some(there) if *there == deny_all => {}
             Some(_) => self.block("hold", inline, attached),
             None => {
-                let why = "stops everything the user may do, as the boundary: nothing else had room";
-                self.step(wave::HOLD, Resource::PermissionsBoundary, Some(Value::PolicyArn(deny_all)), why);
+                let why =
+                    "stops everything the user may do, as the boundary: nothing else had room";
+                self.step(
+                    wave::HOLD,
+                    Resource::PermissionsBoundary,
+                    Some(Value::PolicyArn(deny_all)),
+                    why,
+                );
             }
         }
     }
@@ -98,7 +116,8 @@ impl Draft {
     /// Whether a fence of ours stands that covers every session a contained key may have minted.
     fn fence_stands(&self) -> bool {
         let Some(state) = &self.state else { return false };
-        let clock_counts = state.clock.as_ref().is_some_and(|clock| clock.void_while_active.is_empty());
+        let clock_counts =
+            state.clock.as_ref().is_some_and(|clock| clock.void_while_active.is_empty());
         // A key that was live after the fence may have minted sessions that the fence lets through (F9).
         fence_stands(state, &self.snapshot) && clock_counts && !self.turns_off_an_access_key()
     }
@@ -115,17 +134,22 @@ impl Draft {
     /// A resource of ours that holds this very document.
     fn ours(&self, document: &PolicyDocument) -> Option<Resource> {
         let state = self.state.as_ref()?;
-        let holds = |ours: &Option<Value>| matches!(ours, Some(Value::Document(d)) if d == document);
+        let holds =
+            |ours: &Option<Value>| matches!(ours, Some(Value::Document(d)) if d == document);
         state.held().find(|(_, held)| holds(&held.ours)).map(|(resource, _)| resource.clone())
     }
 
     fn claims(&self, resource: &Resource) -> bool {
-        self.state
-            .as_ref()
-            .is_some_and(|state| state.held().any(|(held, _)| held == resource))
+        self.state.as_ref().is_some_and(|state| state.held().any(|(held, _)| held == resource))
     }
 
-    fn put_inline(&mut self, resource: Resource, document: PolicyDocument, order: u32, reason: &str) -> Place {
+    fn put_inline(
+        &mut self,
+        resource: Resource,
+        document: PolicyDocument,
+        order: u32,
+        reason: &str,
+    ) -> Place {
         let now = self.snapshot.value(&resource);
         if let Now::Is(Value::Document(there)) = &now {
             if document == *there {
@@ -192,7 +216,9 @@ impl Draft {
         let planned = self
             .steps
             .iter()
-            .filter(|step| matches!(step.resource, Resource::AttachedPolicy(_)) && step.after.is_some())
+            .filter(|step| {
+                matches!(step.resource, Resource::AttachedPolicy(_)) && step.after.is_some()
+            })
             .count();
         let used = self.snapshot.attached_policies.items().len() + planned;
         if used < quota {
@@ -226,7 +252,12 @@ impl Draft {
         self.slot()?;
         let arn = self.fresh_policy_arn();
         let why = format!("the fence does not fit inline: {inline}");
-        self.step(wave::FENCE_POLICY, Resource::ManagedPolicy(arn.clone()), Some(Value::Document(document)), &why);
+        self.step(
+            wave::FENCE_POLICY,
+            Resource::ManagedPolicy(arn.clone()),
+            Some(Value::Document(document)),
+            &why,
+        );
         self.step(wave::FENCE, Resource::AttachedPolicy(arn), Some(Value::Attached), reason);
         Ok(())
     }
@@ -248,7 +279,12 @@ impl Draft {
         let arn = self.fresh_policy_arn();
         let document = policy::boundary_fence(FenceTime::AfterApply);
         let why = "the fence fits neither inline nor as an attached policy";
-        self.step(wave::FENCE_POLICY, Resource::ManagedPolicy(arn.clone()), Some(Value::Document(document)), why);
+        self.step(
+            wave::FENCE_POLICY,
+            Resource::ManagedPolicy(arn.clone()),
+            Some(Value::Document(document)),
+            why,
+        );
         self.step(wave::FENCE, Resource::PermissionsBoundary, Some(Value::PolicyArn(arn)), reason);
         Ok(())
     }

@@ -77,11 +77,24 @@ fn credentials(draft: &Draft, compromised: &[Compromised], found: &mut Vec<LeftL
     for key in snapshot.ssh_keys.items().iter().filter(|key| key.status == Status::Active) {
         add(Resource::SshKey(key.id.clone()), "Active", key.uploaded_at, None, deactivated);
     }
-    for cert in snapshot.signing_certificates.items().iter().filter(|c| c.status == Status::Active) {
-        add(Resource::SigningCertificate(cert.id.clone()), "Active", cert.uploaded_at, None, deactivated);
+    for cert in snapshot.signing_certificates.items().iter().filter(|c| c.status == Status::Active)
+    {
+        add(
+            Resource::SigningCertificate(cert.id.clone()),
+            "Active",
+            cert.uploaded_at,
+            None,
+            deactivated,
+        );
     }
     for cred in snapshot.service_credentials.items().iter().filter(|c| c.status == Status::Active) {
         let what = format!("Active, {}", cred.service);
-        add(Resource::ServiceCredential(cred.id.clone()), &what, Some(cred.created_at), None, deactivated);
+        add(
+            Resource::ServiceCredential(cred.id.clone()),
+            &what,
+            Some(cred.created_at),
+            None,
+            deactivated,
+        );
     }
 }

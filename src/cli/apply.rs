@@ -1,0 +1,171 @@
+//! `ringfence apply`
+
+use super::args::{ApplyArgs, Format, OnDrift};
+use super::plan::{Wanted, make};
+use super::session::{Session, read_file};
+use crate::aws::Aws;
+use crate::error::{Error, Result};
+use crate::execute::{Executor, Stop};
+use crate::exit::Exit;
+use crate::plan::{Kind, Plan};
+use crate::render::{Saved, text};
+use crate::text::count;
+use crate::view::{ApplyEvent, Ending};
+
+pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit> {
+    session.refuse_commands()?;
+    let aws = session.aws().await;
+    let Some(path) = &args.file else {
+        return fresh(session, &aws, args).await;
+    };
+    // Read once: the bytes that are verified are the bytes that are parsed (D2.2).
+    let bytes = read_file(path)?;
+    let name = path.display().to_string();
+    let plan = Plan::parse(&bytes, &name)?;
+    if !args.auto_approve {
+        let digest = crate::plan::sha256(&bytes);
+        let saved = Saved { path: &name, digest: &digest };
+        show(session, &plan, Some(&saved));
+        session.terminal.confirm(&question(&plan))?;
+    }
+    execute(session, &aws, &plan, &bytes).await
+}
+
+/// Plans, shows and applies in one go.
+async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exit> {
+    let on_drift = args.targets.on_drift.unwrap_or(OnDrift::Tighten);
+    if !args.again {
+        let wanted = Wanted::from_args(session, &args.targets)?;
+        return one(session, aws, args, &wanted, on_drift).await;
+    }
+    if args.targets.users.is_empty() {
+        return Err(Error::new(Exit::Usage, "`--again` needs to know for whom").hint("--user NAME"));
+    }
+    let mut worst = Exit::Done;
+    for user in &args.targets.users {
+        let (_, state) = session.find(user.as_str())?;
+        if !state.continues() {
+            return Err(Error::stale(format!("user `{user}` was released"))
+                .hint(format!("a new containment: ringfence plan --user {user}")));
+        }
+        let wanted = Wanted::again(&state, &args.targets);
+        let exit = one(session, aws, args, &wanted, on_drift).await?;
+        if exit != Exit::Done {
+            worst = exit;
+        }
+    }
+    Ok(worst)
+}
+
+async fn one(
+    session: &Session<'_>,
+    aws: &Aws,
+    args: &ApplyArgs,
+    wanted: &Wanted,
+    on_drift: OnDrift,
+) -> Result<Exit> {
+    let plan = make(session, aws, wanted, on_drift).await?;
+    show(session, &plan, None);
+    let blocked = plan.principals.iter().any(|principal| !principal.blocked.is_empty());
+    // Asserting again records what was read, also where nothing has to be done: a run that was cut off, or
+    // left partial, ends with it.
+    if plan.is_empty() && !args.again {
+        return Ok(if blocked { Exit::Partial } else { Exit::Done });
+    }
+    if !args.auto_approve && !plan.is_empty() {
+        session.terminal.confirm(&question(&plan))?;
+    }
+    let bytes = plan.bytes();
+    execute(session, aws, &plan, &bytes).await
+}
+
+fn show(session: &Session<'_>, plan: &Plan, saved: Option<&Saved<'_>>) {
+    let shown = text::plan(plan, session.terminal.screen(), saved);
+    match session.format {
+        // On standard output there is one event a line; the plan is for the person who answers.
+        Format::Json => session.terminal.note(&shown),
+        _ => session.terminal.print(&shown),
+    }
+}
+
+fn question(plan: &Plan) -> String {
+    let users = plan
+        .principals
+        .iter()
+        .map(|principal| format!("`{}`", principal.name))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let verb = match plan.kind {
+        Kind::Contain => "Contain",
+        Kind::Release => "Release",
+    };
+    format!(
+        "{verb} {users} in account {} with {}?",
+        plan.account_id,
+        count(plan.steps().len(), "step", "steps")
+    )
+}
+
+/// Applies a plan and prints what happens as it happens.
+async fn execute(session: &Session<'_>, aws: &Aws, plan: &Plan, bytes: &[u8]) -> Result<Exit> {
+    let stop = Stop::default();
+    listen(stop.clone());
+    let screen = session.terminal.screen();
+    let widths = text::widths(plan);
+    let json = session.format == Format::Json;
+    let mut emit = |event: ApplyEvent| {
+        if json {
+            // Serialising to memory fails only for maps with keys that are no text; there are none here.
+            let line = serde_json::to_string(&event).unwrap_or_default();
+            session.terminal.print(&line);
+        } else if let Some(line) = text::apply_event(&event, screen, &widths) {
+            session.terminal.print(&line);
+        }
+    };
+    let mut executor = Executor {
+        aws,
+        store: &session.store,
+        context: &session.context,
+        lock_timeout: session.lock_timeout,
+        owner: session.owner(),
+        protected_users: &session.config.protected_users,
+        stop,
+        emit: &mut emit,
+    };
+    let ending = executor.apply(plan, bytes).await?;
+    if !json {
+        print_ending(session, &ending);
+    }
+    Ok(if ending.complete { Exit::Done } else { Exit::Partial })
+}
+
+fn print_ending(session: &Session<'_>, ending: &Ending) {
+    let shown = match session.format {
+        Format::Markdown => crate::render::markdown::ending(ending),
+        _ => text::ending(ending, session.terminal.screen()),
+    };
+    session.terminal.print(&shown);
+}
+
+/// The first signal lets the calls under way end; the second stops at once (D4).
+fn listen(stop: Stop) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.asked() {
+                #[allow(clippy::disallowed_methods, reason = "the second signal stops at once")]
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
+            stop.ask();
+        }
+    });
+}

@@ -1,0 +1,263 @@
+//! The words of the command line.
+
+use crate::identity::{AccessKeyId, UserName};
+use crate::resource::Resource;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Contain a compromised AWS IAM user: plan, apply, status, rollback.
+#[derive(Debug, Parser)]
+#[command(name = "ringfence", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(super) struct Global {
+    /// Profile of the shared AWS configuration
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) profile: Option<String>,
+    /// AWS Region
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) region: Option<String>,
+    /// Endpoint in place of AWS's own
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) endpoint_url: Option<String>,
+    /// Configuration file [default: ringfence.toml, where there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Folder of the state files [default: state]
+    #[arg(long, global = true, value_name = "LOCATION")]
+    pub(super) state: Option<String>,
+    /// How long to wait for another run's lock
+    #[arg(long, global = true, value_name = "D", default_value = "0s", value_parser = duration)]
+    pub(super) lock_timeout: Duration,
+    /// Incident that the plan belongs to
+    #[arg(long, global = true, value_name = "ID", value_parser = incident)]
+    pub(super) incident: Option<String>,
+    /// Form of the output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// No colour, as with NO_COLOR
+    #[arg(long, global = true)]
+    pub(super) no_color: bool,
+    /// Never ask: what needs an answer fails
+    #[arg(long, global = true)]
+    pub(super) no_input: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For a person
+    Text,
+    /// For a program
+    Json,
+    /// For a pull request
+    Markdown,
+    /// AWS CLI commands that do the same (`show` only)
+    Commands,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Read, compare, and show what would change; nothing is changed
+    Plan(PlanArgs),
+    /// Show a plan, a state file or a run again, offline
+    Show(ShowArgs),
+    /// Apply a saved plan, or plan and apply in one go
+    Apply(ApplyArgs),
+    /// Compare reality with the state; nothing is changed
+    Status(StatusArgs),
+    /// Plan the release of a contained user
+    Rollback(RollbackArgs),
+    /// Look after the state files
+    State(StateArgs),
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Targets {
+    /// User to contain (repeatable)
+    #[arg(long = "user", value_name = "NAME")]
+    pub(super) users: Vec<UserName>,
+    /// Leaked access key; its owner is found (repeatable)
+    #[arg(long = "access-key", value_name = "ID")]
+    pub(super) keys: Vec<AccessKeyId>,
+    /// File with one leaked access key a line
+    #[arg(long, value_name = "FILE")]
+    pub(super) access_keys_from: Option<PathBuf>,
+    /// Declared contained state: revoke, quarantine, lockdown, or one from the configuration
+    #[arg(long, value_name = "NAME")]
+    pub(super) posture: Option<String>,
+    /// Time of the exposure, such as 2026-11-21T01:40Z: whatever is younger is suspect
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub(super) since: Option<Timestamp>,
+    /// What apply does when reality has moved since the plan
+    #[arg(long, value_enum)]
+    pub(super) on_drift: Option<OnDrift>,
+    /// Read the documents of attached policies and groups too
+    #[arg(long)]
+    pub(super) full: bool,
+    /// Refuse if anything could not be read
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Contain users of `guard.protected_users` too
+    #[arg(long)]
+    pub(super) override_protection: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnDrift {
+    /// Stop before the first write
+    Refuse,
+    /// Go on with what still applies
+    Tighten,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) targets: Targets,
+    /// Write the plan to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// End with 2 if there is something to change
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// A plan's file, a state file, or the ID of a run
+    #[arg(value_name = "FILE|RUN")]
+    pub(super) what: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    /// The saved plan
+    #[arg(value_name = "FILE", conflicts_with_all = ["users", "keys", "access_keys_from", "posture", "since", "on_drift", "again", "full", "strict", "override_protection"])]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) targets: Targets,
+    /// Assert again what the state records, for the users named
+    #[arg(long, conflicts_with_all = ["keys", "access_keys_from", "posture", "since"])]
+    pub(super) again: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Only this user (repeatable)
+    #[arg(long = "user", value_name = "NAME")]
+    pub(super) users: Vec<UserName>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    /// User to release
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: UserName,
+    /// Credential that acts again all the same, such as ssh_key/ID (repeatable)
+    #[arg(long, value_name = "KIND/ID")]
+    pub(super) reactivate: Vec<Resource>,
+    /// Access key that acts again all the same (repeatable)
+    #[arg(long, value_name = "ID")]
+    pub(super) reactivate_key: Vec<AccessKeyId>,
+    /// Lift the denies before the sessions they stop have expired
+    #[arg(long)]
+    pub(super) lift_fence_now: bool,
+    /// Step down to this posture instead of releasing
+    #[arg(long, value_name = "POSTURE")]
+    pub(super) to: Option<String>,
+    /// Restore this resource although others changed it (repeatable)
+    #[arg(long, value_name = "RESOURCE")]
+    pub(super) take: Vec<Resource>,
+    /// Give this resource up to whoever changed it (repeatable)
+    #[arg(long, value_name = "RESOURCE")]
+    pub(super) leave: Vec<Resource>,
+    /// Write the plan to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// End with 2 if there is something to change
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StateArgs {
+    #[command(subcommand)]
+    pub(super) verb: StateVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StateVerb {
+    /// List the states
+    List,
+    /// Show a user's state
+    Show {
+        /// The user's name or unique ID
+        user: String,
+    },
+    /// List a user's runs
+    History {
+        /// The user's name or unique ID
+        user: String,
+        /// Check every journal's chain of hashes
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Forget a user's state; its files are moved aside, IAM is not touched
+    Rm {
+        /// The user's name or unique ID
+        user: String,
+        /// Do not ask
+        #[arg(long)]
+        auto_approve: bool,
+    },
+    /// Clear the lock of a run that died, or say who holds it
+    Unlock {
+        /// The user's name or unique ID
+        user: String,
+    },
+    /// Rebuild a lost state from a run's plan and what can be read back
+    Import {
+        /// The plan that was applied
+        plan: PathBuf,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::posture::duration(text)
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| "expected a duration, such as 30s or 5m".to_owned())
+}
+
+fn timestamp(text: &str) -> Result<Timestamp, String> {
+    text.parse()
+        .map(crate::text::whole_seconds)
+        .map_err(|_| "expected a time with its zone, such as 2026-11-21T01:40Z".to_owned())
+}
+
+fn incident(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
+    if (1..=128).contains(&text.len()) && text.chars().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 128 letters, digits or any of . _ : / -".to_owned())
+    }
+}

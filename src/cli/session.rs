@@ -1,0 +1,201 @@
+//! What every verb needs: configuration, store, connection, clock.
+
+use super::args::{Format, Global};
+use super::terminal::Terminal;
+use crate::aws::{Aws, Reading, Settings};
+use crate::config::Config;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::state::State;
+use crate::store::{Key, LocalStore, Owner};
+use crate::text::shown;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The configuration file that is read where none is named.
+const CONFIG: &str = "ringfence.toml";
+
+/// No file that ringfence reads is nearly as large.
+const LARGEST_FILE: u64 = 64 << 20;
+
+pub(super) struct Session<'a> {
+    pub(super) terminal: &'a Terminal,
+    pub(super) config: Config,
+    pub(super) store: LocalStore,
+    pub(super) context: Context,
+    pub(super) format: Format,
+    pub(super) incident: Option<String>,
+    pub(super) lock_timeout: Duration,
+    settings: Settings,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(global: &Global, terminal: &'a Terminal) -> Result<Self> {
+        let config = config(global.config.as_deref())?;
+        let location = global.state.clone().or_else(|| config.location.clone());
+        let location = location.unwrap_or_else(|| "state".to_owned());
+        if location.contains("://") {
+            return Err(Error::failed(format!("`{}` is no folder", shown(&location)))
+                .because("this version keeps its state in a local folder only")
+                .hint("--state DIR"));
+        }
+        Ok(Self {
+            terminal,
+            store: LocalStore::new(Path::new(&location)),
+            config,
+            context: Context::system(),
+            format: global.format,
+            incident: global.incident.clone(),
+            lock_timeout: global.lock_timeout,
+            settings: Settings {
+                profile: global.profile.clone(),
+                region: global.region.clone(),
+                endpoint_url: global.endpoint_url.clone(),
+            },
+        })
+    }
+
+    pub(super) async fn aws(&self) -> Aws {
+        Aws::connect(&self.settings).await
+    }
+
+    /// Prints what was read or made, in the form asked for.
+    pub(super) fn print(&self, text: &str, json: &[u8], markdown: impl FnOnce() -> String) {
+        match self.format {
+            Format::Json => self.terminal.print_bytes(json),
+            Format::Markdown => self.terminal.print(&markdown()),
+            Format::Text | Format::Commands => self.terminal.print(text),
+        }
+    }
+
+    /// `--format commands` belongs to `show`; said before anything is read.
+    pub(super) fn refuse_commands(&self) -> Result<()> {
+        if self.format == Format::Commands {
+            return Err(Error::new(
+                crate::exit::Exit::Usage,
+                "`--format commands` goes with `show` only",
+            )
+            .hint("ringfence plan … --out FILE, then ringfence show FILE --format commands"));
+        }
+        Ok(())
+    }
+
+    /// Who runs this, on which machine: for the lock file.
+    pub(super) fn owner(&self) -> Owner {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the person's name stands in the lock for others to read"
+        )]
+        let who = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
+        Owner {
+            run: None,
+            who,
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            pid: std::process::id(),
+            since: self.context.now(),
+        }
+    }
+
+    /// The state of a principal that was read, if its record is of the same endpoint (D2.15).
+    pub(super) fn state_of(
+        &self,
+        reading: &Reading,
+        id: &crate::identity::PrincipalId,
+    ) -> Result<Option<State>> {
+        let key = Key { account: reading.caller.account.clone(), id: id.clone() };
+        let Some(state) = self.store.load(&key)? else { return Ok(None) };
+        if state.endpoint != reading.endpoint {
+            return Err(Error::stale(format!(
+                "the state of user `{}` was written for another endpoint",
+                state.principal.name
+            ))
+            .because(format!(
+                "the state is of {}, now {}",
+                shown(&state.endpoint),
+                shown(&reading.endpoint)
+            ))
+            .hint("--state DIR keeps the records of a test endpoint apart"));
+        }
+        self.store.verify(&key, &state)?;
+        Ok(Some(state))
+    }
+
+    /// The one state of a user, by name or unique ID.
+    pub(super) fn find(&self, user: &str) -> Result<(Key, State)> {
+        let mut found = self.store.find(user)?;
+        if found.len() > 1 {
+            let mut error =
+                Error::failed(format!("there are {} states for `{}`", found.len(), shown(user)));
+            for (key, _) in &found {
+                error = error.detail(format!("{} in account {}", key.id, key.account));
+            }
+            return Err(error.hint("name the one meant by its ID, or keep accounts in folders of their own: --state DIR"));
+        }
+        found.pop().ok_or_else(|| {
+            Error::failed(format!(
+                "there is no state for user `{}` in `{}`",
+                shown(user),
+                self.store.location().display()
+            ))
+            .hint("ringfence state list shows the users there are; --state names another folder")
+        })
+    }
+}
+
+fn config(named: Option<&Path>) -> Result<Config> {
+    let path = named.unwrap_or(Path::new(CONFIG));
+    if named.is_none() && !path.exists() {
+        return Ok(Config::default());
+    }
+    let bytes = read_file(path)?;
+    let name = path.display().to_string();
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Error::failed(format!("`{name}` is no UTF-8 text")).because(error.utf8_error())
+    })?;
+    Config::parse(&text, &name)
+}
+
+/// Reads a file once, whole.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error: std::io::Error| {
+        Error::failed(format!("`{}` could not be read", path.display())).because(error)
+    };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(Error::failed(format!(
+            "`{}` is larger than any file of ringfence's",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Writes a plan where the person said, readable by them alone (D2.11), whole or not at all.
+pub(super) fn write_plan(path: &Path, plan: &Plan) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |error: std::io::Error| {
+        Error::failed(format!("`{}` could not be written", path.display())).because(error)
+    };
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)
+        .and_then(|mut file| {
+            file.write_all(&plan.bytes())?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|error| {
+        // Whatever is left of it is of no use; that it may not be there is fine.
+        let _ = std::fs::remove_file(&beside);
+        failed(error)
+    })
+}

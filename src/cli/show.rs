@@ -1,0 +1,68 @@
+//! `ringfence show`
+
+use super::args::{Format, ShowArgs};
+use super::session::{Session, read_file};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::plan::{Plan, sha256};
+use crate::render::{Saved, commands, markdown, text};
+use crate::state::State;
+use crate::text::shown;
+use std::path::Path;
+
+pub(super) fn run(session: &Session<'_>, args: &ShowArgs) -> Result<Exit> {
+    let path = Path::new(&args.what);
+    if path.is_file() {
+        return file(session, &args.what, &read_file(path)?);
+    }
+    let runs = session.store.find_run(&args.what).unwrap_or_default();
+    let Some(key) = runs.first() else {
+        return Err(Error::failed(format!("`{}` is neither a file nor a run", shown(&args.what)))
+            .hint("ringfence state history USER lists the runs there are"));
+    };
+    let bytes = session.store.plan_bytes(key, &args.what)?;
+    let plan = Plan::parse(&bytes, &format!("plan of {}", args.what))?;
+    if session.format != Format::Text {
+        return show_plan(session, &plan, &bytes, None);
+    }
+    let digest = sha256(&bytes);
+    for key in &runs {
+        let journal = session.store.journal(key, &args.what)?;
+        let saved = Saved { path: &args.what, digest: &digest };
+        session.terminal.print(&text::run(
+            &plan,
+            &journal,
+            session.terminal.screen(),
+            Some(&saved),
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn file(session: &Session<'_>, name: &str, bytes: &[u8]) -> Result<Exit> {
+    let is_state = serde_json::from_slice::<serde_json::Value>(bytes)
+        .is_ok_and(|value| value.get("resources").is_some() && value.get("serial").is_some());
+    if is_state {
+        let state = State::parse(bytes, name)?;
+        if session.format == Format::Commands {
+            return Err(Error::new(Exit::Usage, "a state has no commands")
+                .hint("show its plan: ringfence state history USER"));
+        }
+        let shown = text::state(&state, session.terminal.screen(), session.context.now());
+        session.print(&shown, &state.bytes(), || markdown::state(&state));
+        return Ok(Exit::Done);
+    }
+    show_plan(session, &Plan::parse(bytes, name)?, bytes, Some(name))
+}
+
+fn show_plan(session: &Session<'_>, plan: &Plan, bytes: &[u8], name: Option<&str>) -> Result<Exit> {
+    if session.format == Format::Commands {
+        session.terminal.print(&commands::plan(plan));
+        return Ok(Exit::Done);
+    }
+    let digest = sha256(bytes);
+    let saved = name.map(|path| Saved { path, digest: &digest });
+    let shown = text::plan(plan, session.terminal.screen(), saved.as_ref());
+    session.print(&shown, bytes, || markdown::plan(plan, saved.as_ref()));
+    Ok(Exit::Done)
+}

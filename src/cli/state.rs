@@ -1,0 +1,192 @@
+//! `ringfence state …`
+
+use super::args::{Format, StateArgs, StateVerb};
+use super::session::{Session, read_file};
+use crate::aws::read_known;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::plan::Plan;
+use crate::record;
+use crate::render::{markdown, text};
+use crate::standing::stage;
+use crate::store::{Key, Unlock};
+use crate::text::shell;
+use crate::view::StateLine;
+use std::path::Path;
+
+pub(super) async fn run(session: &Session<'_>, args: &StateArgs) -> Result<Exit> {
+    session.refuse_commands()?;
+    match &args.verb {
+        StateVerb::List => list(session),
+        StateVerb::Show { user } => show(session, user),
+        StateVerb::History { user, verify } => history(session, user, *verify),
+        StateVerb::Rm { user, auto_approve } => remove(session, user, *auto_approve),
+        StateVerb::Unlock { user } => unlock(session, user),
+        StateVerb::Import { plan } => import(session, plan).await,
+    }
+}
+
+fn list(session: &Session<'_>) -> Result<Exit> {
+    let mut exit = Exit::Done;
+    let mut lines = Vec::new();
+    for (key, state) in session.store.list()? {
+        let state = match state {
+            Ok(state) => state,
+            Err(error) => {
+                session.terminal.error(&error);
+                exit = error.exit();
+                lines.push(StateLine {
+                    account_id: key.account,
+                    id: key.id,
+                    user: None,
+                    stage: "cannot be read".to_owned(),
+                    posture: None,
+                    serial: None,
+                    incident: None,
+                    last_run: None,
+                });
+                continue;
+            }
+        };
+        lines.push(StateLine {
+            account_id: key.account,
+            id: key.id,
+            user: Some(state.principal.name.clone()),
+            stage: stage(&state, session.context.now()),
+            posture: Some(state.posture.name.clone()),
+            serial: Some(state.serial),
+            incident: state.incident.clone(),
+            last_run: state.runs.last().map(|run| run.id.clone()),
+        });
+    }
+    if let Some(incident) = &session.incident {
+        lines.retain(|line| line.incident.as_ref() == Some(incident));
+    }
+    // Serialising to memory fails only for maps with keys that are no text; there are none here.
+    let mut json = serde_json::to_vec_pretty(&lines).unwrap_or_default();
+    json.push(b'\n');
+    let shown = if lines.is_empty() {
+        format!("No state in `{}`.\n", session.store.location().display())
+    } else {
+        text::state_list(&lines, session.terminal.screen())
+    };
+    session.print(&shown, &json, || shown.clone());
+    Ok(exit)
+}
+
+fn show(session: &Session<'_>, user: &str) -> Result<Exit> {
+    let (_, state) = session.find(user)?;
+    let shown = text::state(&state, session.terminal.screen(), session.context.now());
+    session.print(&shown, &state.bytes(), || markdown::state(&state));
+    Ok(Exit::Done)
+}
+
+fn history(session: &Session<'_>, user: &str, verify: bool) -> Result<Exit> {
+    let (key, state) = session.find(user)?;
+    if verify {
+        session.store.verify(&key, &state)?;
+        for run in session.store.runs(&key)? {
+            session.store.journal(&key, &run)?;
+        }
+    }
+    // Serialising to memory fails only for maps with keys that are no text; there are none here.
+    let mut json = serde_json::to_vec_pretty(&state.runs).unwrap_or_default();
+    json.push(b'\n');
+    let mut shown = text::history(&state, session.terminal.screen());
+    if verify {
+        shown.push_str(
+            "Every journal is whole: its hashes are a chain, its length and head as recorded.\n",
+        );
+    }
+    session.print(&shown, &json, || shown.clone());
+    Ok(Exit::Done)
+}
+
+fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit> {
+    let (key, state) = session.find(user)?;
+    let Some(locked) = session.store.lock(&key, &session.owner())? else {
+        return Err(session.store.locked_error(&key));
+    };
+    if !auto_approve {
+        let held = state.held().count();
+        session.terminal.confirm(&format!(
+            "Forget the state of user `{}` ({held} resources held)? IAM is not touched; rollback will not know what to undo.",
+            state.principal.name
+        ))?;
+    }
+    let moved = session.store.remove(locked)?;
+    session.terminal.print(&format!(
+        "Forgotten. The files are in {}; IAM was not touched.\nringfence state import {} takes it back.",
+        moved.display(),
+        shell(&moved.join("runs/RUN/plan.json").display().to_string())
+    ));
+    Ok(Exit::Done)
+}
+
+fn unlock(session: &Session<'_>, user: &str) -> Result<Exit> {
+    let (key, state) = session.find(user)?;
+    match session.store.unlock(&key)? {
+        Unlock::NotLocked => session.terminal.print(&format!("User `{}` is not locked.", state.principal.name)),
+        Unlock::StaleRemoved(owner) => session.terminal.print(&format!(
+            "Cleared what a run that died had left: {}.\nringfence status --user {} tells what holds.",
+            owner.words(),
+            shell(state.principal.name.as_str())
+        )),
+        Unlock::HeldBy(owner) => {
+            return Err(session.store.locked_error(&key)
+                .detail(format!("the operating system releases it when process {} ends", owner.pid)));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
+    let bytes = read_file(path)?;
+    let plan = Plan::parse(&bytes, &path.display().to_string())?;
+    let users: Vec<_> = plan.principals.iter().map(|principal| principal.name.clone()).collect();
+    let managed: Vec<_> = crate::execute::managed(&plan);
+    let reading = read_known(&session.aws().await, &users, &managed).await?;
+    if reading.caller.account != plan.account_id || reading.endpoint != plan.endpoint {
+        return Err(Error::stale("the plan is of another account or endpoint").because(format!(
+            "planned for {} on {}, now {} on {}",
+            plan.account_id, plan.endpoint, reading.caller.account, reading.endpoint
+        )));
+    }
+    for principal in &plan.principals {
+        let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };
+        session.store.check_writable(&key)?;
+        let Some(locked) = session.store.lock(&key, &session.owner())? else {
+            return Err(session.store.locked_error(&key));
+        };
+        if let Some(state) = locked.load()? {
+            return Err(Error::stale(format!(
+                "user `{}` has a state already, serial {}",
+                principal.name, state.serial
+            ))
+            .hint(format!(
+                "ringfence state rm {} moves it aside first",
+                shell(principal.name.as_str())
+            )));
+        }
+        let now =
+            reading.snapshots.iter().find(|now| now.user.id == principal.id).ok_or_else(|| {
+                Error::stale(format!(
+                    "{} (`{}`) is not there any more",
+                    principal.id, principal.name
+                ))
+            })?;
+        let state = record::import(&plan, principal, now)?;
+
+        locked.save(&state)?;
+        if session.format == Format::Json {
+            session.terminal.print_bytes(&state.bytes());
+        } else {
+            session.terminal.print(&text::state(
+                &state,
+                session.terminal.screen(),
+                reading.service_time,
+            ));
+        }
+    }
+    Ok(Exit::Done)
+}

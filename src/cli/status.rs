@@ -1,0 +1,160 @@
+//! `ringfence status`
+
+use super::args::StatusArgs;
+use super::session::Session;
+use crate::aws::{Reading, read_known};
+use crate::error::{Error, Result};
+use crate::execute::managed_of;
+use crate::exit::Exit;
+use crate::identity::UserName;
+use crate::render::{markdown, text};
+use crate::standing::{fence_view, judge, remedies};
+use crate::state::State;
+use crate::text::shell;
+use crate::view::{FORMAT_VERSION, Finding, PrincipalStatus, Standing, StatusReport};
+
+pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit> {
+    session.refuse_commands()?;
+    let (states, broken) = states(session, &args.users)?;
+    for error in &broken {
+        session.terminal.error(error);
+    }
+    if states.is_empty() {
+        if let Some(error) = broken.into_iter().next() {
+            return Ok(error.exit());
+        }
+        let text = format!("No user is contained in `{}`.", session.store.location().display());
+        session.print(&text, b"", || text.clone());
+        return Ok(Exit::Done);
+    }
+    let aws = session.aws().await;
+    let users: Vec<UserName> = states.iter().map(|state| state.principal.name.clone()).collect();
+    let managed: Vec<_> = states.iter().flat_map(managed_of).collect();
+    let reading = read_known(&aws, &users, &managed).await?;
+    let mut principals: Vec<_> = states.iter().map(|state| one(state, &reading)).collect();
+    principals.sort_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
+    let report = StatusReport {
+        format_version: FORMAT_VERSION,
+        at: reading.service_time,
+        endpoint: reading.endpoint.clone(),
+        principals,
+    };
+    // Serialising to memory fails only for maps with keys that are no text; there are none here.
+    let mut json = serde_json::to_vec_pretty(&report).unwrap_or_default();
+    json.push(b'\n');
+    session.print(&text::status(&report, session.terminal.screen()), &json, || {
+        markdown::status(&report)
+    });
+    let weak = report.principals.iter().any(|principal| principal.standing.is_weak());
+    Ok(match (broken.first(), weak) {
+        (_, true) => Exit::Changes,
+        (Some(error), false) => error.exit(),
+        (None, false) => Exit::Done,
+    })
+}
+
+/// The states asked for, and what is wrong with those that cannot be read.
+fn states(session: &Session<'_>, users: &[UserName]) -> Result<(Vec<State>, Vec<Error>)> {
+    if !users.is_empty() {
+        let mut states = Vec::new();
+        for user in users {
+            let (key, state) = session.find(user.as_str())?;
+            session.store.verify(&key, &state)?;
+            states.push(state);
+        }
+        return Ok((states, Vec::new()));
+    }
+    let (mut states, mut broken) = (Vec::new(), Vec::new());
+    for (key, state) in session.store.list()? {
+        match state.and_then(|state| session.store.verify(&key, &state).map(|()| state)) {
+            Ok(state) => states.push(state),
+            Err(error) => broken.push(error),
+        }
+    }
+    Ok((states, broken))
+}
+
+/// Reality against one state.
+fn one(state: &State, reading: &Reading) -> PrincipalStatus {
+    let user = state.principal.name.clone();
+    let mut status = PrincipalStatus {
+        id: state.principal.id.clone(),
+        account_id: state.account_id.clone(),
+        lineage: state.lineage.clone(),
+        serial: state.serial,
+        incident: state.incident.clone(),
+        standing: Standing::Unknown,
+        seen_at: None,
+        last_seen_contained: state.last_seen_contained,
+        fence: fence_view(state, None),
+        findings: Vec::new(),
+        notes: Vec::new(),
+        commands: Vec::new(),
+        user,
+    };
+    let say = |what: String| Finding { resource: None, what };
+    if state.account_id != reading.caller.account {
+        let what = format!(
+            "is in account {}, the caller is in {}",
+            state.account_id, reading.caller.account
+        );
+        status.findings.push(say(what));
+        return status;
+    }
+    if state.endpoint != reading.endpoint {
+        status
+            .findings
+            .push(say(format!("is recorded on {}, this is {}", state.endpoint, reading.endpoint)));
+        return status;
+    }
+    let Some(now) = reading.snapshots.iter().find(|now| now.user.id == state.principal.id) else {
+        return gone(status, state, reading);
+    };
+    let judged = judge(state, now);
+    status.seen_at = Some(now.read_at);
+    status.standing = judged.standing;
+    status.fence = fence_view(state, Some(now));
+    if judged.standing == Standing::Contained {
+        status.last_seen_contained = Some(now.read_at);
+    }
+    status.findings = judged.findings();
+    status.notes.extend(
+        now.unread()
+            .into_iter()
+            .map(|unread| format!("{} could not be read ({})", unread.what, unread.action)),
+    );
+    status.commands = remedies(state, &judged);
+    status.commands.extend(fence_may_go(state, &status));
+    status
+}
+
+fn gone(mut status: PrincipalStatus, state: &State, reading: &Reading) -> PrincipalStatus {
+    status.standing = Standing::Gone;
+    status.seen_at = Some(reading.service_time);
+    let name = &state.principal.name;
+    let other = reading.snapshots.iter().find(|now| name.same_user(now.user.name.as_str()));
+    let what = match other {
+        Some(other) => {
+            status.commands.push(format!("ringfence plan --user {}", shell(name.as_str())));
+            format!(
+                "was {}, the name now belongs to {}: another principal",
+                state.principal.id, other.user.id
+            )
+        }
+        None => format!("{} is not there under this name: deleted or renamed", state.principal.id),
+    };
+    status.findings.push(Finding { resource: None, what });
+    status
+}
+
+/// A fence that a release kept is lifted by the same command again, once its time has come.
+fn fence_may_go(state: &State, status: &PrincipalStatus) -> Option<String> {
+    let fence = status.fence.as_ref()?;
+    let due = fence.void.is_none() && status.seen_at? >= fence.lift_after;
+    (due && status.standing == Standing::ReleasedFenceUntil).then(|| {
+        format!(
+            "ringfence rollback --user {} --out release.json",
+            shell(state.principal.name.as_str())
+        )
+    })
+}

@@ -1,0 +1,74 @@
+//! What stands between the program and the person: three streams, colour, and a question.
+
+use crate::error::{Error, Result};
+use crate::render::Screen;
+use std::io::{BufRead, IsTerminal, Write};
+
+/// The width that everything is laid out for.
+const WIDTH: usize = 80;
+
+/// The three standard streams.
+#[derive(Clone, Debug)]
+pub(super) struct Terminal {
+    color: bool,
+    can_ask: bool,
+}
+
+impl Terminal {
+    pub(super) fn new(no_color: bool, no_input: bool) -> Self {
+        #[allow(clippy::disallowed_methods, reason = "NO_COLOR is a convention of the environment")]
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            color: !no_color && wanted && std::io::stdout().is_terminal(),
+            can_ask: !no_input && std::io::stdin().is_terminal(),
+        }
+    }
+
+    pub(super) const fn screen(&self) -> Screen {
+        Screen { color: self.color, width: WIDTH }
+    }
+
+    /// Prints a result. A reader that went away (a closed pipe) is no error of ours.
+    pub(super) fn print(&self, text: &str) {
+        self.print_bytes(text.as_bytes());
+        if !text.ends_with('\n') {
+            self.print_bytes(b"\n");
+        }
+    }
+
+    #[allow(clippy::unused_self, reason = "all output goes through the terminal")]
+    pub(super) fn print_bytes(&self, bytes: &[u8]) {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
+    }
+
+    /// Says something beside the result.
+    #[allow(clippy::unused_self, reason = "all output goes through the terminal")]
+    pub(super) fn note(&self, text: &str) {
+        let mut out = std::io::stderr().lock();
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    }
+
+    pub(super) fn error(&self, error: &Error) {
+        self.note(&error.to_string());
+    }
+
+    /// Asks for `yes`.
+    ///
+    /// # Errors
+    /// If nobody is there to answer, or the answer is another.
+    pub(super) fn confirm(&self, question: &str) -> Result<()> {
+        if !self.can_ask {
+            return Err(Error::failed("this needs a `yes`, and nobody is there to answer")
+                .because("standard input is no terminal, or --no-input was given")
+                .hint("--auto-approve goes on without asking"));
+        }
+        self.print_bytes(format!("\n{question}\nOnly `yes` goes on: ").as_bytes());
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        match read {
+            Ok(_) if answer.trim() == "yes" => Ok(()),
+            _ => Err(Error::failed("the answer was not `yes`").detail("nothing was changed")),
+        }
+    }
+}

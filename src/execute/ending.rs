@@ -1,0 +1,213 @@
+//! What a run amounts to for one principal: only what was read back is claimed (D2.13).
+
+use super::{Active, is_release};
+use crate::error::Result;
+use crate::journal::{Event, StepStatus};
+use crate::plan::{Plan, Step};
+use crate::resource::Resource;
+use crate::snapshot::Snapshot;
+use crate::standing::{Judgement, fence_view, hold_stands, judge, remedies};
+use crate::state::{HeldStatus, State};
+use crate::text::{clock, count, shell};
+use crate::view::{Finding, PrincipalEnding, Standing};
+
+pub(super) fn of(
+    plan: &Plan,
+    one: &Active<'_>,
+    state: Option<&State>,
+    now: &Result<Snapshot>,
+    complete: bool,
+) -> PrincipalEnding {
+    let judged = state.zip(now.as_ref().ok()).map(|(state, now)| judge(state, now));
+    let mut open = open_steps(one);
+    if let Some(judged) = &judged {
+        for finding in judged.findings() {
+            if !open.iter().any(|item| item.resource.is_some() && item.resource == finding.resource)
+            {
+                open.push(finding);
+            }
+        }
+    }
+    open.extend(one.plan.blocked.iter().map(|blocked| Finding {
+        resource: None,
+        what: format!("{}: {}", blocked.what, blocked.why),
+    }));
+    if let Err(error) = now {
+        let what = format!("it could not be read back: {}", error.message());
+        open.push(Finding { resource: None, what });
+    }
+    if let Some(error) = &one.broken {
+        let what = format!(
+            "the record could not be written, so nothing more was done: {}",
+            error.message()
+        );
+        open.push(Finding { resource: None, what });
+    }
+    let standing = standing(plan, judged.as_ref(), complete);
+    let snapshot = now.as_ref().ok();
+    PrincipalEnding {
+        user: one.plan.name.clone(),
+        standing,
+        holds: holds(plan, one, state, snapshot),
+        read_back_at: snapshot.map(|now| now.read_at),
+        commands: commands(plan, one, state, judged.as_ref(), standing),
+        open,
+        notes: notes(one),
+        fence: state.and_then(|state| fence_view(state, snapshot)),
+        serial: state.map_or(one.plan.serial, |state| state.serial),
+        journal_head: one
+            .log
+            .as_ref()
+            .map(|log| log.journal().head().to_owned())
+            .unwrap_or_default(),
+    }
+}
+
+fn standing(plan: &Plan, judged: Option<&Judgement>, complete: bool) -> Standing {
+    match judged {
+        None => Standing::Unknown,
+        Some(judged) if judged.standing == Standing::NotContained => Standing::NotContained,
+        Some(_) if !complete => Standing::Partial,
+        // A release that steps down leaves a containment; what others changed was said in its plan.
+        Some(judged) if is_release(plan) && judged.standing == Standing::Weakened => {
+            Standing::Weakened
+        }
+        Some(judged) => judged.standing,
+    }
+}
+
+fn open_steps(one: &Active<'_>) -> Vec<Finding> {
+    let Some(log) = &one.log else { return Vec::new() };
+    let mut found = Vec::new();
+    for step in &one.plan.steps {
+        let what = match log.journal().status(step.id) {
+            StepStatus::Stored | StepStatus::Skipped | StepStatus::Done => continue,
+            StepStatus::Planned => "was not tried".to_owned(),
+            StepStatus::NotStored => "was written, and taken away again".to_owned(),
+            StepStatus::Intended | StepStatus::InDoubt => {
+                "no answer says whether it was done".to_owned()
+            }
+            StepStatus::Open => last_error(one, step),
+        };
+        found.push(Finding { resource: Some(step.resource.clone()), what });
+    }
+    found
+}
+
+fn last_error(one: &Active<'_>, step: &Step) -> String {
+    let entries = one.log.as_ref().map(|log| log.journal().entries()).unwrap_or_default();
+    entries
+        .iter()
+        .rev()
+        .find_map(|entry| match &entry.event {
+            Event::Outcome { step: id, error, .. } if *id == step.id => error.clone(),
+            _ => None,
+        })
+        .unwrap_or_else(|| "was refused".to_owned())
+}
+
+/// One sentence with what holds, each part of it read back.
+fn holds(plan: &Plan, one: &Active<'_>, state: Option<&State>, now: Option<&Snapshot>) -> String {
+    let (Some(state), Some(now)) = (state, now) else {
+        return "what holds is not known".to_owned();
+    };
+    if is_release(plan) {
+        let back = done(one).count();
+        return match (back, state.is_released()) {
+            (0, true) => "nothing to give back: released".to_owned(),
+            (0, false) => "nothing was given back".to_owned(),
+            (n, true) => format!("released: {} restored", count(n, "resource", "resources")),
+            (n, false) => {
+                format!("{} restored, the rest is held", count(n, "resource", "resources"))
+            }
+        };
+    }
+    let mut parts = Vec::new();
+    let off = state
+        .resources
+        .iter()
+        .filter(|(resource, held)| {
+            matches!(resource, Resource::AccessKey(_))
+                && held.status == HeldStatus::Held
+                && now.value(resource).known().flatten() == held.ours
+        })
+        .count();
+    let leaked = state.compromised.iter().any(|item| item.why == crate::plan::Why::Named);
+    match (off, leaked) {
+        (0, _) => {}
+        (1, true) => parts.push("leaked key off".to_owned()),
+        (n, _) => parts.push(format!("{} off", count(n, "access key", "access keys"))),
+    }
+    let other = state
+        .held()
+        .filter(|(resource, held)| {
+            resource.is_credential()
+                && !matches!(resource, Resource::AccessKey(_))
+                && now.value(resource).known() == Some(held.ours.clone())
+        })
+        .count();
+    if other > 0 {
+        parts.push(format!("{} off", count(other, "other credential", "other credentials")));
+    }
+    if crate::standing::fence_stands(state, now) {
+        parts.push("fenced".to_owned());
+    }
+    if hold_stands(state, now) {
+        parts.push("held by a deny on everything".to_owned());
+    }
+    match parts.split_last() {
+        None => "nothing of ringfence's holds".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+fn done<'a>(one: &'a Active<'_>) -> impl Iterator<Item = &'a Step> {
+    one.plan.steps.iter().filter(|step| {
+        one.log.as_ref().is_some_and(|log| {
+            matches!(log.journal().status(step.id), StepStatus::Stored | StepStatus::Skipped)
+        })
+    })
+}
+
+fn notes(one: &Active<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for entry in one.log.as_ref().map(|log| log.journal().entries()).unwrap_or_default() {
+        match &entry.event {
+            Event::Skipped { resource, .. } => {
+                notes.push(format!("{resource} was so already: not claimed"));
+            }
+            Event::FenceTime { fence_time, still_active, .. } => {
+                for key in still_active {
+                    notes.push(format!(
+                        "the fence at {} does not count while {key} is Active",
+                        clock(*fence_time)
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    for kept in &one.plan.kept {
+        notes.push(format!("kept: {} {}", kept.resource, kept.why));
+    }
+    notes
+}
+
+/// What to run next, for what is open.
+fn commands(
+    plan: &Plan,
+    one: &Active<'_>,
+    state: Option<&State>,
+    judged: Option<&Judgement>,
+    standing: Standing,
+) -> Vec<String> {
+    let user = shell(one.plan.name.as_str());
+    match (state, judged) {
+        (Some(_), Some(_)) if is_release(plan) && standing.is_weak() => {
+            vec![format!("ringfence rollback --user {user}")]
+        }
+        (Some(state), Some(judged)) => remedies(state, &Judgement { standing, ..judged.clone() }),
+        _ => vec![format!("ringfence status --user {user}")],
+    }
+}

@@ -1,0 +1,207 @@
+//! What stands against a plan before its first write (D2.3, D2.15).
+
+use super::Active;
+use crate::aws::Reading;
+use crate::drift::{Standing, since_plan, standing};
+use crate::error::{Error, Result};
+use crate::plan::{Kind, OnDrift, Plan, PrincipalPlan, Step};
+use crate::planner::check_caller;
+use crate::resource::Resource;
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::text::{shell, shown};
+use crate::view::Finding;
+
+/// Whether the plan was made from the state as it is.
+pub(super) fn state(
+    plan: &Plan,
+    principal: &PrincipalPlan,
+    state: Option<&State>,
+    digest: &str,
+) -> Result<()> {
+    let Some(state) = state else {
+        return if principal.serial == 0 {
+            Ok(())
+        } else {
+            Err(stale(
+                principal,
+                format!("it was made from serial {}, and there is no state now", principal.serial),
+            ))
+        };
+    };
+    if let Some(run) = state.runs.iter().find(|run| run.plan_sha256 == digest) {
+        return Err(Error::stale(format!("this plan was applied before, at {}", run.started_at))
+            .because(format!("run {} of user `{}`", run.id, principal.name))
+            .hint(format!("ringfence status --user {} tells what holds now", principal.name)));
+    }
+    if state.serial != principal.serial {
+        return Err(stale(
+            principal,
+            format!(
+                "it was made from serial {}, the state is at {}",
+                principal.serial, state.serial
+            ),
+        ));
+    }
+    if state.endpoint != plan.endpoint {
+        return Err(Error::stale(format!(
+            "the state of user `{}` was written for another endpoint",
+            principal.name
+        ))
+        .because(format!(
+            "the state is of {}, the plan of {}",
+            shown(&state.endpoint),
+            shown(&plan.endpoint)
+        ))
+        .hint("--state DIR keeps the records of a test endpoint apart"));
+    }
+    Ok(())
+}
+
+fn stale(principal: &PrincipalPlan, why: String) -> Error {
+    Error::stale(format!("the plan for user `{}` is stale", principal.name))
+        .because(why)
+        .hint("plan again: something was applied since")
+}
+
+/// Finds the principal in what was read, and refuses another account, endpoint, principal or a forbidden caller.
+pub(super) fn reality(
+    plan: &Plan,
+    principal: &PrincipalPlan,
+    reading: &Reading,
+) -> Result<Snapshot> {
+    if reading.caller.account != plan.account_id {
+        return Err(Error::stale(format!(
+            "the plan is for account {}, the caller is in {}",
+            plan.account_id, reading.caller.account
+        ))
+        .hint("use credentials of that account: --profile NAME"));
+    }
+    if reading.endpoint != plan.endpoint {
+        return Err(Error::stale("the plan was made on another endpoint")
+            .because(format!(
+                "planned on {}, now {}",
+                shown(&plan.endpoint),
+                shown(&reading.endpoint)
+            ))
+            .hint("set the same endpoint, or plan again on this one"));
+    }
+    check_caller(&reading.caller, &principal.arn, principal.id.as_str(), principal.name.as_str())?;
+    same_principal(principal, reading).cloned()
+}
+
+/// The snapshot of the very principal that was planned for (F27).
+pub(super) fn same_principal<'r>(
+    principal: &PrincipalPlan,
+    reading: &'r Reading,
+) -> Result<&'r Snapshot> {
+    if let Some(snapshot) = reading.snapshots.iter().find(|s| s.user.id == principal.id) {
+        return Ok(snapshot);
+    }
+    let other = reading.snapshots.iter().find(|s| principal.name.same_user(s.user.name.as_str()));
+    Err(match other {
+        Some(other) => Error::stale(format!(
+            "user `{}` is another principal than the one planned for",
+            principal.name
+        ))
+        .because(format!("planned for {}, the name now belongs to {}", principal.id, other.user.id))
+        .detail("the user was deleted and made again under the same name")
+        .hint(format!(
+            "plan for whoever bears the name now: ringfence plan --user {}",
+            principal.name
+        )),
+        None => Error::stale(format!("user `{}` is not there any more", principal.name))
+            .because("it was deleted or renamed since the plan")
+            .hint(format!(
+                "aws iam list-users --query \"Users[?UserId=='{}']\" finds it under a new name",
+                principal.id
+            )),
+    })
+}
+
+/// Refuses on drift, or says what has moved where the plan tightens.
+pub(super) fn drift(plan: &Plan, active: &[Active<'_>]) -> Result<Vec<Finding>> {
+    let mut moved = Vec::new();
+    for one in active {
+        let differences = since_plan(one.plan, &one.now);
+        if differences.is_empty() {
+            continue;
+        }
+        if plan.on_drift == OnDrift::Refuse {
+            let mut error =
+                Error::stale(format!("the plan no longer matches user `{}`", one.plan.name));
+            for item in &differences {
+                error =
+                    error.detail(format!("{}  {}", shown(&item.resource.to_string()), item.what));
+            }
+            return Err(error.detail("nothing was changed").hint(hint(plan, one.plan)));
+        }
+        moved.extend(
+            differences
+                .into_iter()
+                .map(|item| Finding { resource: Some(item.resource), what: item.what }),
+        );
+    }
+    Ok(moved)
+}
+
+/// A refusal prints the one command that contains now, whatever moved (D2.3).
+fn hint(plan: &Plan, principal: &PrincipalPlan) -> String {
+    if plan.kind == Kind::Release {
+        return format!(
+            "look at what moved, then plan again: ringfence rollback --user {}",
+            principal.name
+        );
+    }
+    let mut command = format!("ringfence apply --user {}", principal.name);
+    for item in &principal.compromised {
+        if let Resource::AccessKey(id) = &item.resource
+            && item.why == crate::plan::Why::Named
+        {
+            command = format!("{command} --access-key {id}");
+        }
+    }
+    if plan.posture.name != "revoke" {
+        command = format!("{command} --posture {}", shell(&plan.posture.name));
+    }
+    if let Some(since) = principal.since {
+        command = format!("{command} --since {since}");
+    }
+    format!(
+        "someone acts while you read; to contain what is there now, whatever moved:\n      {command} --auto-approve"
+    )
+}
+
+/// What a step meets right before its call.
+pub(super) enum Verdict {
+    /// It may be made.
+    Go,
+    /// It is done already, and not claimed (D2.3).
+    Already,
+    /// Its resource has become something that must not be overwritten.
+    Blocked(String),
+}
+
+/// Whether a step may be made on what was read at the beginning of the run.
+pub(super) fn verdict(step: &Step, now: &Snapshot, previous: Option<&State>) -> Verdict {
+    match standing(step, now) {
+        Standing::AsPlanned | Standing::Unknown => Verdict::Go,
+        Standing::Already => Verdict::Already,
+        Standing::Moved => {
+            let gone = step.resource.is_credential()
+                && now.value(&step.resource) == crate::snapshot::Now::Absent;
+            let ours = previous.is_some_and(|state| state.resources.contains_key(&step.resource));
+            match &step.resource {
+                _ if gone => Verdict::Already,
+                // F16: a put would overwrite what somebody else wrote under our name.
+                Resource::InlinePolicy(_) if !ours => {
+                    Verdict::Blocked("a policy of that name is there and is not ours".to_owned())
+                }
+                Resource::PermissionsBoundary => {
+                    Verdict::Blocked("another boundary was set since the plan".to_owned())
+                }
+                _ => Verdict::Go,
+            }
+        }
+    }
+}

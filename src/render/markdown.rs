@@ -1,0 +1,11 @@
+//! Markdown for a pull request or a ticket: what matters first, the rest folded, and the same text for the
+//! same plan whenever it is made again.
+
+mod escape;
+mod plan;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use plan::plan;
+pub use record::{ending, state, status};

@@ -1,0 +1,20 @@
+//! Plain text for a terminal. Whole texts end with one line end; single lines have none.
+
+mod apply;
+mod ending;
+mod plan;
+mod run;
+mod state;
+mod status;
+mod step;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_record;
+
+pub use apply::{Widths, apply_event, widths};
+pub use ending::ending;
+pub use plan::{plan, summary};
+pub use run::run;
+pub use state::{history, state, state_list};
+pub use status::status;

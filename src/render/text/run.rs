@@ -1,0 +1,168 @@
+//! The record of a run: every entry of its journal, and where each step stands after them.
+
+use super::apply::result_words;
+use super::plan::{file, header};
+use super::state::{kind, twelve};
+use crate::journal::{Entry, Event, Journal, StepStatus};
+use crate::plan::{Plan, PrincipalPlan};
+use crate::render::page::{Page, Row, by_word, cells, column, flow};
+use crate::render::style::Style;
+use crate::render::words::stamp;
+use crate::render::{Saved, Screen};
+use crate::text::{clock, count, shown};
+
+/// A run as its journal tells it, under the header of its plan.
+#[must_use]
+pub fn run(plan: &Plan, journal: &Journal, screen: Screen, saved: Option<&Saved<'_>>) -> String {
+    let mut page = Page::new(screen);
+    header(&mut page, plan);
+    page.gap();
+    for entry in journal.entries() {
+        let (look, words) = describe(&entry.event);
+        line(&mut page, entry, look, &words, journal.len());
+    }
+    if journal.torn() {
+        page.look(0, "the journal's last line was torn and is left out: its call was never made");
+    }
+    if !journal.finished() {
+        page.look(0, "the run was cut off: its end is not in the journal");
+    }
+    let rows: Vec<Row> = principals(plan, journal)
+        .flat_map(|one| &one.steps)
+        .map(|step| {
+            let status = journal.status(step.id);
+            Row {
+                look: !matches!(
+                    status,
+                    StepStatus::Skipped | StepStatus::Done | StepStatus::Stored
+                ),
+                name: step.resource.to_string(),
+                phrases: vec![status_words(status).to_owned()],
+            }
+        })
+        .collect();
+    let column = column(&rows, page.screen());
+    page.gap();
+    page.table("Steps, after everything recorded:", &rows, column);
+    page.gap();
+    if let Some(saved) = saved {
+        file(&mut page, saved);
+    }
+    let entries = count(journal.entries().len(), "entry", "entries");
+    let head = [format!("Journal {entries},"), format!("head {}", journal.head())];
+    page.phrases(Style::Plain, 0, 0, &head);
+    page.finish()
+}
+
+/// The principal that the journal is of; all of them where it does not say.
+fn principals<'a>(plan: &'a Plan, journal: &Journal) -> impl Iterator<Item = &'a PrincipalPlan> {
+    let of = journal.entries().iter().find_map(|entry| match &entry.event {
+        Event::RunStarted { lineage, .. } => Some(lineage.clone()),
+        _ => None,
+    });
+    plan.principals
+        .iter()
+        .filter(move |one| of.as_ref().is_none_or(|lineage| *lineage == one.lineage))
+}
+
+fn line(page: &mut Page, entry: &Entry, look: bool, words: &str, entries: u64) {
+    let digits = entries.to_string().len();
+    let (style, sign) = if look { (Style::Yellow, "! ") } else { (Style::Plain, "  ") };
+    let head = format!("{sign}{:>digits$}  {}  ", entry.n, stamp(entry.at));
+    let indent = cells(&head);
+    let lines = flow(&by_word(words), page.screen().width.saturating_sub(indent).max(20));
+    for (index, line) in lines.iter().enumerate() {
+        if index == 0 {
+            page.line(style, 0, &format!("{head}{line}"));
+        } else {
+            page.line(style, indent, line);
+        }
+    }
+}
+
+/// An event in words, and whether a person has to look at it.
+fn describe(event: &Event) -> (bool, String) {
+    let words = match event {
+        Event::RunStarted {
+            run,
+            kind: what,
+            plan_sha256,
+            lineage,
+            serial,
+            applied_by,
+            endpoint,
+            ..
+        } => {
+            format!(
+                "run {run} begins: {}, lineage {lineage}, serial {serial}, by {applied_by}, at {endpoint}, \
+                 plan {}",
+                kind(*what),
+                twelve(plan_sha256)
+            )
+        }
+        Event::Skipped { step, resource, why } => format!("step {step} {resource} skipped: {why}"),
+        Event::FenceTime { fence_time, key_off_at, still_active } => {
+            let time = stamp(*fence_time);
+            let off = clock(*key_off_at);
+            if still_active.is_empty() {
+                format!("fence {time}, keys off at {off}")
+            } else {
+                let keys: Vec<String> = still_active.iter().map(ToString::to_string).collect();
+                format!("fence {time} does not count while Active: {}", keys.join(", "))
+            }
+        }
+        Event::Intent { step, resource, action, attempt } => {
+            let again = if *attempt > 1 { format!(", try {attempt}") } else { String::new() };
+            format!("step {step} {resource}: {action}{again}")
+        }
+        Event::Outcome { step, result, service_date, request_id, error, .. } => {
+            let mut words = format!("step {step} {}", result_words(*result));
+            words.extend(service_date.map(|date| format!(" at {}", clock(date))));
+            words.extend(request_id.as_ref().map(|id| format!(", request {id}")));
+            words.extend(error.as_ref().map(|error| format!(": {error}")));
+            words
+        }
+        Event::ReadBack { read_at, stored, not_stored } => {
+            let mut words = format!("read back at {}: stored {}", clock(*read_at), numbers(stored));
+            if !not_stored.is_empty() {
+                words += &format!(", not stored {}", numbers(not_stored));
+            }
+            words
+        }
+        Event::RunFinished { complete: true } => "run ends, complete".to_owned(),
+        Event::RunFinished { complete: false } => "run ends, partial".to_owned(),
+    };
+    (is_bad(event), shown(&words).into_owned())
+}
+
+fn is_bad(event: &Event) -> bool {
+    match event {
+        Event::Outcome { result, .. } => *result != crate::journal::StepResult::Done,
+        Event::ReadBack { not_stored, .. } => !not_stored.is_empty(),
+        Event::FenceTime { still_active, .. } => !still_active.is_empty(),
+        Event::RunFinished { complete } => !complete,
+        _ => false,
+    }
+}
+
+fn numbers(steps: &[u32]) -> String {
+    let list: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    match list.as_slice() {
+        [] => "none".to_owned(),
+        [one] => format!("step {one}"),
+        many => format!("steps {}", many.join(", ")),
+    }
+}
+
+const fn status_words(status: StepStatus) -> &'static str {
+    match status {
+        StepStatus::Planned => "not tried",
+        StepStatus::Intended => "tried, and the outcome is not recorded",
+        StepStatus::Skipped => "skipped: it was so already",
+        StepStatus::Done => "done, not read back",
+        StepStatus::Open => "open",
+        StepStatus::InDoubt => "in doubt",
+        StepStatus::Stored => "stored",
+        StepStatus::NotStored => "not stored",
+    }
+}

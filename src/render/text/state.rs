@@ -1,0 +1,208 @@
+//! What a state file holds: one principal, all of them, and the runs.
+
+use super::plan::{dotted, labelled};
+use crate::plan::Kind;
+use crate::render::page::{Page, Row, cells, column};
+use crate::render::style::Style;
+use crate::render::words::{self, stamp, stamp_ago};
+use crate::render::{Screen, is_aws_endpoint};
+use crate::resource::Resource;
+use crate::state::{Clock, Held, HeldStatus, Run, State};
+use crate::text::{ago, count, shown};
+use crate::view::StateLine;
+use jiff::Timestamp;
+
+/// One principal's state, the ages in it relative to `now`.
+#[must_use]
+pub fn state(state: &State, screen: Screen, now: Timestamp) -> String {
+    let mut page = Page::new(screen);
+    header(&mut page, state, now);
+    let compromised: Vec<Row> = state
+        .compromised
+        .iter()
+        .map(|item| Row {
+            look: false,
+            name: item.resource.to_string(),
+            phrases: vec![words::compromised(item).to_owned()],
+        })
+        .collect();
+    let resources: Vec<Row> =
+        state.resources.iter().map(|(resource, held)| held_row(resource, held, now)).collect();
+    let column = column(compromised.iter().chain(&resources), page.screen());
+    page.gap();
+    page.table("Compromised:", &compromised, column);
+    page.table("Resources, before ringfence -> as it left them:", &resources, column);
+    if !state.runs.is_empty() {
+        page.line(Style::Bold, 0, "Runs:");
+        runs(&mut page, &state.runs, 4);
+    }
+    page.finish()
+}
+
+fn header(page: &mut Page, state: &State, now: Timestamp) {
+    let account = [
+        state.account_id.to_string(),
+        format!("user {} ({})", state.principal.name, state.principal.id),
+        format!("posture {}", shown(&state.posture.name)),
+    ];
+    let mut lines = vec![("Account", dotted(&account))];
+    if !is_aws_endpoint(&state.endpoint) {
+        lines.push(("Endpoint", vec![shown(&state.endpoint).into_owned(), "(not AWS)".to_owned()]));
+    }
+    if let Some(incident) = &state.incident {
+        lines.push(("Incident", vec![shown(incident).into_owned()]));
+    }
+    lines
+        .push(("Lineage", vec![format!("{},", state.lineage), format!("serial {}", state.serial)]));
+    if let Some(previous) = &state.previous_lineage {
+        lines.push(("Before", vec![previous.to_string()]));
+    }
+    if let Some(since) = state.since {
+        lines.push(("Exposed", vec![stamp_ago(since, now)]));
+    }
+    if let Some(clock) = &state.clock {
+        lines.push(("Fence", fence(clock, now)));
+    }
+    if let Some(seen) = state.last_seen_contained {
+        lines.push(("Seen", vec![format!("contained {}", stamp_ago(seen, now))]));
+    }
+    if let Some(released) = state.released_at {
+        lines.push(("Released", vec![stamp_ago(released, now)]));
+    }
+    labelled(page, &lines);
+    if let Some(clock) = &state.clock
+        && !clock.void_while_active.is_empty()
+    {
+        let keys: Vec<String> = clock.void_while_active.iter().map(ToString::to_string).collect();
+        page.look(0, &format!("the fence does not count: could still mint: {}", keys.join(", ")));
+    }
+}
+
+fn fence(clock: &Clock, now: Timestamp) -> Vec<String> {
+    vec![
+        format!("{},", stamp(clock.fence_time)),
+        format!("may be lifted after {}", stamp_ago(clock.lift_after, now)),
+    ]
+}
+
+fn held_row(resource: &Resource, held: &Held, now: Timestamp) -> Row {
+    let mut phrases = vec![
+        format!("{},", held.status.words()),
+        format!("{} ->", words::value(held.baseline.as_ref())),
+        format!("{},", words::value(held.ours.as_ref())),
+    ];
+    match held.written_at {
+        Some(at) => phrases.push(format!("written {}", ago(at, now))),
+        None => phrases.push("not known when".to_owned()),
+    }
+    if !held.reversible {
+        phrases.push("(cannot be undone)".to_owned());
+    }
+    Row { look: held.status == HeldStatus::InDoubt, name: resource.to_string(), phrases }
+}
+
+/// The runs of a state, newest last.
+#[must_use]
+pub fn history(state: &State, screen: Screen) -> String {
+    let mut page = Page::new(screen);
+    if state.runs.is_empty() {
+        page.line(Style::Plain, 0, "No run is recorded.");
+    }
+    runs(&mut page, &state.runs, 0);
+    page.finish()
+}
+
+fn runs(page: &mut Page, runs: &[Run], indent: usize) {
+    for run in runs {
+        let (style, how) = match &run.end {
+            Some(end) if end.complete => (Style::Plain, "complete"),
+            Some(_) => (Style::Yellow, "partial"),
+            None => (Style::Yellow, "cut off"),
+        };
+        let words = format!("{}  {}  ", shown(&run.id), kind(run.kind));
+        page.pieces(indent, &[(Style::Plain, &words), (style, how)]);
+        let began = format!("{},", stamp(run.started_at));
+        let by = format!("by {}", run.applied_by);
+        page.phrases(Style::Plain, indent + 4, 0, &[began, by]);
+        let plan = format!("plan {}", twelve(&run.plan_sha256));
+        let journal = run.end.as_ref().map(|end| {
+            let entries = count(
+                usize::try_from(end.journal_entries).unwrap_or(usize::MAX),
+                "entry",
+                "entries",
+            );
+            format!("journal head {}, {entries}", twelve(&end.journal_head))
+        });
+        let parts: Vec<String> = match journal {
+            Some(journal) => vec![format!("{plan},"), journal],
+            None => vec![plan],
+        };
+        page.phrases(Style::Plain, indent + 4, 0, &parts);
+    }
+}
+
+/// What a run is for, in a word.
+pub(super) const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Contain => "contain",
+        Kind::Release => "release",
+    }
+}
+
+/// The first twelve digits of a digest: enough to tell two apart.
+pub(super) fn twelve(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+/// All the states of a store.
+#[must_use]
+pub fn state_list(lines: &[StateLine], screen: Screen) -> String {
+    let mut page = Page::new(screen);
+    if lines.is_empty() {
+        page.line(Style::Plain, 0, "The store holds no state.");
+        return page.finish();
+    }
+    let rows: Vec<[String; 5]> = lines.iter().map(list_row).collect();
+    let headings = ["USER", "STATE", "POSTURE", "SERIAL", "LAST RUN"];
+    let widths: Vec<usize> = headings
+        .iter()
+        .enumerate()
+        .map(|(index, heading)| {
+            let cell =
+                |row: &[String; 5]| row.get(index).map(|text| cells(text)).unwrap_or_default();
+            rows.iter().map(cell).filter(|n| *n <= 25).max().unwrap_or_default().max(heading.len())
+        })
+        .collect();
+    let join = |cells: &[String]| {
+        let pad = |(cell, width): (&String, &usize)| format!("{cell:width$}");
+        let cells: Vec<String> = cells.iter().zip(&widths).map(pad).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    page.line(Style::Bold, 0, &join(&headings.map(str::to_owned)));
+    let indent = widths.first().copied().unwrap_or_default() + 2;
+    for (line, row) in lines.iter().zip(&rows) {
+        page.line(Style::Plain, 0, &join(row));
+        if line.user.is_none() {
+            page.look(indent, &line.stage);
+        }
+        let mut more = vec![format!("{}/{}", line.account_id, line.id)];
+        more.extend(line.incident.as_ref().map(|incident| format!("incident {incident}")));
+        page.phrases(Style::Dim, indent, 0, &dotted(&more));
+    }
+    page.finish()
+}
+
+fn list_row(line: &StateLine) -> [String; 5] {
+    let dash = || "-".to_owned();
+    let (user, stage) = match &line.user {
+        Some(user) => (user.to_string(), line.stage.clone()),
+        None => (dash(), "unreadable".to_owned()),
+    };
+    [
+        user,
+        stage,
+        line.posture.clone().unwrap_or_else(dash),
+        line.serial.map_or_else(dash, |serial| serial.to_string()),
+        line.last_run.clone().unwrap_or_else(dash),
+    ]
+}
