@@ -16,6 +16,7 @@ use crate::resource::{Resource, Value};
 use crate::snapshot::{Now, Observed, Snapshot, Status};
 use crate::state::State;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 
 /// What a plan is made for, besides the users themselves.
 #[derive(Clone, Debug)]
@@ -225,6 +226,7 @@ fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result
     let since = earliest(request.since, active.and_then(|state| state.since));
     let scope = scope::of(&snapshot, state.as_ref(), &named, since, posture.access_keys)?;
     let mut draft = Draft {
+        recorded: state.iter().flat_map(|state| state.resources.keys().cloned()).collect(),
         account: context.caller.account.clone(),
         partition: context.caller.arn.partition().to_owned(),
         now: context.now,
@@ -285,7 +287,9 @@ struct Draft {
     partition: String,
     now: Timestamp,
     lineage: Lineage,
-    state: Option<State>,
+        state: Option<State>,
+    /// Everything that a state knows of, released or not.
+    recorded: BTreeSet<Resource>,
     posture: Posture,
     since: Option<Timestamp>,
     snapshot: Snapshot,
@@ -353,9 +357,7 @@ impl Draft {
 
     /// What was there before is somebody else's: said, never claimed (D2.9).
     fn report_what_was_there(&mut self) {
-        let ours = |resource: &Resource| {
-            self.state.as_ref().is_some_and(|state| state.resources.contains_key(resource))
-        };
+        let ours = |resource: &Resource| self.recorded.contains(resource);
         let mut found = Vec::new();
         if let Some(run) = self.state.as_ref().and_then(State::open_run) {
             found.push(format!("run {} was cut off: what it left in doubt was read again", run.id));

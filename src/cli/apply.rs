@@ -48,7 +48,7 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
             return Err(Error::stale(format!("user `{user}` was released"))
                 .hint(format!("a new containment: ringfence plan --user {user}")));
         }
-        let wanted = Wanted::again(&state, &args.targets);
+        let wanted = Wanted::again(session, &state, &args.targets);
         let exit = one(session, aws, args, &wanted, on_drift).await?;
         if exit != Exit::Done {
             worst = exit;

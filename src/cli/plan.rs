@@ -88,7 +88,10 @@ impl Wanted {
     }
 
     /// What a state records, to be asserted again.
-    pub(super) fn again(state: &State, args: &Targets) -> Self {
+    pub(super) fn again(session: &Session<'_>, state: &State, args: &Targets) -> Self {
+        // Whoever contained a protected user has said so once already.
+        let name = &state.principal.name;
+        let protected = session.config.protected_users.iter().any(|other| name.same_user(other));
         Self {
             targets: crate::aws::Targets {
                 users: vec![state.principal.name.clone()],
@@ -97,7 +100,7 @@ impl Wanted {
             posture: state.posture.clone(),
             since: state.since,
             strict: args.strict,
-            override_protection: true,
+            override_protection: protected,
         }
     }
 }

@@ -118,11 +118,10 @@ fn one(state: &State, reading: &Reading) -> PrincipalStatus {
         status.last_seen_contained = Some(now.read_at);
     }
     status.findings = judged.findings();
-    status.notes.extend(
-        now.unread()
-            .into_iter()
-            .map(|unread| format!("{} could not be read ({})", unread.what, unread.action)),
-    );
+    let unread: Vec<String> = now.unread().into_iter().map(|unread| unread.what).collect();
+    if !unread.is_empty() {
+        status.notes.push(format!("not read: {}", unread.join(", ")));
+    }
     status.commands = remedies(state, &judged);
     status.commands.extend(fence_may_go(state, &status));
     status

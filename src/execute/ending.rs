@@ -116,9 +116,9 @@ fn holds(plan: &Plan, one: &Active<'_>, state: Option<&State>, now: Option<&Snap
         return match (back, state.is_released()) {
             (0, true) => "nothing to give back: released".to_owned(),
             (0, false) => "nothing was given back".to_owned(),
-            (n, true) => format!("released: {} restored", count(n, "resource", "resources")),
+            (n, true) => format!("{} given back", count(n, "resource", "resources")),
             (n, false) => {
-                format!("{} restored, the rest is held", count(n, "resource", "resources"))
+                format!("{} given back, the rest is held", count(n, "resource", "resources"))
             }
         };
     }

@@ -40,7 +40,7 @@ impl Draft {
             resource,
             policy::hold(),
             wave::HOLD,
-            "stops everything the user may do (F24)",
+            "stops everything the user may do",
         )
     }
 
@@ -62,7 +62,7 @@ impl Draft {
                     wave::HOLD,
                     resource,
                     Some(Value::Attached),
-                    "a deny that nobody in the account can edit (F25)",
+                    "a deny on everything that nobody in the account can edit",
                 );
                 Ok(())
             }

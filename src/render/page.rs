@@ -48,13 +48,15 @@ pub(super) struct Row {
     pub(super) name: String,
     /// What there is to say, in phrases that stay whole where they can.
     pub(super) phrases: Vec<String>,
+    /// What stands on a line of its own below.
+    pub(super) below: Option<String>,
 }
 
 /// Where the second column of a table starts: the same for every table of one principal.
 pub(super) fn column<'a>(rows: impl IntoIterator<Item = &'a Row>, screen: Screen) -> usize {
-    // The second column keeps some 30 columns, whatever the names.
+    // The second column keeps some 40 columns, whatever the names.
     let width = screen.width.max(40);
-    let most = (width / 2).min(width.saturating_sub(30));
+    let most = (width / 2).min(width.saturating_sub(46));
     let widest = rows.into_iter().map(|row| cells(&row.name)).filter(|n| *n <= most).max();
     4 + widest.unwrap_or_default() + 3
 }
@@ -162,7 +164,9 @@ impl Page {
         let style = if row.look { Style::Yellow } else { Style::Plain };
         let symbol = if row.look { "! " } else { "  " };
         let head = format!("{symbol}{}", row.name);
-        let lines = flow(&row.phrases, self.screen.width.saturating_sub(column).max(20));
+        let room = self.screen.width.saturating_sub(column).max(20);
+        let mut lines = flow(&row.phrases, room);
+        lines.extend(flow(row.below.as_slice(), room));
         let mut lines = lines.iter();
         // A name that does not leave two columns free has a line of its own.
         let beside = cells(&head) + 4 <= column;

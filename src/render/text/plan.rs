@@ -33,9 +33,11 @@ pub fn plan(plan: &Plan, screen: Screen, saved: Option<&Saved<'_>>) -> String {
     page.phrases(Style::Bold, 0, 0, &sentences(&words::summary(plan)));
     if let Some(saved) = saved {
         file(&mut page, saved);
+        let next = format!("Next: ringfence apply {}", shell(saved.path));
         if !plan.is_empty() {
-            let path = shell(saved.path);
-            page.line(Style::Plain, 0, &format!("Next: ringfence apply {path}"));
+            page.line(Style::Plain, 0, &next);
+        } else if plan.kind == Kind::Release {
+            page.line(Style::Plain, 0, &format!("{next} records the release"));
         }
     }
     page.finish()
@@ -150,7 +152,11 @@ fn rest(page: &mut Page, principal: &PrincipalPlan, now: Timestamp) {
         (
             "Kept:",
             rows(&principal.kept, |kept| {
-                row(false, kept.resource.to_string(), [Some(kept.why.clone()), kept.flag.clone()])
+                let why = Some(kept.why.clone());
+                Row {
+                    below: kept.flag.clone(),
+                    ..row(false, kept.resource.to_string(), [why])
+                }
             }),
         ),
         (
@@ -190,7 +196,7 @@ fn rows<T>(items: &[T], row: impl Fn(&T) -> Row) -> Vec<Row> {
 
 fn row<const N: usize>(look: bool, name: String, phrases: [Option<String>; N]) -> Row {
     let phrases = phrases.into_iter().flatten().collect();
-    Row { look, name, phrases }
+    Row { look, name, phrases, below: None }
 }
 
 fn left_live(principal: &PrincipalPlan, item: &LeftLive, now: Timestamp) -> Row {
@@ -225,7 +231,7 @@ fn left_live(principal: &PrincipalPlan, item: &LeftLive, now: Timestamp) -> Row 
         })
         .collect();
     phrases.extend(item.remedy.clone());
-    Row { look: item.suspect, name, phrases }
+    Row { look: item.suspect, name, phrases, below: None }
 }
 
 /// What is recorded of the last use; for a key without any the snapshot knows whether it could be read.

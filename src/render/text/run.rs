@@ -32,6 +32,7 @@ pub fn run(plan: &Plan, journal: &Journal, screen: Screen, saved: Option<&Saved<
         .map(|step| {
             let status = journal.status(step.id);
             Row {
+                below: None,
                 look: !matches!(
                     status,
                     StepStatus::Skipped | StepStatus::Done | StepStatus::Stored

@@ -21,6 +21,7 @@ pub fn state(state: &State, screen: Screen, now: Timestamp) -> String {
         .compromised
         .iter()
         .map(|item| Row {
+            below: None,
             look: false,
             name: item.resource.to_string(),
             phrases: vec![words::compromised(item).to_owned()],
@@ -98,7 +99,7 @@ fn held_row(resource: &Resource, held: &Held, now: Timestamp) -> Row {
     if !held.reversible {
         phrases.push("(cannot be undone)".to_owned());
     }
-    Row { look: held.status == HeldStatus::InDoubt, name: resource.to_string(), phrases }
+    Row { look: held.status == HeldStatus::InDoubt, name: resource.to_string(), phrases, below: None }
 }
 
 /// The runs of a state, newest last.

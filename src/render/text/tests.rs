@@ -353,8 +353,7 @@ fn hostile_names_only_ever_show() {
         roles it may have assumed   not in this plan: ringfence trace
     Not read:
       ! x\u{1b}[2J\u{202e}y\u{d}\u{a}! `z` | </details>
-                                    x\u{1b}[2J\u{202e}y\u{d}\u{a}! `z` | </details>
-                                    is missing:
+                                    x\u{1b}[2J\u{202e}y\u{d}\u{a}! `z` | </details>:
                                     x\u{1b}[2J\u{202e}y\u{d}\u{a}! `z` | </details>
 
     Plan: 1 to create, 1 to change, 0 to remove. Everything can be undone.
