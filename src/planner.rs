@@ -287,7 +287,7 @@ struct Draft {
     partition: String,
     now: Timestamp,
     lineage: Lineage,
-        state: Option<State>,
+    state: Option<State>,
     /// Everything that a state knows of, released or not.
     recorded: BTreeSet<Resource>,
     posture: Posture,
@@ -458,16 +458,34 @@ impl Draft {
                 );
             }
         }
-        if let Some(arn) = self.posture.permissions_boundary.policy().cloned()
-            && self.snapshot.permissions_boundary.as_deref() != Some(arn.as_str())
-        {
-            self.step(
-                wave::OTHERS,
-                Resource::PermissionsBoundary,
-                Some(Value::PolicyArn(arn.into())),
-                "the posture sets this boundary",
-            );
+        self.boundary();
+    }
+
+    /// The boundary that the posture asks for, unless a deny of ours, which is stricter, needs the slot.
+    fn boundary(&mut self) {
+        let Some(arn) = self.posture.permissions_boundary.policy().cloned() else { return };
+        let there = self.snapshot.permissions_boundary.as_deref();
+        let deny_all = crate::policy::deny_all_arn(&self.partition);
+        if there == Some(arn.as_str()) {
+            return;
         }
+        if there == Some(deny_all.as_str()) || self.plans(&Resource::PermissionsBoundary) {
+            self.warnings.push(format!("the boundary is AWSDenyAll, which is stricter than {arn}"));
+            return;
+        }
+        if self.boundary_carries_fence() {
+            self.blocked.push(crate::plan::Blocked {
+                what: "permissions_boundary".to_owned(),
+                why: "the fence stands there, and fitted nowhere else".to_owned(),
+            });
+            return;
+        }
+        self.step(
+            wave::OTHERS,
+            Resource::PermissionsBoundary,
+            Some(Value::PolicyArn(arn.into())),
+            "the posture sets this boundary",
+        );
     }
 
     fn password(&mut self) {

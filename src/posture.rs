@@ -312,10 +312,13 @@ impl Posture {
         } else {
             format!("{}+{}", self.name, other.name)
         };
+        // A posture that denies everything covers a fence without one: `max` would add it (D3).
+        let sessions =
+            if self.covers(other) { self.sessions } else { self.sessions.max(other.sessions) };
         Self {
             name,
             access_keys: self.access_keys.max(other.access_keys),
-            sessions: self.sessions.max(other.sessions),
+            sessions,
             permissions: self.permissions.max(other.permissions),
             login_profile: self.login_profile.max(other.login_profile),
             ssh_keys: self.ssh_keys.max(other.ssh_keys),

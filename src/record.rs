@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::journal::{Journal, StepStatus};
 use crate::plan::{Kind, Plan, PrincipalPlan, Step};
+use crate::posture::AccessKeys;
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::Snapshot;
 use crate::standing::{hold_stands, judge, still_active};
@@ -279,7 +280,10 @@ pub fn keys_meant_off(principal: &PrincipalPlan, state: &State) -> Vec<Resource>
     let planned =
         principal.steps.iter().filter(|step| step.turns_off()).map(|step| step.resource.clone());
     let held = state.held().map(|(resource, _)| resource.clone());
-    let compromised = principal.compromised.iter().map(|item| item.resource.clone());
+    // What the posture leaves on is not contained, and voids no clock (F9).
+    let reach = state.posture.access_keys != AccessKeys::Keep;
+    let compromised =
+        principal.compromised.iter().filter(|_| reach).map(|item| item.resource.clone());
     let mut keys: Vec<Resource> = planned
         .chain(held)
         .chain(compromised)

@@ -36,12 +36,7 @@ impl Draft {
         let resource = self
             .ours(&policy::hold())
             .unwrap_or_else(|| Resource::InlinePolicy(self.lineage.hold_name()));
-        self.put_inline(
-            resource,
-            policy::hold(),
-            wave::HOLD,
-            "stops everything the user may do",
-        )
+        self.put_inline(resource, policy::hold(), wave::HOLD, "stops everything the user may do")
     }
 
     fn attached_hold(&mut self) -> Place {
@@ -137,6 +132,18 @@ impl Draft {
         let holds =
             |ours: &Option<Value>| matches!(ours, Some(Value::Document(d)) if d == document);
         state.held().find(|(_, held)| holds(&held.ours)).map(|(resource, _)| resource.clone())
+    }
+
+    /// Whether the boundary is a fence of ours, which a later fence may replace: a hold or another boundary
+    /// of ours is stricter, and stays.
+    pub(super) fn boundary_carries_fence(&self) -> bool {
+        let boundary = Resource::PermissionsBoundary;
+        let now = self.snapshot.value(&boundary).known().flatten();
+        self.state.as_ref().is_some_and(|state| {
+            state.held().any(|(resource, held)| {
+                *resource == boundary && held.ours == now && state.role(resource, held).is_fence()
+            })
+        })
     }
 
     fn claims(&self, resource: &Resource) -> bool {
@@ -264,8 +271,7 @@ impl Draft {
 
     fn bound_fence(&mut self, reason: &str, inline: &str, attached: &str) -> Place {
         let planned = self.plans(&Resource::PermissionsBoundary);
-        let ours = self.claims(&Resource::PermissionsBoundary);
-        let taken = self.snapshot.permissions_boundary.is_some() && !ours;
+        let taken = self.snapshot.permissions_boundary.is_some() && !self.boundary_carries_fence();
         if planned || taken {
             if self.posture.permissions == Permissions::Keep {
                 self.block("fence", inline, attached);

@@ -153,10 +153,7 @@ fn rest(page: &mut Page, principal: &PrincipalPlan, now: Timestamp) {
             "Kept:",
             rows(&principal.kept, |kept| {
                 let why = Some(kept.why.clone());
-                Row {
-                    below: kept.flag.clone(),
-                    ..row(false, kept.resource.to_string(), [why])
-                }
+                Row { below: kept.flag.clone(), ..row(false, kept.resource.to_string(), [why]) }
             }),
         ),
         (

@@ -99,7 +99,12 @@ fn held_row(resource: &Resource, held: &Held, now: Timestamp) -> Row {
     if !held.reversible {
         phrases.push("(cannot be undone)".to_owned());
     }
-    Row { look: held.status == HeldStatus::InDoubt, name: resource.to_string(), phrases, below: None }
+    Row {
+        look: held.status == HeldStatus::InDoubt,
+        name: resource.to_string(),
+        phrases,
+        below: None,
+    }
 }
 
 /// The runs of a state, newest last.

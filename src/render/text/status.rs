@@ -113,7 +113,9 @@ fn details(page: &mut Page, one: &PrincipalStatus, indent: usize) {
     for finding in &one.findings {
         page.look(indent, &words::finding(finding));
     }
-    if let Some(why) = one.fence.as_ref().and_then(|fence| fence.void.as_ref()) {
+    let void = one.fence.as_ref().and_then(|fence| fence.void.as_ref());
+    // A key that is Active again is said already, and is why.
+    if let Some(why) = void.filter(|_| one.findings.is_empty()) {
         page.look(indent, &format!("the fence's clock is void: {why}"));
     }
     for note in &one.notes {
