@@ -268,6 +268,8 @@ impl Journal {
     #[must_use]
     pub fn status(&self, step: u32) -> StepStatus {
         let mut status = StepStatus::Planned;
+        // Whether a try may have been done whose answer was lost, and nothing was read since.
+        let mut doubted = false;
         for entry in &self.entries {
             match &entry.event {
                 Event::Skipped { step: id, .. }
@@ -277,12 +279,18 @@ impl Journal {
                 {
                     // An entry that cannot follow tells nothing certain: the step has to be read.
                     status = next_status(status, &entry.event).unwrap_or(StepStatus::InDoubt);
+                    doubted |= status == StepStatus::InDoubt;
+                    if doubted && status == StepStatus::Open {
+                        status = StepStatus::InDoubt;
+                    }
                 }
                 Event::ReadBack { stored, not_stored, .. } => {
                     if stored.contains(&step) {
                         status = read_back(status, true);
+                        doubted = false;
                     } else if not_stored.contains(&step) {
                         status = read_back(status, false);
+                        doubted = false;
                     }
                 }
                 _ => {}

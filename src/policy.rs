@@ -23,7 +23,8 @@ impl PolicyDocument {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         match serde_json::from_str::<Value>(text) {
-            Ok(value @ Value::Object(_)) => Self(value),
+            // Deeper than IAM's grammar goes; a plan that holds it has to be readable again (D2.3).
+            Ok(value @ Value::Object(_)) if depth(&value) <= DEEPEST => Self(value),
             _ => Self(Value::String(text.to_owned())),
         }
     }
@@ -94,6 +95,18 @@ impl PolicyDocument {
 impl fmt::Display for PolicyDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.minified())
+    }
+}
+
+/// How deep a document may be nested to be taken for one: JSON is read to a depth of 128, and a document
+/// stands some way down in a plan.
+const DEEPEST: usize = 64;
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::journal::{Journal, StepStatus};
-use crate::plan::{Kind, Plan, PrincipalPlan, Step};
+use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step};
 use crate::posture::AccessKeys;
 use crate::resource::{Resource, Value, fits};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Now, Snapshot, Status};
 use crate::standing::{hold_stands, judge, still_active};
 use crate::state::{Clock, FORMAT_VERSION, Held, HeldStatus, Principal, Role, Run, RunEnd, State};
 use crate::view::Standing;
@@ -29,6 +29,7 @@ pub fn begin(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, r
             Some(state) => state.posture.tightened(&plan.posture),
             None => plan.posture.clone(),
         };
+        void_clock(&mut state, principal);
         state.since = principal.since;
         state.compromised.clone_from(&principal.compromised);
         state.released_at = None;
@@ -38,6 +39,36 @@ pub fn begin(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, r
     }
     state.runs.push(run);
     state
+}
+
+/// A fence does not cover what a key minted that was on after it: until a later one is written, the clock
+/// does not count (F9). Marked before the first call, so that a run that is cut off leaves it so.
+fn void_clock(state: &mut State, principal: &PrincipalPlan) {
+    let mut keys: Vec<Resource> = principal
+        .steps
+        .iter()
+        .filter(|step| step.turns_off())
+        .map(|step| step.resource.clone())
+        .chain(newly_compromised(state, &principal.compromised))
+        .filter(|resource| matches!(resource, Resource::AccessKey(_)))
+        .collect();
+    if let Some(clock) = &mut state.clock {
+        clock.void_while_active.append(&mut keys);
+        clock.void_while_active.sort();
+        clock.void_while_active.dedup();
+    }
+}
+
+/// The access keys that a containment did not know to be the attacker's, and did not turn off either.
+pub(crate) fn newly_compromised(state: &State, compromised: &[Compromised]) -> Vec<Resource> {
+    compromised
+        .iter()
+        .map(|item| &item.resource)
+        .filter(|resource| matches!(resource, Resource::AccessKey(_)))
+        .filter(|resource| !state.is_compromised(resource))
+        .filter(|resource| state.held().all(|(held, _)| held != *resource))
+        .cloned()
+        .collect()
 }
 
 fn fresh(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan) -> State {
@@ -79,7 +110,9 @@ impl State {
     fn doubt(&mut self, step: &Step, kind: Kind) {
         match (self.resources.get_mut(&step.resource), kind) {
             // A second containment keeps the baseline; a release keeps what was written, to tell it apart.
-            (Some(held), Kind::Contain) if held.status != HeldStatus::Released => {
+            (Some(held), Kind::Contain)
+                if !matches!(held.status, HeldStatus::Released | HeldStatus::GivenUp) =>
+            {
                 held.status = HeldStatus::InDoubt;
                 held.ours.clone_from(&step.after);
                 held.reversible &= step.reversible;
@@ -136,6 +169,7 @@ pub fn finish(
     }
     if let (Kind::Contain, Some(now)) = (plan.kind, outcome.read_back) {
         resolve_doubts(&mut state, principal, now);
+        supersede(&mut state, principal, outcome, now);
     }
     match plan.kind {
         Kind::Contain => set_clock(&mut state, principal, outcome),
@@ -224,6 +258,32 @@ fn resolve_doubts(state: &mut State, principal: &PrincipalPlan, now: &Snapshot) 
     }
 }
 
+/// A fence that others took away, and that a later one takes the place of, is no longer ours to hold.
+fn supersede(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>, now: &Snapshot) {
+    if !wrote_fence(principal, outcome) {
+        return;
+    }
+    let gone: Vec<Resource> = state
+        .held()
+        .filter(|(resource, held)| state.role(resource, held).is_fence())
+        .filter(|(resource, _)| principal.steps.iter().all(|step| step.resource != **resource))
+        .filter(|(resource, held)| now.value(resource).known().as_ref() == Some(&held.baseline))
+        .map(|(resource, _)| resource.clone())
+        .collect();
+    for resource in gone {
+        if let Some(held) = state.resources.get_mut(&resource) {
+            held.status = HeldStatus::Released;
+        }
+    }
+}
+
+fn wrote_fence(principal: &PrincipalPlan, outcome: &Outcome<'_>) -> bool {
+    principal.steps.iter().any(|step| {
+        step.awaits_fence_time()
+            && matches!(outcome.journal.status(step.id), StepStatus::Stored | StepStatus::Done)
+    })
+}
+
 fn give_back(state: &mut State, resource: &Resource, before: Option<Held>) {
     match before {
         Some(held) => state.resources.insert(resource.clone(), held),
@@ -250,28 +310,49 @@ fn settle_released(
 /// The clock restarts whenever a deny that stops sessions was written (D5, F9).
 fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>) {
     let off: Vec<Resource> = keys_meant_off(principal, state);
-    let live = outcome.read_back.map(|now| still_active(&off, now)).unwrap_or_default();
-    let wrote_fence = principal.steps.iter().any(|step| {
-        step.awaits_fence_time()
-            && matches!(outcome.journal.status(step.id), StepStatus::Stored | StepStatus::Done)
-    });
-    if let (true, Some(fence)) = (wrote_fence, outcome.fence_time) {
+    let live = not_known_off(&off, principal, outcome);
+    if let (true, Some(fence)) = (wrote_fence(principal, outcome), outcome.fence_time) {
         let mut void = live;
         void.extend(outcome.unconfirmed.iter().filter(|key| off.contains(key)).cloned());
         void.sort();
         void.dedup();
         state.clock = Some(Clock::of(fence, void));
-    } else if state.fence().is_none() {
-        // A hold alone: what it stops was issued until now (F6).
+    } else {
+        // A hold, where no fence covers: what it stops was issued until now (F6).
         let holds = outcome.read_back.is_some_and(|now| hold_stands(state, now))
             && state.held().any(|(resource, held)| state.role(resource, held) == Role::Hold);
         let wrote = principal.steps.iter().any(|step| {
             matches!(outcome.journal.status(step.id), StepStatus::Stored | StepStatus::Done)
         });
-        if holds && (wrote || state.clock.is_none()) {
+        let counts = state.clock.as_ref().is_some_and(|clock| clock.void_while_active.is_empty());
+        let restarts = wrote && state.fence().is_none();
+        if holds && (restarts || !counts) {
             state.clock = Some(Clock::of(outcome.now, live));
         }
     }
+}
+
+/// The keys that were read Active, or could not be read and were not turned off by an answered call.
+fn not_known_off(
+    keys: &[Resource],
+    principal: &PrincipalPlan,
+    outcome: &Outcome<'_>,
+) -> Vec<Resource> {
+    let failed = |key: &Resource| {
+        principal.steps.iter().filter(|step| step.resource == *key).any(|step| {
+            !matches!(
+                outcome.journal.status(step.id),
+                StepStatus::Done | StepStatus::Stored | StepStatus::Skipped
+            )
+        })
+    };
+    keys.iter()
+        .filter(|key| match outcome.read_back.map(|now| now.value(key)) {
+            None | Some(Now::Unknown) => failed(key),
+            Some(now) => now == Now::Is(Value::Status(Status::Active)),
+        })
+        .cloned()
+        .collect()
 }
 
 /// The access keys that the containment means to be off.

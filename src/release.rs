@@ -7,7 +7,7 @@ use crate::planner::{Context, assemble, check_caller};
 use crate::posture::{AccessKeys, Credentials, Groups, Permissions, Posture, Sessions};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Snapshot, Status};
-use crate::standing::{live_credentials, void};
+use crate::standing::{fence_covers, live_credentials, void};
 use crate::state::{Held, HeldStatus, Role, State};
 use crate::text::{ago, clock};
 
@@ -48,7 +48,7 @@ pub fn release(
 ) -> Result<Plan> {
     let user = &snapshot.user;
     check_caller(&context.caller, &user.arn, user.id.as_str(), user.name.as_str())?;
-    check(state, request)?;
+    check(state, &snapshot, request)?;
     let mut draft = Draft {
         state,
         request,
@@ -57,7 +57,7 @@ pub fn release(
         steps: Vec::new(),
         kept: Vec::new(),
         drift: Vec::new(),
-        given_up: Vec::new(),
+        given_up: left_to_others(state, request),
         warnings: Vec::new(),
     };
     draft.credentials();
@@ -70,9 +70,10 @@ pub fn release(
     Ok(assemble(Kind::Release, vec![principal], posture, 0, context).sealed())
 }
 
-fn check(state: &State, request: &Request) -> Result<()> {
+fn check(state: &State, now: &Snapshot, request: &Request) -> Result<()> {
+    let live = live_credentials(now);
     for resource in request.reactivate.iter().chain(&request.take).chain(&request.leave) {
-        let live_under_hold = request.reactivate.contains(resource) && resource.is_credential();
+        let live_under_hold = request.reactivate.contains(resource) && live.contains(resource);
         if !state.resources.contains_key(resource) && !live_under_hold {
             return Err(Error::failed(format!(
                 "`{resource}` is nothing that ringfence holds for user `{}`",
@@ -95,6 +96,20 @@ fn check(state: &State, request: &Request) -> Result<()> {
         .hint("a stricter posture is a plan of its own: ringfence plan --posture NAME"));
     }
     Ok(())
+}
+
+/// What the person gives up: whatever it is for, it is nobody's here afterwards.
+fn left_to_others(state: &State, request: &Request) -> Vec<Resource> {
+    let open = |resource: &&Resource| state.resources.get(resource).is_some_and(is_open);
+    let mut all: Vec<Resource> = request.leave.iter().filter(open).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Whether a release still has something to say about a resource.
+const fn is_open(held: &Held) -> bool {
+    matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt | HeldStatus::Kept)
 }
 
 struct Draft<'a> {
@@ -122,9 +137,7 @@ impl Draft<'_> {
         self.state
             .resources
             .iter()
-            .filter(|(_, held)| {
-                matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt | HeldStatus::Kept)
-            })
+            .filter(|(resource, held)| is_open(held) && !self.request.leave.contains(resource))
             .map(|(resource, held)| {
                 (resource.clone(), held.clone(), self.state.role(resource, held))
             })
@@ -133,10 +146,6 @@ impl Draft<'_> {
 
     /// Sorts out drift: what others changed is left alone unless the person says otherwise (D2.6).
     fn fate(&mut self, resource: &Resource, held: &Held) -> Fate {
-        if self.request.leave.contains(resource) {
-            self.given_up.push(resource.clone());
-            return Fate::Settled;
-        }
         let Some(now) = self.snapshot.value(resource).known() else {
             self.warnings.push(format!("{resource} could not be read: left as it is"));
             return Fate::Settled;
@@ -362,12 +371,15 @@ impl Draft<'_> {
         }
     }
 
+    /// Whether a fence stays that covers every session a contained key may have minted.
     fn fence_stays(&self) -> bool {
-        self.state.fence().is_some_and(|(resource, held)| {
-            let stands = self.snapshot.value(resource).known();
-            let as_ours = stands.is_some_and(|now| fits(held.ours.as_ref(), now.as_ref()));
-            as_ours && !self.steps.iter().any(|step| step.resource == *resource)
-        })
+        let lifted = |step: &Step| {
+            let held = self.state.resources.get(&step.resource);
+            held.is_some_and(|held| self.state.role(&step.resource, held).is_fence())
+        };
+        fence_covers(self.state, &self.snapshot)
+            && void(self.state, Some(&self.snapshot)).is_none()
+            && !self.steps.iter().any(lifted)
     }
 
     fn hold(&mut self) {

@@ -260,6 +260,18 @@ pub fn fence_stands(state: &State, now: &Snapshot) -> bool {
         }
 }
 
+/// Whether a fence of ours stands that covers every session a contained key may have minted: the clock of F9
+/// counts, and is its own and not that of a hold written after it.
+#[must_use]
+pub fn fence_covers(state: &State, now: &Snapshot) -> bool {
+    let document = state.fence().and_then(|(resource, _)| now.value(resource).known().flatten());
+    let Some(Value::Document(document)) = document else { return false };
+    fence_stands(state, now)
+        && state.clock.as_ref().is_some_and(|clock| {
+            clock.void_while_active.is_empty() && document.fence_time() >= Some(clock.fence_time)
+        })
+}
+
 /// What could not be read and might hide a suspect credential.
 fn unread(state: &State, now: &Snapshot) -> Vec<Finding> {
     let mut found = Vec::new();

@@ -236,8 +236,11 @@ impl State {
     #[must_use]
     pub fn role(&self, resource: &Resource, held: &Held) -> Role {
         let deny_all = crate::policy::deny_all_arn(&self.partition);
-        let carries_fence =
-            |arn: &str| self.resources.contains_key(&Resource::ManagedPolicy(arn.to_owned()));
+        let carries_fence = |arn: &str| {
+            let name = arn.rsplit('/').next().unwrap_or_default();
+            self.resources.contains_key(&Resource::ManagedPolicy(arn.to_owned()))
+                || name.starts_with(&self.lineage.fence_name())
+        };
         match (resource, &held.ours) {
             (_, Some(Value::Document(document))) => {
                 if *document == crate::policy::hold() {

@@ -1,7 +1,7 @@
 //! `ringfence plan`
 
 use super::args::{OnDrift, PlanArgs, Targets};
-use super::session::{Session, read_file, write_plan};
+use super::session::{Session, name_of, read_file, write_plan};
 use crate::aws::{Aws, Reading, read, read_known};
 use crate::error::{Error, Result};
 use crate::execute::managed_of;
@@ -117,18 +117,19 @@ fn keys_from(path: &Path) -> Result<Vec<AccessKeyId>> {
             Error::failed(format!(
                 "`{}` is no access key ID (`{}`, line {})",
                 text.escape_debug(),
-                path.display(),
+                name_of(path),
                 line + 1
             ))
             .because(error)
+            .hint("one ID a line; lines that begin with # are left out")
         })?;
         if !keys.contains(&key) {
             keys.push(key);
         }
     }
     if keys.is_empty() {
-        return Err(Error::failed(format!("`{}` names no access key", path.display()))
-            .hint("one ID a line"));
+        return Err(Error::failed(format!("`{}` names no access key", name_of(path)))
+            .hint("one ID a line; lines that begin with # are left out"));
     }
     Ok(keys)
 }

@@ -1,7 +1,7 @@
 //! `ringfence state …`
 
 use super::args::{Format, StateArgs, StateVerb};
-use super::session::{Session, read_file};
+use super::session::{Session, name_of, read_file};
 use crate::aws::read_known;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -10,7 +10,7 @@ use crate::record;
 use crate::render::{markdown, text};
 use crate::standing::stage;
 use crate::store::{Key, Unlock};
-use crate::text::shell;
+use crate::text::{shell, shown};
 use crate::view::StateLine;
 use std::path::Path;
 
@@ -142,15 +142,16 @@ fn unlock(session: &Session<'_>, user: &str) -> Result<Exit> {
 
 async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
     let bytes = read_file(path)?;
-    let plan = Plan::parse(&bytes, &path.display().to_string())?;
+    let plan = Plan::parse(&bytes, &name_of(path))?;
     let users: Vec<_> = plan.principals.iter().map(|principal| principal.name.clone()).collect();
     let managed: Vec<_> = crate::execute::managed(&plan);
     let reading = read_known(&session.aws().await, &users, &managed).await?;
     if reading.caller.account != plan.account_id || reading.endpoint != plan.endpoint {
         return Err(Error::stale("the plan is of another account or endpoint").because(format!(
             "planned for {} on {}, now {} on {}",
-            plan.account_id, plan.endpoint, reading.caller.account, reading.endpoint
-        )));
+            plan.account_id, plan.endpoint, reading.caller.account, shown(&reading.endpoint)
+        ))
+        .hint("import it with credentials of that account, on that endpoint"));
     }
     for principal in &plan.principals {
         let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };

@@ -49,7 +49,7 @@ pub(super) fn of(
         user: one.plan.name.clone(),
         standing,
         holds: holds(plan, one, state, snapshot),
-        read_back_at: snapshot.map(|now| now.read_at),
+        read_back_at: snapshot.filter(|_| accepted_unread(one) == 0).map(|now| now.read_at),
         commands: commands(plan, one, state, judged.as_ref(), standing),
         open,
         notes: notes(one),
@@ -106,11 +106,25 @@ fn last_error(one: &Active<'_>, step: &Step) -> String {
         .unwrap_or_else(|| "was refused".to_owned())
 }
 
+/// How many calls were accepted, where nothing of what they changed could be read back.
+fn accepted_unread(one: &Active<'_>) -> usize {
+    let with = |wanted: StepStatus| {
+        let log = one.log.as_ref();
+        let is = |step: &&Step| log.is_some_and(|log| log.journal().status(step.id) == wanted);
+        one.plan.steps.iter().filter(is).count()
+    };
+    if with(StepStatus::Stored) == 0 { with(StepStatus::Done) } else { 0 }
+}
+
 /// One sentence with what holds, each part of it read back.
 fn holds(plan: &Plan, one: &Active<'_>, state: Option<&State>, now: Option<&Snapshot>) -> String {
     let (Some(state), Some(now)) = (state, now) else {
         return "what holds is not known".to_owned();
     };
+    let accepted = accepted_unread(one);
+    if accepted > 0 {
+        return format!("{} accepted", count(accepted, "call was", "calls were"));
+    }
     if is_release(plan) {
         let back = done(one).count();
         return match (back, state.is_released()) {

@@ -4,9 +4,10 @@ use super::{Draft, wave};
 use crate::plan::{Blocked, Change};
 use crate::policy::{self, FenceTime, PolicyDocument};
 use crate::posture::{Permissions, Sessions};
+use crate::record::newly_compromised;
 use crate::resource::{Resource, Value};
 use crate::snapshot::{Now, Observed, Quotas};
-use crate::standing::fence_stands;
+use crate::standing::fence_covers;
 
 /// A place for a deny, or the numbers that say why there is none.
 type Place = Result<(), String>;
@@ -111,10 +112,11 @@ impl Draft {
     /// Whether a fence of ours stands that covers every session a contained key may have minted.
     fn fence_stands(&self) -> bool {
         let Some(state) = &self.state else { return false };
-        let clock_counts =
-            state.clock.as_ref().is_some_and(|clock| clock.void_while_active.is_empty());
-        // A key that was live after the fence may have minted sessions that the fence lets through (F9).
-        fence_stands(state, &self.snapshot) && clock_counts && !self.turns_off_an_access_key()
+        // A key that was live after the fence may have minted sessions that the fence lets through (F9);
+        // so may one that is off by now, and that nobody knew to be the attacker's.
+        fence_covers(state, &self.snapshot)
+            && !self.turns_off_an_access_key()
+            && newly_compromised(state, &self.compromised).is_empty()
     }
 
     /// The inline policy that the fence is, or will be.
@@ -138,19 +140,20 @@ impl Draft {
     /// of ours is stricter, and stays.
     pub(super) fn boundary_carries_fence(&self) -> bool {
         let boundary = Resource::PermissionsBoundary;
-        let now = self.snapshot.value(&boundary).known().flatten();
-        self.state.as_ref().is_some_and(|state| {
-            state.held().any(|(resource, held)| {
-                *resource == boundary && held.ours == now && state.role(resource, held).is_fence()
+        let deny_all = policy::deny_all_arn(&self.partition);
+        self.snapshot.permissions_boundary.as_ref() != Some(&deny_all)
+            && self.state.as_ref().is_some_and(|state| {
+                state.held().any(|(resource, held)| {
+                    *resource == boundary && state.role(resource, held).is_fence()
+                })
             })
-        })
     }
 
     fn claims(&self, resource: &Resource) -> bool {
         self.state.as_ref().is_some_and(|state| state.held().any(|(held, _)| held == resource))
     }
 
-    fn put_inline(
+    pub(super) fn put_inline(
         &mut self,
         resource: Resource,
         document: PolicyDocument,
@@ -218,7 +221,7 @@ impl Draft {
     }
 
     /// Whether a managed policy more can be attached.
-    fn slot(&self) -> Place {
+    pub(super) fn slot(&self) -> Place {
         let quota = self.quotas().attached_policies_per_user as usize;
         let planned = self
             .steps
@@ -273,7 +276,8 @@ impl Draft {
         let planned = self.plans(&Resource::PermissionsBoundary);
         let taken = self.snapshot.permissions_boundary.is_some() && !self.boundary_carries_fence();
         if planned || taken {
-            if self.posture.permissions == Permissions::Keep {
+            let held = self.blocked.iter().all(|blocked| blocked.what != "hold");
+            if self.posture.permissions == Permissions::Keep || !held {
                 self.block("fence", inline, attached);
             } else {
                 self.warnings.push(format!(
