@@ -2,8 +2,12 @@
 
 mod apply;
 mod args;
+#[cfg(feature = "sandbox")]
+mod drill;
 mod plan;
 mod rollback;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod session;
 mod show;
 mod state;
@@ -14,7 +18,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use args::{Cli, Verb};
 use clap::{CommandFactory, Parser};
-use session::Session;
+use session::{Session, Surroundings};
 use terminal::Terminal;
 
 /// Parses the command line, runs the verb and says how it ended.
@@ -22,10 +26,17 @@ use terminal::Terminal;
 pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(error) if error.use_stderr() => {
+            // It quotes what was typed or pasted, with whatever control characters that has (D2.14).
+            let text = error.render().to_string();
+            let lines: Vec<_> = text.lines().map(crate::text::shown).collect();
+            Terminal::new(true, true).note(&lines.join("\n"));
+            return Exit::Usage;
+        }
+        Err(help) => {
             // A closed pipe is the only way this fails, and nobody is left to tell.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = help.print();
+            return Exit::Done;
         }
     };
     let terminal = Terminal::new(cli.global.no_color, cli.global.no_input);
@@ -37,7 +48,11 @@ pub fn main() -> Exit {
             Ok(Exit::Done)
         }
         Verb::Man => man(&terminal),
-        _ => run(&cli, &terminal),
+        #[cfg(feature = "sandbox")]
+        Verb::Drill(args) => in_runtime(drill::run(&terminal, args)),
+        #[cfg(feature = "sandbox")]
+        Verb::Sandbox(args) => in_runtime(sandbox::run(&terminal, args)),
+        _ => in_runtime(run(&cli, &terminal, &Surroundings::of_this_machine())),
     };
     result.unwrap_or_else(|error| {
         terminal.error(&error);
@@ -54,21 +69,28 @@ fn man(terminal: &Terminal) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Error> {
-    let session = Session::new(&cli.global, terminal)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// Runs a future to its end, on this thread.
+fn in_runtime(verb: impl Future<Output = Result<Exit, Error>>) -> Result<Exit, Error> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::failed("the runtime could not be started").because(error))?;
-    runtime.block_on(async {
-        match &cli.verb {
-            Verb::Plan(args) => plan::run(&session, args).await,
-            Verb::Show(args) => show::run(&session, args),
-            Verb::Apply(args) => apply::run(&session, args).await,
-            Verb::Status(args) => status::run(&session, args).await,
-            Verb::Rollback(args) => rollback::run(&session, args).await,
-            Verb::State(args) => state::run(&session, args).await,
-            Verb::Completions { .. } | Verb::Man => Ok(Exit::Done),
-        }
-    })
+        .map_err(|error| Error::failed("the runtime could not be started").because(error))?
+        .block_on(verb)
+}
+
+/// Runs a verb that works on an account.
+async fn run(cli: &Cli, terminal: &Terminal, around: &Surroundings) -> Result<Exit, Error> {
+    let session = Session::new(&cli.global, terminal, around)?;
+    match &cli.verb {
+        Verb::Plan(args) => plan::run(&session, args).await,
+        Verb::Show(args) => show::run(&session, args),
+        Verb::Apply(args) => apply::run(&session, args).await,
+        Verb::Status(args) => status::run(&session, args).await,
+        Verb::Rollback(args) => rollback::run(&session, args).await,
+        Verb::State(args) => state::run(&session, args).await,
+        // These work on no account, and never come here.
+        #[cfg(feature = "sandbox")]
+        Verb::Drill(_) | Verb::Sandbox(_) => Ok(Exit::Usage),
+        Verb::Completions { .. } | Verb::Man => Ok(Exit::Usage),
+    }
 }

@@ -36,6 +36,12 @@ impl Context {
         Self { now: Arc::new(now), random: Arc::new(move || Some(random())) }
     }
 
+    /// The same randomness with another clock, for a rehearsal whose time is moved.
+    #[must_use]
+    pub fn with_clock(&self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { now: Arc::new(now), random: self.random.clone() }
+    }
+
     /// The local time, in whole seconds. It stands in journals only; decisions use the service's.
     #[must_use]
     pub fn now(&self) -> Timestamp {

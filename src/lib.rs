@@ -34,5 +34,7 @@ pub mod cli;
 pub mod context;
 #[cfg(feature = "aws")]
 pub mod execute;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 #[cfg(feature = "aws")]
 pub mod store;

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 use crate::journal::{Journal, StepStatus};
 use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step};
-use crate::posture::AccessKeys;
+use crate::planner::fence_time;
+use crate::posture::{AccessKeys, LEAST_MARGIN_S};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Snapshot, Status};
 use crate::standing::{hold_stands, judge, still_active};
@@ -24,18 +25,22 @@ pub fn begin(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, r
     if plan.incident.is_some() {
         state.incident.clone_from(&plan.incident);
     }
+    let mut newly = Vec::new();
     if plan.kind == Kind::Contain {
         state.posture = match same.filter(|state| !state.is_released()) {
             Some(state) => state.posture.tightened(&plan.posture),
             None => plan.posture.clone(),
         };
-        void_clock(&mut state, principal);
         state.since = principal.since;
+        newly = newly_compromised(&state, &principal.compromised);
         state.compromised.clone_from(&principal.compromised);
         state.released_at = None;
     }
     for step in &principal.steps {
         state.doubt(step, plan.kind);
+    }
+    if plan.kind == Kind::Contain {
+        void_clock(&mut state, principal, newly);
     }
     state.runs.push(run);
     state
@@ -43,17 +48,13 @@ pub fn begin(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, r
 
 /// A fence does not cover what a key minted that was on after it: until a later one is written, the clock
 /// does not count (F9). Marked before the first call, so that a run that is cut off leaves it so.
-fn void_clock(state: &mut State, principal: &PrincipalPlan) {
-    let mut keys: Vec<Resource> = principal
-        .steps
-        .iter()
-        .filter(|step| step.turns_off())
+fn void_clock(state: &mut State, principal: &PrincipalPlan, newly: Vec<Resource>) {
+    let off = principal.steps.iter().filter(|step| step.turns_off());
+    let keys = off
         .map(|step| step.resource.clone())
-        .chain(newly_compromised(state, &principal.compromised))
-        .filter(|resource| matches!(resource, Resource::AccessKey(_)))
-        .collect();
+        .filter(|resource| matches!(resource, Resource::AccessKey(_)));
     if let Some(clock) = &mut state.clock {
-        clock.void_while_active.append(&mut keys);
+        clock.void_while_active.extend(keys.chain(newly));
         clock.void_while_active.sort();
         clock.void_while_active.dedup();
     }
@@ -160,7 +161,8 @@ pub fn finish(
     for step in &principal.steps {
         let status = outcome.journal.status(step.id);
         let holds = matches!(status, StepStatus::Stored | StepStatus::Skipped)
-            || (outcome.read_back.is_none() && status == StepStatus::Done);
+            || (outcome.read_back.is_none() && status == StepStatus::Done)
+            || (plan.kind == Kind::Contain && step.turns_off() && is_gone(&step.resource, outcome));
         complete &= holds;
         match plan.kind {
             Kind::Contain => settle_contained(&mut state, previous, step, status, outcome),
@@ -208,6 +210,12 @@ fn end(complete: bool, outcome: &Outcome<'_>) -> RunEnd {
     }
 }
 
+/// Whether a credential was read and is not there: deleted by somebody else, it can do nothing.
+fn is_gone(resource: &Resource, outcome: &Outcome<'_>) -> bool {
+    resource.is_credential()
+        && outcome.read_back.is_some_and(|now| now.value(resource) == Now::Absent)
+}
+
 fn settle_contained(
     state: &mut State,
     previous: Option<&State>,
@@ -233,6 +241,13 @@ fn settle_contained(
         // Found done, or never tried: not claimed beyond what was held before (D2.9).
         StepStatus::Skipped | StepStatus::Planned | StepStatus::Open => {
             give_back(state, &step.resource, before);
+        }
+        // What somebody deleted after it was turned off was turned off.
+        StepStatus::NotStored if step.turns_off() && is_gone(&step.resource, outcome) => {
+            if let Some(held) = state.resources.get_mut(&step.resource) {
+                held.status = HeldStatus::Held;
+                held.written_at = Some(outcome.now);
+            }
         }
         _ if now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref())) => {
             give_back(state, &step.resource, before);
@@ -313,7 +328,8 @@ fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
     let live = not_known_off(&off, principal, outcome);
     if let (true, Some(fence)) = (wrote_fence(principal, outcome), outcome.fence_time) {
         let mut void = live;
-        void.extend(outcome.unconfirmed.iter().filter(|key| off.contains(key)).cloned());
+        let unconfirmed = outcome.unconfirmed.iter().filter(|key| off.contains(key));
+        void.extend(unconfirmed.filter(|key| !off_in_time(key, fence, outcome)).cloned());
         void.sort();
         void.dedup();
         state.clock = Some(Clock::of(fence, void));
@@ -330,6 +346,14 @@ fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
             state.clock = Some(Clock::of(outcome.now, live));
         }
     }
+}
+
+/// Whether a key was read to be off, or gone, so long before the fence that its sessions are all older (F8).
+fn off_in_time(key: &Resource, fence: Timestamp, outcome: &Outcome<'_>) -> bool {
+    outcome.read_back.is_some_and(|now| {
+        let off = matches!(now.value(key), Now::Absent | Now::Is(Value::Status(Status::Inactive)));
+        off && fence >= fence_time(now.read_at, LEAST_MARGIN_S)
+    })
 }
 
 /// The keys that were read Active, or could not be read and were not turned off by an answered call.
@@ -395,14 +419,19 @@ fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Ou
                 .value(resource)
                 .known()
                 .is_some_and(|value| fits(held.baseline.as_ref(), value.as_ref()));
-            if back && matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt) {
+            let open = matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt);
+            if open && back {
                 held.status = HeldStatus::Released;
+            } else if open && is_gone(resource, outcome) {
+                // Its plan said that it cannot be restored: nothing is left to wait for.
+                held.status = HeldStatus::GivenUp;
             }
         }
     }
+    let stepped_down = plan.posture != state.posture;
     state.posture = plan.posture.clone();
     let only_fence = state.held().all(|(resource, held)| state.role(resource, held).is_fence());
-    if only_fence {
+    if only_fence && !stepped_down {
         state.released_at = Some(outcome.now);
     }
     if state.held().next().is_none() {

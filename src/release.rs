@@ -157,7 +157,13 @@ impl Draft<'_> {
             self.drifted(resource, "is gone: it cannot be restored");
             return Fate::Settled;
         }
-        if !fits(held.ours.as_ref(), now.as_ref()) && !self.request.take.contains(resource) {
+        // A run that was cut off while it moved the fence leaves the one before in force, ours as well.
+        let before = Held { ours: now.clone(), ..held.clone() };
+        let earlier = held.status == HeldStatus::InDoubt
+            && *resource == Resource::PermissionsBoundary
+            && self.state.role(resource, &before).is_fence();
+        let ours = earlier || fits(held.ours.as_ref(), now.as_ref());
+        if !ours && !self.request.take.contains(resource) {
             let what = format!(
                 "is now {}: --take {resource} restores it, --leave {resource} gives it up",
                 words(now.as_ref())

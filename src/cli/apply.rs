@@ -2,13 +2,13 @@
 
 use super::args::{ApplyArgs, Format, OnDrift};
 use super::plan::{Wanted, make};
-use super::session::{Session, read_file};
+use super::session::{Session, name_of, read_file};
 use crate::aws::Aws;
 use crate::error::{Error, Result};
 use crate::execute::{Executor, Stop};
 use crate::exit::Exit;
 use crate::plan::{Kind, Plan};
-use crate::render::{Saved, text};
+use crate::render::text;
 use crate::text::count;
 use crate::view::{ApplyEvent, Ending};
 
@@ -20,12 +20,10 @@ pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit>
     };
     // Read once: the bytes that are verified are the bytes that are parsed (D2.2).
     let bytes = read_file(path)?;
-    let name = path.display().to_string();
+    let name = name_of(path);
     let plan = Plan::parse(&bytes, &name)?;
     if !args.auto_approve {
-        let digest = crate::plan::sha256(&bytes);
-        let saved = Saved { path: &name, digest: &digest };
-        show(session, &plan, Some(&saved));
+        show(session, &plan, Some((&name, &crate::plan::sha256(&bytes))));
         session.terminal.confirm(&question(&plan))?;
     }
     execute(session, &aws, &plan, &bytes).await
@@ -79,8 +77,12 @@ async fn one(
     execute(session, aws, &plan, &bytes).await
 }
 
-fn show(session: &Session<'_>, plan: &Plan, saved: Option<&Saved<'_>>) {
-    let shown = text::plan(plan, session.terminal.screen(), saved);
+/// Shows what is about to be applied, with the file it came from and that file's digest.
+fn show(session: &Session<'_>, plan: &Plan, file: Option<(&str, &str)>) {
+    let mut shown = text::plan(plan, session.terminal.screen(), None);
+    if let Some((name, digest)) = file {
+        shown.push_str(&format!("From {}\n     sha256 {digest}\n", crate::text::shown(name)));
+    }
     match session.format {
         // On standard output there is one event a line; the plan is for the person who answers.
         Format::Json => session.terminal.note(&shown),

@@ -78,6 +78,12 @@ pub(super) enum Verb {
     Rollback(RollbackArgs),
     /// Look after the state files
     State(StateArgs),
+    /// A whole incident, rehearsed in a sandbox: nothing in it can reach AWS
+    #[cfg(feature = "sandbox")]
+    Drill(DrillArgs),
+    /// An IAM of its own on a loopback port, for the AWS CLI, boto3 and ringfence
+    #[cfg(feature = "sandbox")]
+    Sandbox(SandboxArgs),
     /// Print a completion script
     Completions {
         /// The shell
@@ -239,6 +245,34 @@ pub(super) enum StateVerb {
         /// The plan that was applied
         plan: PathBuf,
     },
+}
+
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub(super) struct DrillArgs {
+    /// Wait for Enter before each phase
+    #[arg(long, conflicts_with = "fast")]
+    pub(super) step: bool,
+    /// Do not pause
+    #[arg(long)]
+    pub(super) fast: bool,
+}
+
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub(super) struct SandboxArgs {
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 4570)]
+    pub(super) port: u16,
+    /// What has happened in it before it opens, in TOML
+    #[arg(long, value_name = "FILE")]
+    pub(super) scenario: Option<PathBuf>,
+    /// Begin with what an earlier sandbox has saved
+    #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
+    pub(super) load: Option<PathBuf>,
+    /// Save everything in it to this file at the end, secrets too
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: Option<PathBuf>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -29,11 +29,35 @@ pub(super) struct Session<'a> {
     pub(super) incident: Option<String>,
     pub(super) lock_timeout: Duration,
     settings: Settings,
+    sdk: Option<aws_config::SdkConfig>,
+}
+
+/// What a command finds around it: the machine's, or what a rehearsal sets up in its place.
+#[derive(Clone, Debug)]
+pub(super) struct Surroundings {
+    /// Local time and randomness.
+    pub(super) context: Context,
+    /// The connection to use whatever the flags and the environment say.
+    pub(super) sdk: Option<aws_config::SdkConfig>,
+}
+
+impl Surroundings {
+    pub(super) fn of_this_machine() -> Self {
+        Self { context: Context::system(), sdk: None }
+    }
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(global: &Global, terminal: &'a Terminal) -> Result<Self> {
-        let config = config(global.config.as_deref())?;
+    pub(super) fn new(
+        global: &Global,
+        terminal: &'a Terminal,
+        surroundings: &Surroundings,
+    ) -> Result<Self> {
+        // A rehearsal is the same wherever it is run: it reads no configuration that it is not given.
+        let config = match (&global.config, &surroundings.sdk) {
+            (None, Some(_)) => Config::default(),
+            (named, _) => config(named.as_deref())?,
+        };
         let location = global.state.clone().or_else(|| config.location.clone());
         let location = location.unwrap_or_else(|| "state".to_owned());
         if location.contains("://") {
@@ -45,7 +69,8 @@ impl<'a> Session<'a> {
             terminal,
             store: LocalStore::new(Path::new(&location)),
             config,
-            context: Context::system(),
+            context: surroundings.context.clone(),
+            sdk: surroundings.sdk.clone(),
             format: global.format,
             incident: global.incident.clone(),
             lock_timeout: global.lock_timeout,
@@ -58,7 +83,10 @@ impl<'a> Session<'a> {
     }
 
     pub(super) async fn aws(&self) -> Aws {
-        Aws::connect(&self.settings).await
+        match &self.sdk {
+            Some(sdk) => Aws::from_config(sdk),
+            None => Aws::connect(&self.settings).await,
+        }
     }
 
     /// Prints what was read or made, in the form asked for.
@@ -150,17 +178,29 @@ fn config(named: Option<&Path>) -> Result<Config> {
         return Ok(Config::default());
     }
     let bytes = read_file(path)?;
-    let name = path.display().to_string();
+    let name = name_of(path);
     let text = String::from_utf8(bytes).map_err(|error| {
-        Error::failed(format!("`{name}` is no UTF-8 text")).because(error.utf8_error())
+        Error::failed(format!("`{name}` is no UTF-8 text"))
+            .because(error.utf8_error())
+            .hint("it is a TOML file, such as examples/ringfence.toml")
     })?;
-    Config::parse(&text, &name)
+    Config::parse(&text, &name).map_err(|error| match error.hints() {
+        [] => error.hint("examples/ringfence.toml shows every section, rule and value"),
+        _ => error,
+    })
+}
+
+/// A path as an error shows it (D2.14).
+pub(super) fn name_of(path: &Path) -> String {
+    shown(&path.display().to_string()).into_owned()
 }
 
 /// Reads a file once, whole.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| {
-        Error::failed(format!("`{}` could not be read", path.display())).because(error)
+        Error::failed(format!("`{}` could not be read", name_of(path)))
+            .because(error)
+            .hint("give the path of a file that this account of the machine may read")
     };
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
@@ -168,18 +208,22 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(Error::failed(format!(
             "`{}` is larger than any file of ringfence's",
-            path.display()
-        )));
+            name_of(path)
+        ))
+        .because(format!("more than {} MiB", LARGEST_FILE >> 20))
+        .hint("give the path of another file"));
     }
     Ok(bytes)
 }
 
-/// Writes a plan where the person said, readable by them alone (D2.11), whole or not at all.
+/// Writes a plan where the person said.
 pub(super) fn write_plan(path: &Path, plan: &Plan) -> Result<()> {
+    write_private(path, &plan.bytes())
+}
+
+/// Writes a file that only its owner can read (D2.11), whole or not at all.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let failed = |error: std::io::Error| {
-        Error::failed(format!("`{}` could not be written", path.display())).because(error)
-    };
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);
@@ -189,13 +233,15 @@ pub(super) fn write_plan(path: &Path, plan: &Plan) -> Result<()> {
         .mode(0o600)
         .open(&beside)
         .and_then(|mut file| {
-            file.write_all(&plan.bytes())?;
+            file.write_all(bytes)?;
             file.sync_all()
         })
         .and_then(|()| std::fs::rename(&beside, path));
     written.map_err(|error| {
         // Whatever is left of it is of no use; that it may not be there is fine.
         let _ = std::fs::remove_file(&beside);
-        failed(error)
+        Error::failed(format!("`{}` could not be written", name_of(path)))
+            .because(error)
+            .hint("give a path in a folder that is there and can be written: --out FILE")
     })
 }

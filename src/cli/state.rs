@@ -147,11 +147,15 @@ async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
     let managed: Vec<_> = crate::execute::managed(&plan);
     let reading = read_known(&session.aws().await, &users, &managed).await?;
     if reading.caller.account != plan.account_id || reading.endpoint != plan.endpoint {
-        return Err(Error::stale("the plan is of another account or endpoint").because(format!(
-            "planned for {} on {}, now {} on {}",
-            plan.account_id, plan.endpoint, reading.caller.account, shown(&reading.endpoint)
-        ))
-        .hint("import it with credentials of that account, on that endpoint"));
+        return Err(Error::stale("the plan is of another account or endpoint")
+            .because(format!(
+                "planned for {} on {}, now {} on {}",
+                plan.account_id,
+                plan.endpoint,
+                reading.caller.account,
+                shown(&reading.endpoint)
+            ))
+            .hint("import it with credentials of that account, on that endpoint"));
     }
     for principal in &plan.principals {
         let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };

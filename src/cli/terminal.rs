@@ -24,6 +24,27 @@ impl Terminal {
         }
     }
 
+    /// Whether a person watches.
+    pub(super) fn is_watched(&self) -> bool {
+        self.can_ask && std::io::stdout().is_terminal()
+    }
+
+    /// Waits for Enter.
+    ///
+    /// # Errors
+    /// If nobody is there to press it.
+    pub(super) fn wait_for_enter(&self) -> Result<()> {
+        if !self.can_ask {
+            return Err(
+                Error::failed("nobody is there to press Enter").hint("--fast goes on without")
+            );
+        }
+        self.print_bytes(b"\n(Enter) ");
+        let mut line = String::new();
+        let _ = std::io::stdin().lock().read_line(&mut line);
+        Ok(())
+    }
+
     pub(super) const fn screen(&self) -> Screen {
         Screen { color: self.color, width: WIDTH }
     }

@@ -1,0 +1,22 @@
+//! `ringfence drill`: a whole incident in the sandbox, through the same code as the real thing.
+
+mod stage;
+mod story;
+
+use super::args::DrillArgs;
+use super::terminal::Terminal;
+use crate::error::Result;
+use crate::exit::Exit;
+use stage::{Pace, Stage};
+
+pub(super) async fn run(terminal: &Terminal, args: &DrillArgs) -> Result<Exit> {
+    let pace = match (args.step, args.fast || !terminal.is_watched()) {
+        (true, _) => Pace::Asking,
+        (false, true) => Pace::Straight,
+        (false, false) => Pace::Pausing,
+    };
+    let stage = Stage::set_up(terminal, pace)?;
+    let told = story::tell(&stage).await;
+    stage.clear_away();
+    told.map(|()| Exit::Done)
+}

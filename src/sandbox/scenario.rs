@@ -1,0 +1,93 @@
+//! Scenarios: a list of calls in TOML, made in order by whoever holds the credentials.
+
+use super::{Credentials, Player, Sandbox};
+use crate::error::{Error, Result};
+use crate::text::shown;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Who the administrator of the account is, in a scenario.
+pub const ADMIN: &str = "admin";
+
+/// A scenario: what happens in the account, one call after another.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// What it shows, in one line.
+    pub about: String,
+    /// The calls, in order.
+    #[serde(rename = "call")]
+    pub calls: Vec<Call>,
+}
+
+/// One call of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// Whose credentials make it: `admin`, or a name that an earlier call kept.
+    pub by: String,
+    /// The action, such as `iam:CreateAccessKey`.
+    pub action: String,
+    /// Its parameters, by the names of the Query protocol.
+    #[serde(default)]
+    pub with: BTreeMap<String, String>,
+    /// The name under which the credentials in the answer are kept.
+    pub keep: Option<String>,
+    /// The error code that is expected instead of success.
+    pub expect: Option<String>,
+}
+
+impl Scenario {
+    /// Reads a scenario. `name` is what the file is called in an error.
+    ///
+    /// # Errors
+    /// If it is no TOML, or has other keys than a scenario has: with file and line.
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            Error::failed(format!("the scenario `{name}` is malformed at line {line}"))
+                .because(error.message())
+                .hint("examples/scenarios has one for each attack")
+        })
+    }
+
+    /// Plays it, and returns the credentials that were kept, by name.
+    ///
+    /// # Errors
+    /// If a call is answered otherwise than the scenario says, or made by nobody known.
+    pub fn play(&self, sandbox: &Sandbox) -> Result<BTreeMap<String, Credentials>> {
+        let mut kept = BTreeMap::from([(ADMIN.to_owned(), sandbox.admin())]);
+        for (index, call) in self.calls.iter().enumerate() {
+            let wrong = |message: String| {
+                Error::failed(format!("call {} of the scenario: {message}", index + 1))
+            };
+            let Some(credentials) = kept.get(&call.by) else {
+                return Err(wrong(format!("nobody is called `{}`", shown(&call.by)))
+                    .hint("`by` is admin, or what an earlier call has under `keep`"));
+            };
+            let player = Player::new(sandbox.clone(), credentials.clone());
+            let parameters: Vec<(&str, &str)> =
+                call.with.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let answer = player.call(&call.action, &parameters);
+            let expected = call.expect.as_deref().unwrap_or("ok");
+            if answer.code() != expected {
+                let said = answer.text("Message").unwrap_or_default();
+                return Err(wrong(format!(
+                    "{} by {} was answered {}, expected {expected}",
+                    shown(&call.action),
+                    shown(&call.by),
+                    answer.code()
+                ))
+                .because(shown(said)));
+            }
+            if let Some(name) = &call.keep {
+                let credentials = answer.credentials().ok_or_else(|| {
+                    wrong(format!("its answer has no credentials to keep as `{}`", shown(name)))
+                })?;
+                kept.insert(name.clone(), credentials);
+            }
+        }
+        Ok(kept)
+    }
+}
