@@ -1,8 +1,10 @@
 //! ringfence contains a compromised AWS IAM user: it plans, applies, checks and rolls back.
 //!
-//! Pure modules decide: [`identity`], [`snapshot`], [`resource`], [`policy`], [`posture`], [`plan`],
-//! [`lineage`], [`state`], [`journal`]. They know no clock, environment, files or SDK, and build
-//! without default features. Effect modules act: `aws`, `execute`, `store`, `cli`.
+//! Pure modules decide: [`identity`], [`snapshot`], [`resource`], [`policy`], [`posture`], [`planner`],
+//! [`release`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
+//! [`state`], [`lineage`], [`config`]. They know no clock, environment, files or SDK, and build without
+//! default features. [`view`] and [`render`] say it. Effect modules act: `aws`, `execute`, `store`, `cli`;
+//! `sandbox` is an IAM to act on that is not AWS.
 
 pub mod config;
 pub mod drift;

@@ -45,6 +45,9 @@ pub fn judge(state: &State, now: &Snapshot) -> Judgement {
         acting.extend(fenced_too_early(state, now));
         unknown = unread(state, now);
     }
+    if !held {
+        unknown.extend(ours_unread(state, now));
+    }
     let partial = last_run_is_open(state);
     let fence_kept = state.held().any(|(resource, held)| state.role(resource, held).is_fence());
     let standing = match () {
@@ -105,10 +108,8 @@ fn taken_away(state: &State, now: &Snapshot) -> Vec<Finding> {
         if !kept && !matches!(held.status, HeldStatus::Held | HeldStatus::InDoubt) {
             continue;
         }
-        let Some(value) = now.value(resource).known() else {
-            found.push(finding(resource, "could not be read"));
-            continue;
-        };
+        // What could not be read is not known to be gone (D2.13).
+        let Some(value) = now.value(resource).known() else { continue };
         if fits(held.ours.as_ref(), value.as_ref()) || (resource.is_credential() && value.is_none())
         {
             continue;
@@ -200,7 +201,8 @@ pub fn live_credentials(now: &Snapshot) -> Vec<Resource> {
 /// Sessions that a compromised key may have minted and nothing denies (F2).
 fn unfenced(state: &State, now: &Snapshot) -> Vec<Finding> {
     let keys = state.compromised.iter().any(|item| matches!(item.resource, Resource::AccessKey(_)));
-    if !keys || fence_stands(state, now) {
+    let unread = state.fence().is_some_and(|(fence, _)| now.value(fence) == Now::Unknown);
+    if !keys || unread || fence_stands(state, now) {
         return Vec::new();
     }
     let what = match state.posture.sessions {
@@ -270,6 +272,15 @@ pub fn fence_covers(state: &State, now: &Snapshot) -> bool {
         && state.clock.as_ref().is_some_and(|clock| {
             clock.void_while_active.is_empty() && document.fence_time() >= Some(clock.fence_time)
         })
+}
+
+/// What ringfence answers for and could not be read.
+fn ours_unread(state: &State, now: &Snapshot) -> Vec<Finding> {
+    state
+        .held()
+        .filter(|(resource, _)| now.value(resource) == Now::Unknown)
+        .map(|(resource, _)| finding(resource, "could not be read"))
+        .collect()
 }
 
 /// What could not be read and might hide a suspect credential.

@@ -65,6 +65,14 @@ impl<'a> Session<'a> {
                 .because("this version keeps its state in a local folder only")
                 .hint("--state DIR"));
         }
+        let path = Path::new(&location);
+        if path.exists() && !path.is_dir() {
+            return Err(Error::failed(format!(
+                "`{}` is a file, and no folder for the state",
+                shown(&location)
+            ))
+            .hint("name a folder: --state DIR"));
+        }
         Ok(Self {
             terminal,
             store: LocalStore::new(Path::new(&location)),

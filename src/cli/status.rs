@@ -118,6 +118,9 @@ fn one(state: &State, reading: &Reading) -> PrincipalStatus {
         status.last_seen_contained = Some(now.read_at);
     }
     status.findings = judged.findings();
+    if let Some(run) = state.open_run() {
+        status.findings.push(say(format!("run {} was cut off before its end", run.id)));
+    }
     let unread: Vec<String> = now.unread().into_iter().map(|unread| unread.what).collect();
     if !unread.is_empty() {
         status.notes.push(format!("not read: {}", unread.join(", ")));

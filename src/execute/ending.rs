@@ -52,7 +52,7 @@ pub(super) fn of(
         read_back_at: snapshot.filter(|_| accepted_unread(one) == 0).map(|now| now.read_at),
         commands: commands(plan, one, state, judged.as_ref(), standing),
         open,
-        notes: notes(one),
+        notes: notes(one, snapshot.filter(|_| !is_release(plan))),
         fence: state.and_then(|state| fence_view(state, snapshot)),
         serial: state.map_or(one.plan.serial, |state| state.serial),
         journal_head: one
@@ -94,13 +94,26 @@ fn open_steps(one: &Active<'_>) -> Vec<Finding> {
     found
 }
 
+/// What others have made since the plan, and nobody has stopped (D2.3).
+fn newcomers(one: &Active<'_>, now: &Snapshot) -> Vec<String> {
+    let planned =
+        |resource: &Resource| one.plan.steps.iter().any(|step| step.resource == *resource);
+    crate::drift::appeared(&one.plan.snapshot, now)
+        .into_iter()
+        .filter(|(resource, _)| !planned(resource))
+        .map(|(resource, what)| format!("{resource} is left as it is: {what}"))
+        .collect()
+}
+
 fn last_error(one: &Active<'_>, step: &Step) -> String {
     let entries = one.log.as_ref().map(|log| log.journal().entries()).unwrap_or_default();
     entries
         .iter()
         .rev()
         .find_map(|entry| match &entry.event {
-            Event::Outcome { step: id, error, .. } if *id == step.id => error.clone(),
+            Event::Outcome { step: id, error, .. } if *id == step.id => {
+                error.as_ref().map(|error| format!("was not done: {error}"))
+            }
             _ => None,
         })
         .unwrap_or_else(|| "was refused".to_owned())
@@ -184,8 +197,8 @@ fn done<'a>(one: &'a Active<'_>) -> impl Iterator<Item = &'a Step> {
     })
 }
 
-fn notes(one: &Active<'_>) -> Vec<String> {
-    let mut notes = Vec::new();
+fn notes(one: &Active<'_>, contained: Option<&Snapshot>) -> Vec<String> {
+    let mut notes = contained.map(|now| newcomers(one, now)).unwrap_or_default();
     for entry in one.log.as_ref().map(|log| log.journal().entries()).unwrap_or_default() {
         match &entry.event {
             Event::Skipped { resource, .. } => {
