@@ -96,7 +96,8 @@ impl Executor<'_> {
         for principal in &plan.principals {
             principals.push((principal, self.lock(plan, principal).await?));
         }
-        let reading = self.read(plan).await?;
+        let managed = managed_with_states(plan, &principals)?;
+        let reading = self.read(plan, &managed).await?;
         let mut active = Vec::new();
         for (principal, locked) in principals {
             let previous = locked.load()?;
@@ -127,7 +128,7 @@ impl Executor<'_> {
         }
         let run = self.begin(plan, bytes, &reading, &mut active)?;
         self.waves(plan, &mut active).await;
-        self.finish(plan, &run, &reading, active).await
+        self.finish(plan, &run, &reading, active, &managed).await
     }
 
     /// Waits for the lock of a principal, and makes sure that its folder can be written (D2, exit 5).
@@ -148,9 +149,9 @@ impl Executor<'_> {
         }
     }
 
-    async fn read(&self, plan: &Plan) -> Result<Reading> {
+    async fn read(&self, plan: &Plan, managed: &[(UserName, String)]) -> Result<Reading> {
         let users: Vec<UserName> = plan.principals.iter().map(|p| p.name.clone()).collect();
-        crate::aws::read_known(self.aws, &users, &managed(plan)).await
+        crate::aws::read_known(self.aws, &users, managed).await
     }
 
     /// Writes down, for every principal, what is about to be done. From here on something may change.
@@ -223,9 +224,10 @@ impl Executor<'_> {
         run: &str,
         before: &Reading,
         active: Vec<Active<'_>>,
+        managed: &[(UserName, String)],
     ) -> Result<Ending> {
         let users: Vec<UserName> = active.iter().map(|one| one.plan.name.clone()).collect();
-        let read = crate::aws::read_known(self.aws, &users, &managed(plan)).await;
+        let read = crate::aws::read_known(self.aws, &users, managed).await;
         let mut principals = Vec::new();
         let mut complete = true;
         let stopped = self.stop.asked();
@@ -327,6 +329,21 @@ fn read_back_event(
         }
     }
     Event::ReadBack { read_at: now.read_at, stored, not_stored }
+}
+
+/// The customer-managed policies of the plan, and those that earlier runs have left.
+fn managed_with_states(
+    plan: &Plan,
+    principals: &[(&PrincipalPlan, Locked)],
+) -> Result<Vec<(UserName, String)>> {
+    let mut all = managed(plan);
+    for (principal, locked) in principals {
+        let held = locked.load()?.as_ref().map(managed_of).unwrap_or_default();
+        all.extend(held.into_iter().map(|(_, arn)| (principal.name.clone(), arn)));
+    }
+    all.sort();
+    all.dedup();
+    Ok(all)
 }
 
 /// The customer-managed policies that the plan is about: they have to be read apart.

@@ -249,6 +249,7 @@ fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result
     draft.password();
     draft.fence();
     draft.reassert();
+    draft.say_what_is_new(&scope.compromised);
     let left_live = live::left(&draft, &scope.compromised);
     Ok(PrincipalPlan {
         kind: PrincipalKind::User,
@@ -354,6 +355,16 @@ impl Draft {
                 "already contained as {}: nothing is loosened here; ringfence rollback --user {} --to {} plans that",
                 state.posture.name, self.snapshot.user.name, asked.name
             ));
+        }
+    }
+
+    /// Where nothing has to change, what is newly known still decides what a release may give back (D2.7).
+    fn say_what_is_new(&mut self, compromised: &[crate::plan::Compromised]) {
+        let Some(state) = self.state.as_ref().filter(|state| !state.is_released()) else { return };
+        if self.steps.is_empty() && (state.compromised != compromised || state.since != self.since)
+        {
+            let what = "nothing has to change in IAM; apply records what is new about the exposure";
+            self.warnings.push(what.to_owned());
         }
     }
 

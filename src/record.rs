@@ -439,6 +439,13 @@ fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Ou
     }
 }
 
+/// Whether a step begins from a deny of the same containment.
+fn is_ours_before(principal: &PrincipalPlan, step: &Step) -> bool {
+    let names = [principal.lineage.fence_name(), principal.lineage.hold_name()];
+    let name = step.resource.id().rsplit('/').next().unwrap_or_default();
+    step.before.is_some() && names.iter().any(|ours| name.starts_with(ours.as_str()))
+}
+
 /// Rebuilds a state that was lost from the plan of a run and what can be read now (D5): a step counts as
 /// done where reality is as the step would have made it, and the baseline is what the plan recorded.
 ///
@@ -454,6 +461,11 @@ pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<
     }
     if plan.kind != Kind::Contain {
         return Err(Error::failed("only the plan of a containment can be imported"));
+    }
+    if principal.steps.iter().any(|step| is_ours_before(principal, step)) {
+        return Err(Error::failed("this is not the plan of the containment's first run")
+            .because("it moves a fence or hold that an earlier run wrote, so it does not know what was there before")
+            .hint("import the plan of the first run"));
     }
     let mut state = fresh(None, plan, principal);
     state.serial = principal.serial + 1;

@@ -338,6 +338,7 @@ impl Draft<'_> {
             if !role.is_fence() {
                 continue;
             }
+            self.say_if_taken_away(&resource, &held, too_early.is_some());
             let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
             if let Some(why) = &too_early
                 && !self.request.lift_fence_now
@@ -377,6 +378,35 @@ impl Draft<'_> {
         }
     }
 
+    /// A deny that others removed before its time has let in what it stopped: said, not passed over (D2.6).
+    fn say_if_taken_away(&mut self, resource: &Resource, held: &Held, early: bool) {
+        let gone = self.snapshot.value(resource) == crate::snapshot::Now::Absent;
+        if early && gone && held.baseline.is_none() {
+            self.drifted(resource, "was removed before its time: what it stopped can act again");
+        }
+    }
+
+    /// What could not be read and may act again once the hold is lifted (D2.12).
+    fn warn_of_unread_credentials(&mut self) {
+        let kinds = [
+            "access keys",
+            "login profile",
+            "ssh keys",
+            "signing certificates",
+            "service credentials",
+        ];
+        let unread: Vec<String> =
+            self.snapshot.unread().into_iter().map(|unread| unread.what).collect();
+        let hidden: Vec<&str> =
+            kinds.into_iter().filter(|kind| unread.iter().any(|what| what == kind)).collect();
+        if !hidden.is_empty() {
+            self.warnings.push(format!(
+                "{} could not be read: one that is live acts again without the hold",
+                hidden.join(", ")
+            ));
+        }
+    }
+
     /// Whether a fence stays that covers every session a contained key may have minted.
     fn fence_stays(&self) -> bool {
         let lifted = |step: &Step| {
@@ -398,6 +428,7 @@ impl Draft<'_> {
             if role != Role::Hold {
                 continue;
             }
+            self.say_if_taken_away(&resource, &held, early.is_some());
             let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
             if let Some(why) = &early
                 && !self.request.lift_fence_now
@@ -419,6 +450,9 @@ impl Draft<'_> {
             }
             self.restore(wave::HOLD, &resource, &held, now, "the hold is lifted last".to_owned());
             self.warn_of_early_lift(early.as_deref());
+        }
+        if self.steps.iter().any(|step| step.wave == wave::HOLD) {
+            self.warn_of_unread_credentials();
         }
     }
 

@@ -9,6 +9,7 @@ use crate::execute::{Executor, Stop};
 use crate::exit::Exit;
 use crate::plan::{Kind, Plan};
 use crate::render::text;
+use crate::store::Key;
 use crate::text::count;
 use crate::view::{ApplyEvent, Ending};
 
@@ -67,7 +68,7 @@ async fn one(
     let blocked = plan.principals.iter().any(|principal| !principal.blocked.is_empty());
     // Asserting again records what was read, also where nothing has to be done: a run that was cut off, or
     // left partial, ends with it.
-    if plan.is_empty() && !args.again {
+    if plan.is_empty() && !args.again && !tells_more(session, &plan)? {
         return Ok(if blocked { Exit::Partial } else { Exit::Done });
     }
     if !args.auto_approve && !plan.is_empty() {
@@ -75,6 +76,20 @@ async fn one(
     }
     let bytes = plan.bytes();
     execute(session, aws, &plan, &bytes).await
+}
+
+/// Whether the plan knows more of the exposure than the states do: that decides what a release gives back.
+fn tells_more(session: &Session<'_>, plan: &Plan) -> Result<bool> {
+    for principal in &plan.principals {
+        let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };
+        let state = session.store.load(&key)?.filter(|state| !state.is_released());
+        if state.is_some_and(|state| {
+            state.compromised != principal.compromised || state.since != principal.since
+        }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Shows what is about to be applied, with the file it came from and that file's digest.

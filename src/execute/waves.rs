@@ -55,7 +55,7 @@ impl Executor<'_> {
         for entry in log.journal().entries() {
             if let Event::Outcome {
                 resource: Resource::AccessKey(_),
-                result: StepResult::Done,
+                result: StepResult::Done | StepResult::NotFound,
                 service_date: Some(date),
                 ..
             } = &entry.event
@@ -63,12 +63,18 @@ impl Executor<'_> {
                 key_off_at = key_off_at.max(*date);
             }
         }
+        // A key that is gone mints no more than one that is off.
+        let gone = |id: u32| {
+            log.journal().entries().iter().any(|entry| {
+                matches!(&entry.event, Event::Outcome { step, result: StepResult::NotFound, .. } if *step == id)
+            })
+        };
         let failed: Vec<Resource> = one
             .plan
             .steps
             .iter()
             .filter(|step| step.turns_off() && matches!(step.resource, Resource::AccessKey(_)))
-            .filter(|step| log.journal().status(step.id) != StepStatus::Done)
+            .filter(|step| log.journal().status(step.id) != StepStatus::Done && !gone(step.id))
             .map(|step| step.resource.clone())
             .collect();
         // What the first read showed Active and no call turned off can still mint (F9).

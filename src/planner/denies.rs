@@ -20,7 +20,11 @@ impl Draft {
             Permissions::Deny => self.inline_hold(),
             Permissions::DenyManaged => Err("the posture writes no inline policy".to_owned()),
         };
-        let attached = self.attached_hold();
+        let attached = match (&inline, self.snapshot.attached_policies.missing()) {
+            // If it was there before, a release would detach what is not ours (D2.9).
+            (Ok(()), Some(_)) => Err("whether it is attached already could not be read".to_owned()),
+            _ => self.attached_hold(),
+        };
         match (inline, attached) {
             (Ok(()), Ok(())) => {}
             (Ok(()), Err(why)) => self.warnings.push(format!("AWSDenyAll is not attached: {why}")),

@@ -1,0 +1,22 @@
+//! Every integration test, in one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice
+)]
+#![allow(clippy::disallowed_methods, missing_docs, unreachable_pub)]
+
+mod support;
+
+mod bad_input;
+mod dumps;
+mod files;
+mod knowledge;
+mod postures;
+mod properties;
+mod reads;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod scenario;
