@@ -164,8 +164,10 @@ fn serve(
         let message = "The request is missing an action or a required parameter.";
         return Err(Fault::new(400, "MissingAction", message));
     }
-    let Some((action, run)) = service.find(&known.action) else {
-        let (action, version) = (&known.action, service.version());
+    let version = params.get("Version").unwrap_or(service.version());
+    let served = service.find(&known.action).filter(|_| version == service.version());
+    let Some((action, run)) = served else {
+        let (action, version) = (&known.action, version.escape_default());
         let message = format!("Could not find operation {action} for version {version}");
         return Err(Fault::new(400, "InvalidAction", message));
     };

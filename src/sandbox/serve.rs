@@ -54,6 +54,7 @@ impl Door {
                 // A client that breaks off has nobody to be told.
                 let _ = http1::Builder::new()
                     .timer(TokioTimer::new())
+                    .half_close(true)
                     .header_read_timeout(PATIENCE)
                     .serve_connection(TokioIo::new(stream), service)
                     .await;

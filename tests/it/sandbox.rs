@@ -1,0 +1,11 @@
+//! The embedded sandbox, from outside: the drill, the port, scenarios, and what others say of the
+//! same calls.
+
+mod attacks;
+mod differential;
+mod drill;
+mod dumps;
+mod place;
+mod port;
+mod scenarios;
+mod wire;
