@@ -62,11 +62,13 @@ fn bent(bend: impl FnOnce(&mut Request)) -> (u16, String) {
 fn a_right_signature_is_taken_and_a_bent_one_is_not() {
     assert_eq!(bent(|_| {}), (200, "ok".to_owned()));
     let mismatch = (403, "SignatureDoesNotMatch".to_owned());
-    assert_eq!(bent(|r| r.body = BODY.replace("2011", "2012").into_bytes()), mismatch);
+    assert_eq!(bent(|r| r.body = format!("{BODY}&a=b").into_bytes()), mismatch);
     assert_eq!(bent(|r| r.method = "GET".to_owned()), mismatch);
     assert_eq!(bent(|r| r.path = "/other".to_owned()), mismatch);
     assert_eq!(bent(|r| r.query = "a=b".to_owned()), mismatch);
     assert_eq!(bent(|r| *header(r, "host") = "evil.example".to_owned()), mismatch);
+    let version = |r: &mut Request| r.body = BODY.replace("2011", "1999").into_bytes();
+    assert_eq!(bent(version), (400, "InvalidAction".to_owned()));
     let region = |r: &mut Request| {
         let text = header(r, "authorization");
         *text = text.replace("eu-west-1", "us-east-1");
