@@ -54,10 +54,17 @@ pub fn main() -> Exit {
         Verb::Sandbox(args) => in_runtime(sandbox::run(&terminal, args)),
         _ => in_runtime(run(&cli, &terminal, &Surroundings::of_this_machine())),
     };
-    result.unwrap_or_else(|error| {
+    let exit = result.unwrap_or_else(|error| {
         terminal.error(&error);
         error.exit()
-    })
+    });
+    if exit == Exit::Done && terminal.lost_output() {
+        let lost = Error::failed("standard output could not be written")
+            .hint("what was asked for was done; ringfence status and ringfence show tell it again");
+        terminal.error(&lost);
+        return Exit::Failed;
+    }
+    exit
 }
 
 fn man(terminal: &Terminal) -> Result<Exit, Error> {

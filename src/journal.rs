@@ -173,7 +173,7 @@ pub const fn next_status(now: StepStatus, event: &Event) -> Result<StepStatus, I
 pub const fn read_back(now: StepStatus, stored: bool) -> StepStatus {
     match (now, stored) {
         (StepStatus::Planned, _) => StepStatus::Planned,
-        (StepStatus::Skipped, true) => StepStatus::Skipped,
+        (StepStatus::Skipped, _) => StepStatus::Skipped,
         (_, true) => StepStatus::Stored,
         (StepStatus::Open, false) => StepStatus::Open,
         (_, false) => StepStatus::NotStored,

@@ -316,7 +316,13 @@ fn settle_released(
     let before =
         previous.and_then(|state| state.resources.get(&step.resource)).map(|held| held.status);
     let Some(held) = state.resources.get_mut(&step.resource) else { return };
-    held.status = if holds { HeldStatus::Released } else { before.unwrap_or(HeldStatus::Held) };
+    // A deny that was taken back before its time is held again, not given back.
+    let retaken = step.after == held.ours && step.after != held.baseline;
+    held.status = match holds {
+        true if retaken => HeldStatus::Held,
+        true => HeldStatus::Released,
+        false => before.unwrap_or(HeldStatus::Held),
+    };
     if holds {
         held.written_at = Some(outcome.now);
     }

@@ -82,6 +82,10 @@ fn check(state: &State, now: &Snapshot, request: &Request) -> Result<()> {
             .hint(format!("ringfence state show {} lists what it holds", state.principal.name)));
         }
     }
+    if let Some(both) = request.take.iter().find(|resource| request.leave.contains(resource)) {
+        return Err(Error::failed(format!("`{both}` is both to be taken and to be left"))
+            .hint("--take restores it, --leave gives it up: name it once"));
+    }
     if let Some(resource) = request.reactivate.iter().find(|resource| !resource.is_credential()) {
         return Err(Error::failed(format!("`{resource}` is no credential that could be re-activated"))
             .hint("--reactivate takes access_key/ID, ssh_key/ID, signing_certificate/ID, service_credential/ID or login_profile"));
@@ -180,6 +184,24 @@ impl Draft<'_> {
 
     fn keep(&mut self, resource: &Resource, why: String, flag: Option<String>) {
         self.kept.push(Kept { resource: resource.clone(), why, flag });
+    }
+
+    /// A deny whose time has not come stays; one that others changed and the person takes is ours again.
+    fn keep_or_retake(
+        &mut self,
+        wave: u32,
+        resource: &Resource,
+        held: &Held,
+        now: Option<Value>,
+        why: &str,
+    ) {
+        if fits(held.ours.as_ref(), now.as_ref()) {
+            let flag = Some("--lift-fence-now lifts it".to_owned());
+            self.keep(resource, why.to_owned(), flag);
+            return;
+        }
+        let ours = Held { baseline: held.ours.clone(), ..held.clone() };
+        self.restore(wave, resource, &ours, now, format!("as ringfence left it; it {why}"));
     }
 
     fn restore(
@@ -343,7 +365,7 @@ impl Draft<'_> {
             if let Some(why) = &too_early
                 && !self.request.lift_fence_now
             {
-                self.keep(&resource, why.clone(), Some("--lift-fence-now lifts it".to_owned()));
+                self.keep_or_retake(wave::FENCE, &resource, &held, now, why);
                 continue;
             }
             let order = match resource {
@@ -381,7 +403,7 @@ impl Draft<'_> {
     /// A deny that others removed before its time has let in what it stopped: said, not passed over (D2.6).
     fn say_if_taken_away(&mut self, resource: &Resource, held: &Held, early: bool) {
         let gone = self.snapshot.value(resource) == crate::snapshot::Now::Absent;
-        if early && gone && held.baseline.is_none() {
+        if early && gone && held.baseline.is_none() && held.status == HeldStatus::Held {
             self.drifted(resource, "was removed before its time: what it stopped can act again");
         }
     }
@@ -433,7 +455,7 @@ impl Draft<'_> {
             if let Some(why) = &early
                 && !self.request.lift_fence_now
             {
-                self.keep(&resource, why.clone(), Some("--lift-fence-now lifts it".to_owned()));
+                self.keep_or_retake(wave::HOLD, &resource, &held, now, why);
                 continue;
             }
             if let Some((credential, why)) = rearmed.first() {

@@ -1,7 +1,7 @@
 //! What a containment amounts to, judged from what was read (D2.13).
 
 use crate::drift::{created_at, words};
-use crate::posture::Sessions;
+use crate::posture::{AccessKeys, Credentials, Sessions};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Observed, Snapshot, Status};
 use crate::state::{HeldStatus, State};
@@ -33,8 +33,11 @@ impl Judgement {
 /// Judges a principal by its state and what was read now.
 #[must_use]
 pub fn judge(state: &State, now: &Snapshot) -> Judgement {
-    let weakened = taken_away(state, now);
+    let mut weakened = taken_away(state, now);
     let held = hold_stands(state, now);
+    if !held && !state.is_released() {
+        weakened.extend(beyond_posture(state, now));
+    }
     let (mut acting, mut unknown) = (Vec::new(), Vec::new());
     if !held && !state.is_released() {
         acting = suspects(state, now)
@@ -110,6 +113,11 @@ fn taken_away(state: &State, now: &Snapshot) -> Vec<Finding> {
         }
         // What could not be read is not known to be gone (D2.13).
         let Some(value) = now.value(resource).known() else { continue };
+        // A call that a cut-off run may never have made has taken nothing away.
+        let undone = fits(held.baseline.as_ref(), value.as_ref());
+        if held.status == HeldStatus::InDoubt && undone {
+            continue;
+        }
         if fits(held.ours.as_ref(), value.as_ref()) || (resource.is_credential() && value.is_none())
         {
             continue;
@@ -124,6 +132,41 @@ fn taken_away(state: &State, now: &Snapshot) -> Vec<Finding> {
         found.push(finding(resource, what));
     }
     found
+}
+
+/// Credentials that the posture turns off, all of their kind, and that are on: made or turned on since.
+fn beyond_posture(state: &State, now: &Snapshot) -> Vec<Finding> {
+    let posture = &state.posture;
+    live_credentials(now)
+        .into_iter()
+        .filter(|resource| {
+            !state.resources.contains_key(resource) && !state.is_compromised(resource)
+        })
+        .filter(|resource| match resource {
+            Resource::AccessKey(_) => posture.access_keys == AccessKeys::All,
+            Resource::SshKey(_) => posture.ssh_keys == Credentials::Deactivate,
+            Resource::SigningCertificate(_) => {
+                posture.signing_certificates == Credentials::Deactivate
+            }
+            Resource::ServiceCredential(_) => {
+                posture.service_credentials == Credentials::Deactivate
+            }
+            _ => false,
+        })
+        .map(|resource| finding(&resource, "is Active, and the posture turns all of its kind off"))
+        .collect()
+}
+
+/// Credentials that were made after the containment and can act: perhaps a replacement, perhaps the attacker's.
+#[must_use]
+pub fn newer_credentials(state: &State, now: &Snapshot) -> Vec<Resource> {
+    let began = state.runs.iter().find(|run| run.id.ends_with(state.lineage.short()));
+    let Some(began) = began.map(|run| run.started_at) else { return Vec::new() };
+    live_credentials(now)
+        .into_iter()
+        .filter(|resource| created_at(resource, now).is_some_and(|created| created >= began))
+        .filter(|resource| !state.resources.contains_key(resource))
+        .collect()
 }
 
 /// Whether an unconditional deny stands, by whomever (F24).

@@ -291,7 +291,7 @@ impl State {
         let broken = |error: &serde_json::Error| {
             Error::failed(format!("the state file `{name}` is broken at line {}", error.line()))
                 .because(plain(error))
-                .hint("keep the file; `ringfence state import PLAN` rebuilds it from the run's plan and what can be read back")
+                .hint("ringfence state rm PRINCIPAL_ID --auto-approve moves it aside, then ringfence state import PLAN rebuilds it from the run's plan and what can be read back")
         };
         let version: Version = serde_json::from_slice(bytes).map_err(|e| broken(&e))?;
         if version.format_version > FORMAT_VERSION {

@@ -54,6 +54,8 @@ pub(super) struct Wanted {
     since: Option<Timestamp>,
     strict: bool,
     override_protection: bool,
+    /// The one principal that is meant, whoever bears the name now (F27).
+    only: Option<crate::identity::PrincipalId>,
 }
 
 impl Wanted {
@@ -84,6 +86,7 @@ impl Wanted {
             since: args.since,
             strict: args.strict,
             override_protection: args.override_protection,
+            only: None,
         })
     }
 
@@ -101,6 +104,7 @@ impl Wanted {
             since: state.since,
             strict: args.strict,
             override_protection: protected,
+            only: Some(state.principal.id.clone()),
         }
     }
 }
@@ -145,6 +149,18 @@ pub(super) async fn make(
     let mut subjects = Vec::new();
     let mut recreated = Vec::new();
     for snapshot in &reading.snapshots {
+        let user = &snapshot.user;
+        if let Some(meant) = wanted.only.as_ref().filter(|meant| **meant != user.id) {
+            return Err(Error::stale(format!(
+                "user `{}` is another principal than the contained one",
+                user.name
+            ))
+            .because(format!("the state is of {meant}, the name now belongs to {}", user.id))
+            .hint(format!(
+                "plan for whoever bears the name now: ringfence plan --user {}",
+                user.name
+            )));
+        }
         let state = session.state_of(&reading, &snapshot.user.id)?;
         recreated.extend(other_principal(session, snapshot)?);
         let snapshot = with_managed(aws, snapshot, state.as_ref()).await?;
@@ -193,7 +209,8 @@ pub(super) fn context(session: &Session<'_>, reading: &Reading, on_drift: OnDrif
 /// Says where a state of the same name is of a principal that is gone (F27).
 fn other_principal(session: &Session<'_>, snapshot: &Snapshot) -> Result<Vec<String>> {
     let name = snapshot.user.name.as_str();
-    let others = session.store.find(name)?;
+    // A state that cannot be read is of some other principal; its own is loaded by its ID.
+    let others = session.store.find(name).unwrap_or_default();
     Ok(others
         .into_iter()
         .filter(|(key, state)| {

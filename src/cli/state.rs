@@ -103,15 +103,33 @@ fn history(session: &Session<'_>, user: &str, verify: bool) -> Result<Exit> {
 }
 
 fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit> {
-    let (key, state) = session.find(user)?;
+    // A state that cannot be read is moved aside by its ID: that is the way to import it again.
+    let broken = session
+        .store
+        .list()?
+        .into_iter()
+        .find(|(key, state)| key.id.as_str() == user && state.is_err());
+    let (key, whose) = match broken {
+        Some((key, _)) => (key, "which cannot be read".to_owned()),
+        None => {
+            let (key, state) = session.find(user)?;
+            (
+                key,
+                format!(
+                    "of user `{}`, {} resources held",
+                    state.principal.name,
+                    state.held().count()
+                ),
+            )
+        }
+    };
     let Some(locked) = session.store.lock(&key, &session.owner())? else {
         return Err(session.store.locked_error(&key));
     };
     if !auto_approve {
-        let held = state.held().count();
         session.terminal.confirm(&format!(
-            "Forget the state of user `{}` ({held} resources held)? IAM is not touched; rollback will not know what to undo.",
-            state.principal.name
+            "Forget the state of {}, {whose}? IAM is not touched; rollback will not know what to undo.",
+            key.id
         ))?;
     }
     let moved = session.store.remove(locked)?;

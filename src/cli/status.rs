@@ -8,8 +8,9 @@ use crate::execute::managed_of;
 use crate::exit::Exit;
 use crate::identity::UserName;
 use crate::render::{markdown, text};
-use crate::standing::{fence_view, judge, remedies};
+use crate::standing::{fence_view, judge, newer_credentials, remedies};
 use crate::state::State;
+use crate::store::{Key, Owner};
 use crate::text::shell;
 use crate::view::{FORMAT_VERSION, Finding, PrincipalStatus, Standing, StatusReport};
 
@@ -24,14 +25,22 @@ pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit
             return Ok(error.exit());
         }
         let text = format!("No user is contained in `{}`.", session.store.location().display());
-        session.print(&text, b"", || text.clone());
+        let none = b"{\"format_version\":1,\"principals\":[]}\n";
+        session.print(&text, none, || text.clone());
         return Ok(Exit::Done);
     }
     let aws = session.aws().await;
     let users: Vec<UserName> = states.iter().map(|state| state.principal.name.clone()).collect();
     let managed: Vec<_> = states.iter().flat_map(managed_of).collect();
     let reading = read_known(&aws, &users, &managed).await?;
-    let mut principals: Vec<_> = states.iter().map(|state| one(state, &reading)).collect();
+    let mut principals: Vec<_> = states
+        .iter()
+        .map(|state| {
+            let key = Key { account: state.account_id.clone(), id: state.principal.id.clone() };
+            // Who holds the lock is told where it can be told; the judgement does not rest on it.
+            one(state, &reading, session.store.holder(&key).ok().flatten().as_ref())
+        })
+        .collect();
     principals.sort_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
     let report = StatusReport {
         format_version: FORMAT_VERSION,
@@ -75,7 +84,7 @@ fn states(session: &Session<'_>, users: &[UserName]) -> Result<(Vec<State>, Vec<
 }
 
 /// Reality against one state.
-fn one(state: &State, reading: &Reading) -> PrincipalStatus {
+fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalStatus {
     let user = state.principal.name.clone();
     let mut status = PrincipalStatus {
         id: state.principal.id.clone(),
@@ -119,7 +128,17 @@ fn one(state: &State, reading: &Reading) -> PrincipalStatus {
     }
     status.findings = judged.findings();
     if let Some(run) = state.open_run() {
-        status.findings.push(say(format!("run {} was cut off before its end", run.id)));
+        let what = match holder {
+            Some(owner) => format!("run {} is under way: {}", run.id, owner.words()),
+            None => format!("run {} was cut off before its end", run.id),
+        };
+        status.findings.push(say(what));
+    }
+    for resource in newer_credentials(state, now) {
+        let known = status.findings.iter().any(|item| item.resource.as_ref() == Some(&resource));
+        if !known {
+            status.notes.push(format!("{resource} was made after the containment, and is live"));
+        }
     }
     let unread: Vec<String> = now.unread().into_iter().map(|unread| unread.what).collect();
     if !unread.is_empty() {

@@ -3,6 +3,10 @@
 use crate::error::{Error, Result};
 use crate::render::Screen;
 use std::io::{BufRead, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set when standard output could not be written: half an answer must not look like a whole one.
+static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 
 /// The width that everything is laid out for.
 const WIDTH: usize = 80;
@@ -60,7 +64,16 @@ impl Terminal {
     #[allow(clippy::unused_self, reason = "all output goes through the terminal")]
     pub(super) fn print_bytes(&self, bytes: &[u8]) {
         let mut out = std::io::stdout().lock();
-        let _ = out.write_all(bytes).and_then(|()| out.flush());
+        let written = out.write_all(bytes).and_then(|()| out.flush());
+        if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
+            OUTPUT_LOST.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether something that was printed did not arrive, for another reason than a closed pipe.
+    #[allow(clippy::unused_self, reason = "all output goes through the terminal")]
+    pub(super) fn lost_output(&self) -> bool {
+        OUTPUT_LOST.load(Ordering::SeqCst)
     }
 
     /// Says something beside the result.

@@ -4,7 +4,7 @@ use super::Active;
 use crate::aws::Reading;
 use crate::drift::{Standing, since_plan, standing};
 use crate::error::{Error, Result};
-use crate::plan::{Kind, OnDrift, Plan, PrincipalPlan, Step};
+use crate::plan::{Drifted, Kind, OnDrift, Plan, PrincipalPlan, Step};
 use crate::planner::check_caller;
 use crate::resource::Resource;
 use crate::snapshot::Snapshot;
@@ -134,7 +134,11 @@ pub(super) fn drift(plan: &Plan, active: &[Active<'_>]) -> Result<Vec<Finding>> 
                 error =
                     error.detail(format!("{}  {}", shown(&item.resource.to_string()), item.what));
             }
-            return Err(error.detail("nothing was changed").hint(hint(plan, one.plan)));
+            return Err(error.detail("nothing was changed").hint(hint(
+                plan,
+                one.plan,
+                &differences,
+            )));
         }
         moved.extend(
             differences
@@ -146,7 +150,7 @@ pub(super) fn drift(plan: &Plan, active: &[Active<'_>]) -> Result<Vec<Finding>> 
 }
 
 /// A refusal prints the one command that contains now, whatever moved (D2.3).
-fn hint(plan: &Plan, principal: &PrincipalPlan) -> String {
+fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
     if plan.kind == Kind::Release {
         return format!(
             "look at what moved, then plan again: ringfence rollback --user {}",
@@ -157,6 +161,14 @@ fn hint(plan: &Plan, principal: &PrincipalPlan) -> String {
     for item in &principal.compromised {
         if let Resource::AccessKey(id) = &item.resource
             && item.why == crate::plan::Why::Named
+        {
+            command = format!("{command} --access-key {id}");
+        }
+    }
+    for item in moved {
+        // What has appeared is part of what is there now.
+        if let (Resource::AccessKey(id), true) = (&item.resource, item.what.contains("now Active"))
+            && !command.contains(id.as_str())
         {
             command = format!("{command} --access-key {id}");
         }

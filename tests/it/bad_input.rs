@@ -585,7 +585,7 @@ fn plans_out_of_place() {
       access_key/NEWER-KEY___________  planned absent, now Active (created 03:10:00Z)
       nothing was changed
     hint: someone acts while you read; to contain what is there now, whatever moved:
-          ringfence apply --user deploy-bot --access-key KEY-OF-DEPLOY-BOT___ --auto-approve
+          ringfence apply --user deploy-bot --access-key KEY-OF-DEPLOY-BOT___ --access-key NEWER-KEY___________ --auto-approve
     ");
     world.admin.delete_key("deploy-bot", &newer.id);
     // A policy that bears the planned name, and is not ours (F16).

@@ -53,3 +53,59 @@ fn gives_back(plan: &serde_json::Value, key: &str) -> bool {
     let resource = format!("access_key/{key}");
     steps.iter().any(|step| step["resource"] == *resource && step["after"]["status"] == "Active")
 }
+
+#[test]
+fn a_key_made_after_a_quarantine_is_no_containment() {
+    let world = World::ministack();
+    world.victim("deploy-bot");
+    world
+        .ringfence(&["apply", "--user", "deploy-bot", "--posture", "quarantine", "--auto-approve"])
+        .exits(0);
+    world.ringfence(&["status"]).exits(0);
+    let newer = world.admin.key("deploy-bot");
+    let status = world.ringfence(&["status"]).exits(2);
+    assert!(status.out.contains("weakened"), "{}", status.out);
+    assert!(status.out.contains(&newer.id), "{}", status.out);
+    world.ringfence(&["apply", "--again", "--user", "deploy-bot", "--auto-approve"]).exits(0);
+    world.ringfence(&["status"]).exits(0);
+}
+
+#[test]
+fn a_key_made_after_a_revoke_is_named() {
+    let world = World::ministack();
+    let leaked = world.victim("deploy-bot");
+    world.ringfence(&["apply", "--access-key", &leaked.id, "--auto-approve"]).exits(0);
+    let newer = world.admin.key("deploy-bot");
+    let status = world.ringfence(&["status"]).exits(0);
+    assert!(status.out.contains(&newer.id) && status.out.contains("made after"), "{}", status.out);
+}
+
+#[test]
+fn asserting_again_is_about_the_principal_that_was_contained() {
+    let world = World::ministack();
+    let leaked = world.victim("deploy-bot");
+    world.ringfence(&["apply", "--access-key", &leaked.id, "--auto-approve"]).exits(0);
+    world.admin.delete_user("deploy-bot");
+    world.admin.user("deploy-bot");
+    world.admin.key("deploy-bot");
+    let said = world.refused(3, &["apply", "--again", "--user", "deploy-bot", "--auto-approve"]);
+    assert!(said.contains("is another principal than the contained one"), "{said}");
+}
+
+#[test]
+fn a_fence_that_others_replaced_is_taken_back_before_its_time() {
+    let world = World::ministack();
+    let leaked = world.victim("deploy-bot");
+    world.ringfence(&["plan", "--access-key", &leaked.id, "--out", "plan.json"]).exits(0);
+    world.ringfence(&["apply", "plan.json", "--auto-approve"]).exits(0);
+    let fence = world.fence_of("plan.json");
+    world.admin.put_policy("deploy-bot", &fence, crate::support::ALLOW_ALL);
+    let resource = format!("inline_policy/{fence}");
+    let take = ["rollback", "--user", "deploy-bot", "--take", &resource];
+    world.ringfence(&[&take[..], &["--out", "take.json"]].concat()).exits(0);
+    world.ringfence(&["apply", "take.json", "--auto-approve"]).exits(0);
+    let status = world.ringfence(&["status"]).exits(0);
+    assert!(!status.out.contains("weakened"), "{}", status.out);
+    let both = [&take[..], &["--leave", &resource]].concat();
+    world.refused(1, &both);
+}

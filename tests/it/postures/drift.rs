@@ -147,7 +147,7 @@ fn reality_moves_while_it_is_planned() {
       inline_policy/theirs  planned absent, now another document
       nothing was changed
     hint: someone acts while you read; to contain what is there now, whatever moved:
-          ringfence apply --user deploy-bot --access-key KEY-OF-DEPLOY-BOT___ --auto-approve
+          ringfence apply --user deploy-bot --access-key KEY-OF-DEPLOY-BOT___ --access-key NEWCOMER____________ --auto-approve
     ");
     // Tightened: what is done already is not claimed, what is new is said.
     let ran = world.ringfence(&["apply", "tighten.json", "--auto-approve"]).exits(0);
