@@ -71,6 +71,10 @@ const SHOWN: &[(&str, Shows)] = &[
         place.clock.forward(jiff::SignedDuration::from_secs(129_600));
         assert_eq!(place.wire().list_buckets(&kept["stolen-token"]).code(), "ExpiredToken");
     }),
+    ("ssh-key", |place, _| {
+        let list = place.make("iam:ListSSHPublicKeys", &[("UserName", USER)]);
+        assert_eq!(list.text("Status"), Some("Active"), "{}", list.body);
+    }),
     ("trust-change", |place, _| {
         let role = place.make("iam:GetRole", &[("RoleName", "release")]);
         assert!(role.body.contains("999999999999"), "{}", role.body);
