@@ -348,6 +348,12 @@ fn margin(text: &str) -> Result<u32, BadRule> {
 }
 
 /// Reads a duration such as `30s`, `5m`, `2h` or `1h30m`.
+///
+/// ```
+/// use ringfence::posture::duration;
+/// assert_eq!(duration("1h30m").map(|d| d.as_secs()), Some(5400));
+/// assert_eq!(duration("-5m"), None);
+/// ```
 #[must_use]
 pub fn duration(text: &str) -> Option<SignedDuration> {
     let duration: SignedDuration = text.parse().ok()?;
