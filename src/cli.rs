@@ -90,7 +90,7 @@ async fn run(cli: &Cli, terminal: &Terminal, around: &Surroundings) -> Result<Ex
     let session = Session::new(&cli.global, terminal, around)?;
     match &cli.verb {
         Verb::Plan(args) => plan::run(&session, args).await,
-        Verb::Show(args) => show::run(&session, args),
+        Verb::Show(args) => show::run(&session, args).await,
         Verb::Apply(args) => apply::run(&session, args).await,
         Verb::Status(args) => status::run(&session, args).await,
         Verb::Rollback(args) => rollback::run(&session, args).await,

@@ -15,7 +15,7 @@ use crate::record::{self, Outcome};
 use crate::resource::Resource;
 use crate::snapshot::Snapshot;
 use crate::state::{Run, State};
-use crate::store::{Key, LocalStore, Locked, Owner, RunLog};
+use crate::store::{Key, Locked, Owner, RunLog, Store};
 use crate::view::{ApplyEvent, Ending};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub struct Executor<'a> {
     /// The connection to AWS.
     pub aws: &'a Aws,
     /// Where states are kept.
-    pub store: &'a LocalStore,
+    pub store: &'a Store,
     /// Local time and randomness.
     pub context: &'a Context,
     /// How long to wait for another run's lock.
@@ -80,10 +80,10 @@ impl Executor<'_> {
     /// be written, the plan is stale or was applied before, or reality has moved (D2.3). Nothing is changed
     /// then. After the first write there is always an [`Ending`].
     pub async fn apply(&mut self, plan: &Plan, bytes: &[u8]) -> Result<Ending> {
-        if let Some(rules) = self.store.rules()?.first() {
+        if let Some(rules) = self.store.rules().await?.first() {
             return Err(Error::forbidden(format!(
                 "the state's `{}` asks for approvals",
-                rules.display()
+                crate::text::shown(rules)
             ))
             .because("this version cannot check them")
             .hint("use a ringfence that can"));
@@ -96,11 +96,11 @@ impl Executor<'_> {
         for principal in &plan.principals {
             principals.push((principal, self.lock(plan, principal).await?));
         }
-        let managed = managed_with_states(plan, &principals)?;
+        let managed = managed_with_states(plan, &mut principals).await?;
         let reading = self.read(plan, &managed).await?;
         let mut active = Vec::new();
-        for (principal, locked) in principals {
-            let previous = locked.load()?;
+        for (principal, mut locked) in principals {
+            let previous = locked.load().await?;
             verify::state(plan, principal, previous.as_ref(), &digest)?;
             let now = verify::reality(plan, principal, &reading)?;
             active.push(Active {
@@ -126,7 +126,7 @@ impl Executor<'_> {
                 "stopped before anything was changed",
             ));
         }
-        let run = self.begin(plan, bytes, &reading, &mut active)?;
+        let run = self.begin(plan, bytes, &reading, &mut active).await?;
         self.waves(plan, &mut active).await;
         self.finish(plan, &run, &reading, active, &managed).await
     }
@@ -134,15 +134,15 @@ impl Executor<'_> {
     /// Waits for the lock of a principal, and makes sure that its folder can be written (D2, exit 5).
     async fn lock(&self, plan: &Plan, principal: &PrincipalPlan) -> Result<Locked> {
         let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };
-        self.store.check_writable(&key)?;
+        self.store.check_writable(&key).await?;
         let pause = Duration::from_millis(200);
         let mut waited = Duration::ZERO;
         loop {
-            if let Some(locked) = self.store.lock(&key, &self.owner)? {
+            if let Some(locked) = self.store.lock(&key, &self.owner).await? {
                 return Ok(locked);
             }
             if waited >= self.lock_timeout {
-                return Err(self.store.locked_error(&key));
+                return Err(self.store.locked_error(&key).await);
             }
             tokio::time::sleep(pause).await;
             waited += pause;
@@ -155,16 +155,16 @@ impl Executor<'_> {
     }
 
     /// Writes down, for every principal, what is about to be done. From here on something may change.
-    fn begin(
+    async fn begin(
         &mut self,
         plan: &Plan,
         bytes: &[u8],
         reading: &Reading,
         active: &mut [Active<'_>],
     ) -> Result<String> {
-        let run = self.run_id(reading.service_time, active)?;
+        let run = self.run_id(reading.service_time, active).await?;
         for one in active.iter_mut() {
-            let mut log = one.locked.start_run(&run, bytes)?;
+            let mut log = one.locked.start_run(&run, bytes).await?;
             let record = Run {
                 id: run.clone(),
                 kind: plan.kind,
@@ -174,7 +174,7 @@ impl Executor<'_> {
                 end: None,
             };
             let begun = record::begin(one.previous.as_ref(), plan, one.plan, record);
-            one.locked.save(&begun)?;
+            one.locked.save(&begun).await?;
             log.append(
                 self.context.now(),
                 Event::RunStarted {
@@ -187,7 +187,8 @@ impl Executor<'_> {
                     endpoint: reading.endpoint.clone(),
                     ringfence_version: plan.ringfence_version.clone(),
                 },
-            )?;
+            )
+            .await?;
             one.begun = Some(begun);
             one.log = Some(log);
         }
@@ -200,13 +201,13 @@ impl Executor<'_> {
     }
 
     /// `20261121T031240Z-7c41e09a`: the service's time and the lineage, so that runs sort by time.
-    fn run_id(&self, at: Timestamp, active: &[Active<'_>]) -> Result<String> {
+    async fn run_id(&self, at: Timestamp, active: &[Active<'_>]) -> Result<String> {
         let stamp: String = at.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
         let lineage = active.first().map_or("none", |one| one.plan.lineage.short());
         let base = format!("{stamp}-{lineage}");
         let mut taken = Vec::new();
         for one in active {
-            taken.extend(self.store.runs(one.locked.key())?);
+            taken.extend(self.store.runs(one.locked.key()).await?);
         }
         let mut id = base.clone();
         let mut n = 1;
@@ -237,7 +238,7 @@ impl Executor<'_> {
                 .map_err(Clone::clone)
                 .and_then(|reading| verify::same_principal(one.plan, reading).cloned());
             let at = read.as_ref().map_or(before.service_time, |reading| reading.service_time);
-            let (end, holds) = self.record(plan, one, now, at);
+            let (end, holds) = self.record(plan, one, now, at).await;
             complete &= holds;
             principals.push(end);
         }
@@ -252,7 +253,7 @@ impl Executor<'_> {
         Ok(ending)
     }
 
-    fn record(
+    async fn record(
         &self,
         plan: &Plan,
         mut one: Active<'_>,
@@ -262,7 +263,7 @@ impl Executor<'_> {
         let read_back = now.as_ref().ok();
         if let (Some(log), Some(now)) = (&mut one.log, read_back) {
             let event = read_back_event(one.plan, now, one.fence_time, log);
-            if let Err(error) = log.append(self.context.now(), event) {
+            if let Err(error) = log.append(self.context.now(), event).await {
                 one.broken.get_or_insert(error);
             }
         }
@@ -279,13 +280,13 @@ impl Executor<'_> {
         let (mut state, mut complete) =
             record::finish(begun, one.previous.as_ref(), plan, one.plan, &outcome);
         complete &= read_back.is_some() && one.broken.is_none();
-        if let Err(error) = log.append(self.context.now(), Event::RunFinished { complete }) {
+        if let Err(error) = log.append(self.context.now(), Event::RunFinished { complete }).await {
             one.broken.get_or_insert(error);
         } else {
             record::end_run(&mut state, log.journal(), complete, at);
         }
         state.serial += 1;
-        if let Err(error) = one.locked.save(&state) {
+        if let Err(error) = one.locked.save(&state).await {
             one.broken.get_or_insert(error);
         }
         let complete = complete && one.broken.is_none();
@@ -332,13 +333,13 @@ fn read_back_event(
 }
 
 /// The customer-managed policies of the plan, and those that earlier runs have left.
-fn managed_with_states(
+async fn managed_with_states(
     plan: &Plan,
-    principals: &[(&PrincipalPlan, Locked)],
+    principals: &mut [(&PrincipalPlan, Locked)],
 ) -> Result<Vec<(UserName, String)>> {
     let mut all = managed(plan);
     for (principal, locked) in principals {
-        let held = locked.load()?.as_ref().map(managed_of).unwrap_or_default();
+        let held = locked.load().await?.as_ref().map(managed_of).unwrap_or_default();
         all.extend(held.into_iter().map(|(_, arn)| (principal.name.clone(), arn)));
     }
     all.sort();

@@ -186,11 +186,12 @@ pub struct Journal {
     entries: Vec<Entry>,
     head: String,
     torn: bool,
+    bytes: u64,
 }
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { entries: Vec::new(), head: GENESIS.to_owned(), torn: false }
+        Self { entries: Vec::new(), head: GENESIS.to_owned(), torn: false, bytes: 0 }
     }
 }
 
@@ -213,6 +214,12 @@ impl Journal {
         self.torn
     }
 
+    /// How many bytes its lines are, without a torn one.
+    #[must_use]
+    pub const fn bytes_len(&self) -> u64 {
+        self.bytes
+    }
+
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -233,6 +240,8 @@ impl Journal {
         self.head = sha256(&line);
         self.entries.push(entry);
         line.push(b'\n');
+        self.bytes += line.len() as u64;
+        self.torn = false;
         line
     }
 
@@ -259,6 +268,7 @@ impl Journal {
                 return Err(broken(format!("it is numbered {}", entry.n)));
             }
             journal.head = sha256(line);
+            journal.bytes += line.len() as u64 + 1;
             journal.entries.push(entry);
         }
         Ok(journal)

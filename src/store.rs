@@ -1,6 +1,6 @@
 //! The store of states: `LOCATION/ACCOUNT/user/PRINCIPAL_ID/` with its `state.json`, `lock` and `runs` (D5).
 //!
-//! Everyone may read. Only a [`Locked`] can write, and the only way to one is [`LocalStore::lock`] (D6).
+//! Everyone may read. Only a [`Locked`] can write, and the only way to one is [`Store::lock`] (D6).
 
 mod files;
 mod local;
@@ -8,11 +8,16 @@ mod lock;
 mod run;
 
 pub use local::LocalStore;
-pub use lock::{Locked, Owner, Unlock};
-pub use run::RunLog;
+pub use lock::{LocalLock, Owner, Unlock};
+pub use run::LocalLog;
 
+use crate::error::Result;
 use crate::identity::{AccountId, PrincipalId};
+use crate::journal::{Event, Journal};
+use crate::state::State;
+use jiff::Timestamp;
 use std::fmt;
+use std::path::Path;
 
 /// Whose state it is. The kind of the principal is always `user` for now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +31,286 @@ pub struct Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}/user/{}", self.account, self.id))
+    }
+}
+
+/// Where states are kept. Reading makes and changes nothing (D2.1).
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// A directory of this machine.
+    Local(LocalStore),
+}
+
+impl Store {
+    /// The store in a directory, which need not exist. Touches nothing.
+    #[must_use]
+    pub fn local(location: &Path) -> Self {
+        Self::Local(LocalStore::new(location))
+    }
+
+    /// Where the store is, as a person names it.
+    #[must_use]
+    pub fn location(&self) -> String {
+        match self {
+            Self::Local(store) => store.location().display().to_string(),
+        }
+    }
+
+    /// The files there that ask for approvals, which this version cannot check: the caller has to refuse.
+    ///
+    /// # Errors
+    /// If the location cannot be looked into.
+    pub async fn rules(&self) -> Result<Vec<String>> {
+        match self {
+            Self::Local(store) => {
+                Ok(store.rules()?.iter().map(|path| path.display().to_string()).collect())
+            }
+        }
+    }
+
+    /// A principal's state; `None` if it has none.
+    ///
+    /// # Errors
+    /// If it cannot be read, is broken or cut, is of a newer format, or is of another principal.
+    pub async fn load(&self, key: &Key) -> Result<Option<State>> {
+        match self {
+            Self::Local(store) => store.load(key),
+        }
+    }
+
+    /// Every principal with a state, sorted; one whose state cannot be read, or that has runs and no state,
+    /// stands there with its error.
+    ///
+    /// # Errors
+    /// If the store cannot be listed.
+    pub async fn list(&self) -> Result<Vec<(Key, Result<State>)>> {
+        match self {
+            Self::Local(store) => store.list(),
+        }
+    }
+
+    /// The states of a user, by name in any letter case (F34) or by principal ID, the latest run first.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or a state that may be the one meant cannot be.
+    pub async fn find(&self, user: &str) -> Result<Vec<(Key, State)>> {
+        match self {
+            Self::Local(store) => store.find(user),
+        }
+    }
+
+    /// Finds out, before anything is changed in IAM, whether the principal's state and runs can be written.
+    ///
+    /// # Errors
+    /// If they cannot, with the place and the cause.
+    pub async fn check_writable(&self, key: &Key) -> Result<()> {
+        match self {
+            Self::Local(store) => store.check_writable(key),
+        }
+    }
+
+    /// The IDs of a principal's runs, sorted.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
+    pub async fn runs(&self, key: &Key) -> Result<Vec<String>> {
+        match self {
+            Self::Local(store) => store.runs(key),
+        }
+    }
+
+    /// The journal of a run.
+    ///
+    /// # Errors
+    /// If there is none, or it is broken before its last line.
+    pub async fn journal(&self, key: &Key, run: &str) -> Result<Journal> {
+        match self {
+            Self::Local(store) => store.journal(key, run),
+        }
+    }
+
+    /// The plan of a run, as it was approved and applied.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn plan_bytes(&self, key: &Key, run: &str) -> Result<Vec<u8>> {
+        match self {
+            Self::Local(store) => store.plan_bytes(key, run),
+        }
+    }
+
+    /// The principals that took part in a run, sorted.
+    ///
+    /// # Errors
+    /// If the store cannot be read or the run's ID is none.
+    pub async fn find_run(&self, run: &str) -> Result<Vec<Key>> {
+        match self {
+            Self::Local(store) => store.find_run(run),
+        }
+    }
+
+    /// Checks that the journal of every finished run is whole: as many entries, and the head, as the state says (D5).
+    ///
+    /// # Errors
+    /// If one is missing, shorter, longer or another.
+    pub async fn verify(&self, key: &Key, state: &State) -> Result<()> {
+        match self {
+            Self::Local(store) => store.verify(key, state),
+        }
+    }
+
+    /// Tries once to take the lock: `None` if another holds it. `owner` is written into it for others to read.
+    ///
+    /// # Errors
+    /// If the lock cannot be made or written.
+    pub async fn lock(&self, key: &Key, owner: &Owner) -> Result<Option<Locked>> {
+        match self {
+            Self::Local(store) => Ok(store.lock(key, owner)?.map(Locked::Local)),
+        }
+    }
+
+    /// Who holds the lock now; `None` if nobody does.
+    ///
+    /// # Errors
+    /// If the lock cannot be read, or is held and does not say by whom.
+    pub async fn holder(&self, key: &Key) -> Result<Option<Owner>> {
+        match self {
+            Self::Local(store) => store.holder(key),
+        }
+    }
+
+    /// The error for a lock that another holds: who, where, since when, which run.
+    pub async fn locked_error(&self, key: &Key) -> crate::error::Error {
+        match self {
+            Self::Local(store) => store.locked_error(key),
+        }
+    }
+
+    /// What `state unlock` does.
+    ///
+    /// # Errors
+    /// If the lock cannot be read or written.
+    pub async fn unlock(&self, key: &Key) -> Result<Unlock> {
+        match self {
+            Self::Local(store) => store.unlock(key),
+        }
+    }
+
+    /// What `state rm` does: moves the principal's record aside and says where. Nothing is deleted: it is evidence.
+    ///
+    /// # Errors
+    /// If it cannot be moved.
+    pub async fn remove(&self, locked: Locked) -> Result<String> {
+        match (self, locked) {
+            (Self::Local(store), Locked::Local(locked)) => {
+                Ok(store.remove(locked)?.display().to_string())
+            }
+        }
+    }
+}
+
+/// A held lock. Only it can write to the principal's state (D6).
+#[must_use]
+#[derive(Debug)]
+pub enum Locked {
+    /// Of a directory of this machine.
+    Local(LocalLock),
+}
+
+impl Locked {
+    /// Whose state it is.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Local(locked) => locked.key(),
+        }
+    }
+
+    /// Says in the lock for which run it is held.
+    ///
+    /// # Errors
+    /// If that cannot be written, or the lock is not ours any more.
+    pub async fn name_run(&mut self, run: &str) -> Result<()> {
+        match self {
+            Self::Local(locked) => locked.name_run(run),
+        }
+    }
+
+    /// The state as it stands; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub async fn load(&mut self) -> Result<Option<State>> {
+        match self {
+            Self::Local(locked) => locked.load(),
+        }
+    }
+
+    /// Replaces the state, durably and all at once.
+    ///
+    /// # Errors
+    /// If it cannot be written, or does not follow on the one that is there.
+    pub async fn save(&mut self, state: &State) -> Result<()> {
+        match self {
+            Self::Local(locked) => locked.save(state),
+        }
+    }
+
+    /// Makes the record of a run that does not exist yet, with its plan and an empty journal, all durable.
+    ///
+    /// # Errors
+    /// If the run exists, its ID is none, or it cannot be written.
+    pub async fn start_run(&mut self, run: &str, plan: &[u8]) -> Result<RunLog> {
+        match self {
+            Self::Local(locked) => locked.start_run(run, plan).map(RunLog::Local),
+        }
+    }
+
+    /// Opens the journal of a run that was cut off, to go on with it.
+    ///
+    /// # Errors
+    /// If there is none, or it is broken before its last line.
+    pub async fn reopen_run(&mut self, run: &str) -> Result<RunLog> {
+        match self {
+            Self::Local(locked) => locked.reopen_run(run).map(RunLog::Local),
+        }
+    }
+
+    /// Gives the lock back. A local one goes with the process all the same.
+    ///
+    /// # Errors
+    /// If that fails: the lock stays, and `state unlock` clears it.
+    pub async fn release(self) -> Result<()> {
+        match self {
+            Self::Local(_) => Ok(()),
+        }
+    }
+}
+
+/// A run's journal, open for appending. It keeps the lock for as long as it lives.
+#[derive(Debug)]
+pub enum RunLog {
+    /// In a directory of this machine.
+    Local(LocalLog),
+}
+
+impl RunLog {
+    /// Records an event. It is durable when this returns; after a failure nothing more can be recorded.
+    ///
+    /// # Errors
+    /// If the entry could not be stored, or an earlier one could not.
+    pub async fn append(&mut self, at: Timestamp, event: Event) -> Result<()> {
+        match self {
+            Self::Local(log) => log.append(at, event),
+        }
+    }
+
+    /// What is recorded, all of it durable.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        match self {
+            Self::Local(log) => log.journal(),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
     }
     let mut worst = Exit::Done;
     for user in &args.targets.users {
-        let (_, state) = session.find(user.as_str())?;
+        let (_, state) = session.find(user.as_str()).await?;
         if !state.continues() {
             return Err(Error::stale(format!("user `{user}` was released"))
                 .hint(format!("a new containment: ringfence plan --user {user}")));
@@ -68,7 +68,7 @@ async fn one(
     let blocked = plan.principals.iter().any(|principal| !principal.blocked.is_empty());
     // Asserting again records what was read, also where nothing has to be done: a run that was cut off, or
     // left partial, ends with it.
-    if plan.is_empty() && !args.again && !tells_more(session, &plan)? {
+    if plan.is_empty() && !args.again && !tells_more(session, &plan).await? {
         return Ok(if blocked { Exit::Partial } else { Exit::Done });
     }
     if !args.auto_approve && !plan.is_empty() {
@@ -79,10 +79,10 @@ async fn one(
 }
 
 /// Whether the plan knows more of the exposure than the states do: that decides what a release gives back.
-fn tells_more(session: &Session<'_>, plan: &Plan) -> Result<bool> {
+async fn tells_more(session: &Session<'_>, plan: &Plan) -> Result<bool> {
     for principal in &plan.principals {
         let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };
-        let state = session.store.load(&key)?.filter(|state| !state.is_released());
+        let state = session.store.load(&key).await?.filter(|state| !state.is_released());
         if state.is_some_and(|state| {
             state.compromised != principal.compromised || state.since != principal.since
         }) {

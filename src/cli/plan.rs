@@ -161,8 +161,8 @@ pub(super) async fn make(
                 user.name
             )));
         }
-        let state = session.state_of(&reading, &snapshot.user.id)?;
-        recreated.extend(other_principal(session, snapshot)?);
+        let state = session.state_of(&reading, &snapshot.user.id).await?;
+        recreated.extend(other_principal(session, snapshot).await?);
         let snapshot = with_managed(aws, snapshot, state.as_ref()).await?;
         let named = reading
             .owners
@@ -207,10 +207,10 @@ pub(super) fn context(session: &Session<'_>, reading: &Reading, on_drift: OnDrif
 }
 
 /// Says where a state of the same name is of a principal that is gone (F27).
-fn other_principal(session: &Session<'_>, snapshot: &Snapshot) -> Result<Vec<String>> {
+async fn other_principal(session: &Session<'_>, snapshot: &Snapshot) -> Result<Vec<String>> {
     let name = snapshot.user.name.as_str();
     // A state that cannot be read is of some other principal; its own is loaded by its ID.
-    let others = session.store.find(name).unwrap_or_default();
+    let others = session.store.find(name).await.unwrap_or_default();
     Ok(others
         .into_iter()
         .filter(|(key, state)| {

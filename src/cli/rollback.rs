@@ -16,15 +16,15 @@ use crate::store::Key;
 
 pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Exit> {
     session.refuse_commands()?;
-    let (key, state) = session.find(args.user.as_str())?;
-    session.store.verify(&key, &state)?;
+    let (key, state) = session.find(args.user.as_str()).await?;
+    session.store.verify(&key, &state).await?;
     let reading = read_known(
         &session.aws().await,
         std::slice::from_ref(&state.principal.name),
         &managed_of(&state),
     )
     .await?;
-    if session.state_of(&reading, &state.principal.id)?.is_none() {
+    if session.state_of(&reading, &state.principal.id).await?.is_none() {
         return Err(Error::stale(format!(
             "user `{}` is in account {}, the caller is in {}",
             args.user, state.account_id, reading.caller.account
@@ -48,16 +48,16 @@ pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Ex
         take: args.take.clone(),
         leave: args.leave.clone(),
     };
-    let before = at_apply(session, &key, &state);
+    let before = at_apply(session, &key, &state).await;
     let context = context(session, &reading, OnDrift::Refuse);
     let plan = release(now.clone(), &state, before.as_ref(), &request, &context)?;
     deliver(session, &plan, args.out.as_deref(), args.detailed_exitcode)
 }
 
 /// What the last containment was planned from, to tell what others have made since.
-fn at_apply(session: &Session<'_>, key: &Key, state: &State) -> Option<Snapshot> {
+async fn at_apply(session: &Session<'_>, key: &Key, state: &State) -> Option<Snapshot> {
     let run = state.runs.iter().rev().find(|run| run.kind == Kind::Contain)?;
-    let bytes = session.store.plan_bytes(key, &run.id).ok()?;
+    let bytes = session.store.plan_bytes(key, &run.id).await.ok()?;
     let plan = Plan::parse(&bytes, &run.id).ok()?;
     let principal = plan.principals.into_iter().find(|principal| principal.id == key.id)?;
     Some(principal.snapshot)

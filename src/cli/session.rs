@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::state::State;
-use crate::store::{Key, LocalStore, Owner};
+use crate::store::{Key, Owner, Store};
 use crate::text::shown;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ const LARGEST_FILE: u64 = 64 << 20;
 pub(super) struct Session<'a> {
     pub(super) terminal: &'a Terminal,
     pub(super) config: Config,
-    pub(super) store: LocalStore,
+    pub(super) store: Store,
     pub(super) context: Context,
     pub(super) format: Format,
     pub(super) incident: Option<String>,
@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
         }
         Ok(Self {
             terminal,
-            store: LocalStore::new(Path::new(&location)),
+            store: Store::local(Path::new(&location)),
             config,
             context: surroundings.context.clone(),
             sdk: surroundings.sdk.clone(),
@@ -135,13 +135,13 @@ impl<'a> Session<'a> {
     }
 
     /// The state of a principal that was read, if its record is of the same endpoint (D2.15).
-    pub(super) fn state_of(
+    pub(super) async fn state_of(
         &self,
         reading: &Reading,
         id: &crate::identity::PrincipalId,
     ) -> Result<Option<State>> {
         let key = Key { account: reading.caller.account.clone(), id: id.clone() };
-        let Some(state) = self.store.load(&key)? else { return Ok(None) };
+        let Some(state) = self.store.load(&key).await? else { return Ok(None) };
         if state.endpoint != reading.endpoint {
             return Err(Error::stale(format!(
                 "the state of user `{}` was written for another endpoint",
@@ -154,13 +154,13 @@ impl<'a> Session<'a> {
             ))
             .hint("--state DIR keeps the records of a test endpoint apart"));
         }
-        self.store.verify(&key, &state)?;
+        self.store.verify(&key, &state).await?;
         Ok(Some(state))
     }
 
     /// The one state of a user, by name or unique ID.
-    pub(super) fn find(&self, user: &str) -> Result<(Key, State)> {
-        let mut found = self.store.find(user)?;
+    pub(super) async fn find(&self, user: &str) -> Result<(Key, State)> {
+        let mut found = self.store.find(user).await?;
         if found.len() > 1 {
             let mut error =
                 Error::failed(format!("there are {} states for `{}`", found.len(), shown(user)));
@@ -173,7 +173,7 @@ impl<'a> Session<'a> {
             Error::failed(format!(
                 "there is no state for user `{}` in `{}`",
                 shown(user),
-                self.store.location().display()
+                shown(&self.store.location())
             ))
             .hint("ringfence state list shows the users there are; --state names another folder")
         })

@@ -10,24 +10,24 @@ use crate::state::State;
 use crate::text::shown;
 use std::path::Path;
 
-pub(super) fn run(session: &Session<'_>, args: &ShowArgs) -> Result<Exit> {
+pub(super) async fn run(session: &Session<'_>, args: &ShowArgs) -> Result<Exit> {
     let path = Path::new(&args.what);
     if path.is_file() {
         return file(session, &args.what, &read_file(path)?);
     }
-    let runs = session.store.find_run(&args.what).unwrap_or_default();
+    let runs = session.store.find_run(&args.what).await.unwrap_or_default();
     let Some(key) = runs.first() else {
         return Err(Error::failed(format!("`{}` is neither a file nor a run", shown(&args.what)))
             .hint("ringfence state history USER lists the runs there are"));
     };
-    let bytes = session.store.plan_bytes(key, &args.what)?;
+    let bytes = session.store.plan_bytes(key, &args.what).await?;
     let plan = Plan::parse(&bytes, &format!("plan of {}", args.what))?;
     if session.format != Format::Text {
         return show_plan(session, &plan, &bytes, None);
     }
     let digest = sha256(&bytes);
     for key in &runs {
-        let journal = session.store.journal(key, &args.what)?;
+        let journal = session.store.journal(key, &args.what).await?;
         let saved = Saved { path: &args.what, digest: &digest };
         session.terminal.print(&text::run(
             &plan,

@@ -17,19 +17,19 @@ use std::path::Path;
 pub(super) async fn run(session: &Session<'_>, args: &StateArgs) -> Result<Exit> {
     session.refuse_commands()?;
     match &args.verb {
-        StateVerb::List => list(session),
-        StateVerb::Show { user } => show(session, user),
-        StateVerb::History { user, verify } => history(session, user, *verify),
-        StateVerb::Rm { user, auto_approve } => remove(session, user, *auto_approve),
-        StateVerb::Unlock { user } => unlock(session, user),
+        StateVerb::List => list(session).await,
+        StateVerb::Show { user } => show(session, user).await,
+        StateVerb::History { user, verify } => history(session, user, *verify).await,
+        StateVerb::Rm { user, auto_approve } => remove(session, user, *auto_approve).await,
+        StateVerb::Unlock { user } => unlock(session, user).await,
         StateVerb::Import { plan } => import(session, plan).await,
     }
 }
 
-fn list(session: &Session<'_>) -> Result<Exit> {
+async fn list(session: &Session<'_>) -> Result<Exit> {
     let mut exit = Exit::Done;
     let mut lines = Vec::new();
-    for (key, state) in session.store.list()? {
+    for (key, state) in session.store.list().await? {
         let state = match state {
             Ok(state) => state,
             Err(error) => {
@@ -66,7 +66,7 @@ fn list(session: &Session<'_>) -> Result<Exit> {
     let mut json = serde_json::to_vec_pretty(&lines).unwrap_or_default();
     json.push(b'\n');
     let shown = if lines.is_empty() {
-        format!("No state in `{}`.\n", session.store.location().display())
+        format!("No state in `{}`.\n", shown(&session.store.location()))
     } else {
         text::state_list(&lines, session.terminal.screen())
     };
@@ -74,19 +74,19 @@ fn list(session: &Session<'_>) -> Result<Exit> {
     Ok(exit)
 }
 
-fn show(session: &Session<'_>, user: &str) -> Result<Exit> {
-    let (_, state) = session.find(user)?;
+async fn show(session: &Session<'_>, user: &str) -> Result<Exit> {
+    let (_, state) = session.find(user).await?;
     let shown = text::state(&state, session.terminal.screen(), session.context.now());
     session.print(&shown, &state.bytes(), || markdown::state(&state));
     Ok(Exit::Done)
 }
 
-fn history(session: &Session<'_>, user: &str, verify: bool) -> Result<Exit> {
-    let (key, state) = session.find(user)?;
+async fn history(session: &Session<'_>, user: &str, verify: bool) -> Result<Exit> {
+    let (key, state) = session.find(user).await?;
     if verify {
-        session.store.verify(&key, &state)?;
-        for run in session.store.runs(&key)? {
-            session.store.journal(&key, &run)?;
+        session.store.verify(&key, &state).await?;
+        for run in session.store.runs(&key).await? {
+            session.store.journal(&key, &run).await?;
         }
     }
     // Serialising to memory fails only for maps with keys that are no text; there are none here.
@@ -102,17 +102,18 @@ fn history(session: &Session<'_>, user: &str, verify: bool) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit> {
+async fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit> {
     // A state that cannot be read is moved aside by its ID: that is the way to import it again.
     let broken = session
         .store
-        .list()?
+        .list()
+        .await?
         .into_iter()
         .find(|(key, state)| key.id.as_str() == user && state.is_err());
     let (key, whose) = match broken {
         Some((key, _)) => (key, "which cannot be read".to_owned()),
         None => {
-            let (key, state) = session.find(user)?;
+            let (key, state) = session.find(user).await?;
             (
                 key,
                 format!(
@@ -123,8 +124,8 @@ fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit>
             )
         }
     };
-    let Some(locked) = session.store.lock(&key, &session.owner())? else {
-        return Err(session.store.locked_error(&key));
+    let Some(locked) = session.store.lock(&key, &session.owner()).await? else {
+        return Err(session.store.locked_error(&key).await);
     };
     if !auto_approve {
         session.terminal.confirm(&format!(
@@ -132,18 +133,18 @@ fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit>
             key.id
         ))?;
     }
-    let moved = session.store.remove(locked)?;
+    let moved = session.store.remove(locked).await?;
     session.terminal.print(&format!(
         "Forgotten. The files are in {}; IAM was not touched.\nringfence state import {} takes it back.",
-        moved.display(),
-        shell(&moved.join("runs/RUN/plan.json").display().to_string())
+        shown(&moved),
+        shell(&format!("{moved}/runs/RUN/plan.json"))
     ));
     Ok(Exit::Done)
 }
 
-fn unlock(session: &Session<'_>, user: &str) -> Result<Exit> {
-    let (key, state) = session.find(user)?;
-    match session.store.unlock(&key)? {
+async fn unlock(session: &Session<'_>, user: &str) -> Result<Exit> {
+    let (key, state) = session.find(user).await?;
+    match session.store.unlock(&key).await? {
         Unlock::NotLocked => session.terminal.print(&format!("User `{}` is not locked.", state.principal.name)),
         Unlock::StaleRemoved(owner) => session.terminal.print(&format!(
             "Cleared what a run that died had left: {}.\nringfence status --user {} tells what holds.",
@@ -151,7 +152,7 @@ fn unlock(session: &Session<'_>, user: &str) -> Result<Exit> {
             shell(state.principal.name.as_str())
         )),
         Unlock::HeldBy(owner) => {
-            return Err(session.store.locked_error(&key)
+            return Err(session.store.locked_error(&key).await
                 .detail(format!("the operating system releases it when process {} ends", owner.pid)));
         }
     }
@@ -177,11 +178,11 @@ async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
     }
     for principal in &plan.principals {
         let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };
-        session.store.check_writable(&key)?;
-        let Some(locked) = session.store.lock(&key, &session.owner())? else {
-            return Err(session.store.locked_error(&key));
+        session.store.check_writable(&key).await?;
+        let Some(mut locked) = session.store.lock(&key, &session.owner()).await? else {
+            return Err(session.store.locked_error(&key).await);
         };
-        if let Some(state) = locked.load()? {
+        if let Some(state) = locked.load().await? {
             return Err(Error::stale(format!(
                 "user `{}` has a state already, serial {}",
                 principal.name, state.serial
@@ -200,7 +201,7 @@ async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
             })?;
         let state = record::import(&plan, principal, now)?;
 
-        locked.save(&state)?;
+        locked.save(&state).await?;
         if session.format == Format::Json {
             session.terminal.print_bytes(&state.bytes());
         } else {

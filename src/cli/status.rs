@@ -16,7 +16,7 @@ use crate::view::{FORMAT_VERSION, Finding, PrincipalStatus, Standing, StatusRepo
 
 pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit> {
     session.refuse_commands()?;
-    let (states, broken) = states(session, &args.users)?;
+    let (states, broken) = states(session, &args.users).await?;
     for error in &broken {
         session.terminal.error(error);
     }
@@ -24,7 +24,8 @@ pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit
         if let Some(error) = broken.into_iter().next() {
             return Ok(error.exit());
         }
-        let text = format!("No user is contained in `{}`.", session.store.location().display());
+        let text =
+            format!("No user is contained in `{}`.", crate::text::shown(&session.store.location()));
         let none = b"{\"format_version\":1,\"principals\":[]}\n";
         session.print(&text, none, || text.clone());
         return Ok(Exit::Done);
@@ -33,14 +34,13 @@ pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit
     let users: Vec<UserName> = states.iter().map(|state| state.principal.name.clone()).collect();
     let managed: Vec<_> = states.iter().flat_map(managed_of).collect();
     let reading = read_known(&aws, &users, &managed).await?;
-    let mut principals: Vec<_> = states
-        .iter()
-        .map(|state| {
-            let key = Key { account: state.account_id.clone(), id: state.principal.id.clone() };
-            // Who holds the lock is told where it can be told; the judgement does not rest on it.
-            one(state, &reading, session.store.holder(&key).ok().flatten().as_ref())
-        })
-        .collect();
+    let mut principals = Vec::new();
+    for state in &states {
+        let key = Key { account: state.account_id.clone(), id: state.principal.id.clone() };
+        // Who holds the lock is told where it can be told; the judgement does not rest on it.
+        let holder = session.store.holder(&key).await.ok().flatten();
+        principals.push(one(state, &reading, holder.as_ref()));
+    }
     principals.sort_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
     let report = StatusReport {
         format_version: FORMAT_VERSION,
@@ -63,19 +63,23 @@ pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit
 }
 
 /// The states asked for, and what is wrong with those that cannot be read.
-fn states(session: &Session<'_>, users: &[UserName]) -> Result<(Vec<State>, Vec<Error>)> {
+async fn states(session: &Session<'_>, users: &[UserName]) -> Result<(Vec<State>, Vec<Error>)> {
     if !users.is_empty() {
         let mut states = Vec::new();
         for user in users {
-            let (key, state) = session.find(user.as_str())?;
-            session.store.verify(&key, &state)?;
+            let (key, state) = session.find(user.as_str()).await?;
+            session.store.verify(&key, &state).await?;
             states.push(state);
         }
         return Ok((states, Vec::new()));
     }
     let (mut states, mut broken) = (Vec::new(), Vec::new());
-    for (key, state) in session.store.list()? {
-        match state.and_then(|state| session.store.verify(&key, &state).map(|()| state)) {
+    for (key, state) in session.store.list().await? {
+        let verified = match &state {
+            Ok(state) => session.store.verify(&key, state).await,
+            Err(error) => Err(error.clone()),
+        };
+        match verified.and(state) {
             Ok(state) => states.push(state),
             Err(error) => broken.push(error),
         }

@@ -38,14 +38,14 @@ impl Executor<'_> {
         waves.dedup();
         for wave in waves {
             for one in active.iter_mut() {
-                self.fix_fence_time(plan, one, wave);
+                self.fix_fence_time(plan, one, wave).await;
             }
             self.wave(active, wave).await;
         }
     }
 
     /// `D + 1 s + margin`, D being the latest Date among the key-offs and the read before them (D3, F8).
-    fn fix_fence_time(&mut self, plan: &Plan, one: &mut Active<'_>, wave: u32) {
+    async fn fix_fence_time(&mut self, plan: &Plan, one: &mut Active<'_>, wave: u32) {
         let due = one.plan.steps.iter().any(|step| step.wave == wave && step.awaits_fence_time());
         if !due || one.fence_time.is_some() {
             return;
@@ -82,7 +82,7 @@ impl Executor<'_> {
         let fence = fence_time(key_off_at, plan.fence_margin_s);
         let event =
             Event::FenceTime { fence_time: fence, key_off_at, still_active: still_active.clone() };
-        match log.append(self.context.now(), event) {
+        match log.append(self.context.now(), event).await {
             Ok(()) => one.fence_time = Some(fence),
             Err(error) => one.broken = Some(error),
         }
@@ -98,7 +98,7 @@ impl Executor<'_> {
         for (index, one) in active.iter_mut().enumerate() {
             let plan = one.plan;
             for step in plan.steps.iter().filter(|step| step.wave == wave) {
-                if self.may_run(one, step) {
+                if self.may_run(one, step).await {
                     todo.push((index, step));
                 }
             }
@@ -108,15 +108,15 @@ impl Executor<'_> {
         loop {
             while under_way.len() < IN_FLIGHT && !self.stop.asked() {
                 let Some((index, step)) = todo.next() else { break };
-                if let Some(future) = self.start(active, index, step, 1, Duration::ZERO) {
+                if let Some(future) = self.start(active, index, step, 1, Duration::ZERO).await {
                     under_way.push(future);
                 }
             }
             let Some(ended) = under_way.next().await else { break };
-            let again = self.ended(active, &ended);
+            let again = self.ended(active, &ended).await;
             if let Some(pause) = again
                 && let Some(future) =
-                    self.start(active, ended.principal, ended.step, ended.attempt + 1, pause)
+                    self.start(active, ended.principal, ended.step, ended.attempt + 1, pause).await
             {
                 under_way.push(future);
             }
@@ -124,7 +124,7 @@ impl Executor<'_> {
     }
 
     /// Whether the step is to be called at all, on what was read before the first write.
-    fn may_run(&mut self, one: &mut Active<'_>, step: &Step) -> bool {
+    async fn may_run(&mut self, one: &mut Active<'_>, step: &Step) -> bool {
         let why = match verdict(step, &one.now, one.previous.as_ref()) {
             Verdict::Go => return true,
             Verdict::Already => {
@@ -133,7 +133,7 @@ impl Executor<'_> {
                     resource: step.resource.clone(),
                     why: "it was so already".to_owned(),
                 };
-                append(one, self.context.now(), event);
+                append(one, self.context.now(), event).await;
                 "it was so already: not claimed".to_owned()
             }
             Verdict::Blocked(why) => why,
@@ -148,7 +148,7 @@ impl Executor<'_> {
     }
 
     /// Writes the intent down and only then makes the call; without a record there is none (D2.5).
-    fn start<'p>(
+    async fn start<'p>(
         &self,
         active: &mut [Active<'p>],
         principal: usize,
@@ -165,7 +165,7 @@ impl Executor<'_> {
             action: action.name().to_owned(),
             attempt,
         };
-        if !append(one, self.context.now(), event) {
+        if !append(one, self.context.now(), event).await {
             return None;
         }
         let (aws, user) = (self.aws.clone(), one.plan.name.clone());
@@ -178,7 +178,7 @@ impl Executor<'_> {
     }
 
     /// Records an outcome; returns how long to wait where the call may be made again.
-    fn ended(&mut self, active: &mut [Active<'_>], ended: &Ended<'_>) -> Option<Duration> {
+    async fn ended(&mut self, active: &mut [Active<'_>], ended: &Ended<'_>) -> Option<Duration> {
         let one = active.get_mut(ended.principal)?;
         let reply = &ended.reply;
         let event = Event::Outcome {
@@ -189,7 +189,7 @@ impl Executor<'_> {
             request_id: reply.request_id.clone(),
             error: reply.error.clone(),
         };
-        let recorded = append(one, self.context.now(), event);
+        let recorded = append(one, self.context.now(), event).await;
         let again = match reply.result {
             StepResult::Throttled => true,
             StepResult::InDoubt => ended.action.repeatable(),
@@ -213,11 +213,11 @@ impl Executor<'_> {
     }
 }
 
-fn append(one: &mut Active<'_>, at: Timestamp, event: Event) -> bool {
+async fn append(one: &mut Active<'_>, at: Timestamp, event: Event) -> bool {
     let Some(log) = one.log.as_mut().filter(|_| one.broken.is_none()) else {
         return false;
     };
-    match log.append(at, event) {
+    match log.append(at, event).await {
         Ok(()) => true,
         Err(error) => {
             one.broken = Some(error);

@@ -146,6 +146,16 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create_new(true).mode(FILE_MODE).open(path)
 }
 
+/// Opens a file for appending after its first bytes; what follows them goes, durably.
+pub(super) fn open_append(path: &Path, length: u64) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).open(path)?;
+    if file.metadata()?.len() != length {
+        file.set_len(length)?;
+        file.sync_all()?;
+    }
+    Ok(file)
+}
+
 /// Opens the lock file, and makes it if it is missing. It is never replaced, or two could hold it.
 pub(super) fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new()

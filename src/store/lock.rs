@@ -1,16 +1,17 @@
 //! The lock of a principal's state: the operating system's own, gone with the process that holds it.
 
 use super::files;
-use super::run::RunLog;
+use super::run::LocalLog;
 use super::{Key, LocalStore};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::journal::Journal;
 use crate::state::State;
 use crate::text::shown;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,13 +63,14 @@ pub enum Unlock {
     HeldBy(Owner),
 }
 
-/// A held lock. Only it can write to the principal's state (D6); it is released when it and the [`RunLog`]s made
+/// A held lock. Only it can write to the principal's state (D6); it is released when it and the [`LocalLog`]s made
 /// from it are dropped, or when the process ends.
 #[must_use]
 #[derive(Debug)]
-pub struct Locked {
+pub struct LocalLock {
     store: LocalStore,
     key: Key,
+    owner: Owner,
     hold: Arc<Hold>,
 }
 
@@ -88,7 +90,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// If the lock file cannot be made, locked or written.
-    pub fn lock(&self, key: &Key, owner: &Owner) -> Result<Option<Locked>> {
+    pub fn lock(&self, key: &Key, owner: &Owner) -> Result<Option<LocalLock>> {
         let path = self.lock_path(key);
         self.no_links(&path)?;
         for attempt in 0..TRIES {
@@ -102,9 +104,10 @@ impl LocalStore {
                 Ok(()) if files::is_still_at(&file, &path)? => {
                     let hold = Hold(file);
                     hold.sign(owner).map_err(|error| files::unwritable(&path, &error))?;
-                    return Ok(Some(Locked {
+                    return Ok(Some(LocalLock {
                         store: self.clone(),
                         key: key.clone(),
+                        owner: owner.clone(),
                         hold: Arc::new(hold),
                     }));
                 }
@@ -201,7 +204,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// If it cannot be moved.
-    pub fn remove(&self, locked: Locked) -> Result<PathBuf> {
+    pub fn remove(&self, locked: LocalLock) -> Result<PathBuf> {
         let from = locked.store.directory(&locked.key);
         let removed = locked.store.account(&locked.key.account).join("removed");
         locked.store.no_links(&from)?;
@@ -228,16 +231,27 @@ impl Hold {
         let mut line = serde_json::to_vec(owner)?;
         line.push(b'\n');
         self.0.set_len(0)?;
+        (&self.0).rewind()?;
         (&self.0).write_all(&line)?;
         self.0.sync_data()
     }
 }
 
-impl Locked {
+impl LocalLock {
     /// Whose state it is.
     #[must_use]
     pub fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// Says in the lock for which run it is held.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn name_run(&mut self, run: &str) -> Result<()> {
+        self.owner.run = Some(run.to_owned());
+        let path = self.store.lock_path(&self.key);
+        self.hold.sign(&self.owner).map_err(|error| files::unwritable(&path, &error))
     }
 
     /// The state as it stands; `None` if there is none.
@@ -274,7 +288,7 @@ impl Locked {
     ///
     /// # Errors
     /// If the run exists, its ID is none, or the files cannot be written.
-    pub fn start_run(&self, run: &str, plan: &[u8]) -> Result<RunLog> {
+    pub fn start_run(&self, run: &str, plan: &[u8]) -> Result<LocalLog> {
         let directory = self.store.run_directory(&self.key, run)?;
         self.store.no_links(&directory)?;
         let runs = files::parent(&directory);
@@ -295,7 +309,20 @@ impl Locked {
             .map_err(|error| files::unwritable(&path, &error))?;
         files::sync_directory(&directory)?;
         files::sync_directory(&runs)?;
-        Ok(RunLog::new(run, path, file, Arc::clone(&self.hold)))
+        Ok(LocalLog::new(path, file, Journal::default(), Arc::clone(&self.hold)))
+    }
+
+    /// Opens the journal of a run that was cut off, to go on with it. A torn last line goes: its call was
+    /// never made (D5).
+    ///
+    /// # Errors
+    /// If there is none, it is broken before its last line, or it cannot be written.
+    pub fn reopen_run(&self, run: &str) -> Result<LocalLog> {
+        let path = self.store.run_directory(&self.key, run)?.join("journal.jsonl");
+        let journal = self.store.journal(&self.key, run)?;
+        let file = files::open_append(&path, journal.bytes_len())
+            .map_err(|error| files::unwritable(&path, &error))?;
+        Ok(LocalLog::new(path, file, journal, Arc::clone(&self.hold)))
     }
 }
 

@@ -12,8 +12,7 @@ use std::sync::Arc;
 
 /// A run's journal, open for appending. It keeps the lock for as long as it lives.
 #[derive(Debug)]
-pub struct RunLog {
-    run: String,
+pub struct LocalLog {
     path: PathBuf,
     file: File,
     journal: Journal,
@@ -22,16 +21,9 @@ pub struct RunLog {
     _hold: Arc<Hold>,
 }
 
-impl RunLog {
-    pub(super) fn new(run: &str, path: PathBuf, file: File, hold: Arc<Hold>) -> Self {
-        Self {
-            run: run.to_owned(),
-            path,
-            file,
-            journal: Journal::default(),
-            broken: false,
-            _hold: hold,
-        }
+impl LocalLog {
+    pub(super) fn new(path: PathBuf, file: File, journal: Journal, hold: Arc<Hold>) -> Self {
+        Self { path, file, journal, broken: false, _hold: hold }
     }
 
     /// Records an event. It is on disk when this returns; after a failure nothing more can be recorded.
@@ -61,14 +53,8 @@ impl RunLog {
 
     /// What is recorded, all of it on disk.
     #[must_use]
-    pub fn journal(&self) -> &Journal {
+    pub const fn journal(&self) -> &Journal {
         &self.journal
-    }
-
-    /// The run.
-    #[must_use]
-    pub fn run(&self) -> &str {
-        &self.run
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn store() -> (TempDir, LocalStore) {
     (directory, store)
 }
 
-pub(super) fn locked(store: &LocalStore) -> Locked {
+pub(super) fn locked(store: &LocalStore) -> LocalLock {
     store.lock(&key(), &owner()).unwrap().expect("nobody else holds it")
 }
 

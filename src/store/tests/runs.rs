@@ -88,3 +88,28 @@ fn what_is_not_ours_is_ignored_and_runs_without_a_state_are_not() {
     let [(_, Err(error))] = list.as_slice() else { panic!("{list:?}") };
     assert_says(error, &["runs and no state", "state rm"]);
 }
+
+#[test]
+fn a_run_that_was_cut_off_goes_on_after_its_last_whole_line() {
+    let (_directory, store) = store();
+    let mut lock = locked(&store);
+    let mut log = lock.start_run(RUN, b"").unwrap();
+    for n in 0..3 {
+        log.append(at(n), event()).unwrap();
+    }
+    drop(log);
+    let path = path_of(&store, &format!("runs/{RUN}/journal.jsonl"));
+    let whole = fs::read(&path).unwrap();
+    for cut in 0..=whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let kept = store.journal(&key(), RUN).unwrap().len();
+        let mut log = lock.reopen_run(RUN).unwrap();
+        log.append(at(9), event()).unwrap();
+        let read = store.journal(&key(), RUN).unwrap();
+        assert_eq!((read.len(), read.torn()), (kept + 1, false));
+        assert_eq!(read, *log.journal());
+    }
+    lock.name_run(RUN).unwrap();
+    assert_eq!(store.holder(&key()).unwrap().and_then(|owner| owner.run).as_deref(), Some(RUN));
+    assert_says(&lock.reopen_run("another").unwrap_err(), &["there is no", "another"]);
+}
