@@ -16,6 +16,7 @@ mod fault;
 mod iam;
 mod ids;
 pub mod in_process;
+mod instance_profile;
 mod managed;
 mod page;
 mod params;
@@ -27,6 +28,7 @@ mod rules;
 mod s3;
 pub mod scenario;
 pub mod serve;
+mod server_certificate;
 mod session;
 mod signature;
 mod sts;
@@ -38,9 +40,11 @@ mod xml;
 
 pub use account::{Account, Bucket, MfaDevice};
 pub use dispatch::actions;
+pub use instance_profile::InstanceProfile;
 pub use player::{Answer, Player};
 pub use policy_store::{Managed, Permissions, Tag, Version};
 pub use role::{Group, Role};
+pub use server_certificate::ServerCertificate;
 pub use session::{Session, SessionKind};
 pub use user::{AccessKey, LastUse, Login, ServiceCredential, Status, Uploaded, User};
 pub use world::{ADMINISTRATOR, World};
@@ -176,10 +180,10 @@ impl Sandbox {
         Ok(Self::of(world, clock))
     }
 
-    /// Takes a GetAccountAuthorizationDetails dump (F19): its users, groups, roles and policies
-    /// come into the account that its ARNs name, which is added where it is not there, with an
-    /// administrator of its own ([`Self::admin_of`]). Every user gets an Active key, because dumps
-    /// have none. Returns how many users came.
+    /// Takes a GetAccountAuthorizationDetails dump (F19): its users, groups, roles with their
+    /// instance profiles, and policies come into the account that its ARNs name, which is added
+    /// where it is not there, with an administrator of its own ([`Self::admin_of`]). Every user gets
+    /// an Active key, because dumps have none. Returns how many users came.
     ///
     /// # Errors
     /// If it is no such dump.

@@ -1,16 +1,18 @@
 //! An account: what is in it, and how it is found.
 
+use super::instance_profile::InstanceProfile;
 use super::managed;
 use super::policy_store::{Managed, Permissions, Tag};
 use super::role::{Group, Role};
+use super::server_certificate::ServerCertificate;
 use super::user::{AccessKey, User};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// An account. Users, groups and roles stand under their names in lower case, because names are
-/// unique without regard to letter case (F34).
+/// An account. What has a name stands under it in lower case, because names are unique without
+/// regard to letter case (F34).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The twelve digits.
@@ -27,6 +29,12 @@ pub struct Account {
     /// The roles, by name in lower case.
     #[serde(default)]
     pub roles: BTreeMap<String, Role>,
+    /// The instance profiles, by name in lower case.
+    #[serde(default)]
+    pub instance_profiles: BTreeMap<String, InstanceProfile>,
+    /// The server certificates, by name in lower case.
+    #[serde(default)]
+    pub server_certificates: BTreeMap<String, ServerCertificate>,
     /// The policies, by ARN in lower case: its own, and those of AWS's that a dump brought along.
     #[serde(default)]
     pub policies: BTreeMap<String, Managed>,
@@ -80,6 +88,8 @@ impl Account {
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
             roles: BTreeMap::new(),
+            instance_profiles: BTreeMap::new(),
+            server_certificates: BTreeMap::new(),
             policies: BTreeMap::new(),
             mfa_devices: BTreeMap::new(),
             buckets: BTreeMap::new(),
@@ -133,6 +143,11 @@ impl Account {
     /// The groups of a user.
     pub fn groups_of<'a>(&'a self, user: &'a User) -> impl Iterator<Item = &'a Group> {
         self.groups.values().filter(|group| user.groups.contains(&group.id))
+    }
+
+    /// The instance profiles that a role is in.
+    pub fn profiles_of<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = &'a InstanceProfile> {
+        self.instance_profiles.values().filter(|profile| profile.role.as_ref() == Some(&role.id))
     }
 
     /// The MFA devices of a user.

@@ -118,10 +118,28 @@ impl Act<'_> {
         evaluate::decide(&held.lend(None), &request)
     }
 
+    /// Goes on only if the caller may hand this role to EC2, which some actions need besides their
+    /// own permission.
+    pub(super) fn allow_passing(&self, role: &str) -> Result<(), Fault> {
+        const ACTION: &str = "iam:PassRole";
+        // Which instance is not known yet, so that AWS lets any of the account stand for it.
+        let instances =
+            format!("arn:{}:ec2:*:{}:instance/*", self.world.partition, self.caller.account);
+        let context = self.context(&[
+            ("iam:PassedToService", "ec2.amazonaws.com"),
+            ("iam:AssociatedResourceArn", &instances),
+        ]);
+        self.denied_to(ACTION, self.judge(&context, role, ACTION), role)
+    }
+
     /// The error for a decision that is a denial, in AWS's words.
     pub(super) fn denied(&self, decision: Decision, resource: &str) -> Result<(), Fault> {
-        let (action, arn) = (self.full_action(), &self.caller.arn);
-        let Some(why) = decision.denial(&action) else { return Ok(()) };
+        self.denied_to(&self.full_action(), decision, resource)
+    }
+
+    fn denied_to(&self, action: &str, decision: Decision, resource: &str) -> Result<(), Fault> {
+        let arn = &self.caller.arn;
+        let Some(why) = decision.denial(action) else { return Ok(()) };
         // S3 quotes the resource, and leaves out one that is everything.
         let on = match (self.service, resource) {
             (Service::S3, "*") => String::new(),
@@ -222,7 +240,8 @@ impl Act<'_> {
         group.map(|group| fold(&group.name)).ok_or_else(|| no_group(name))
     }
 
-    fn allow_on(
+    /// Goes on only if the caller may do this to what has these policies and tags.
+    pub(super) fn allow_on(
         &self,
         arn: &str,
         permissions: Option<&Permissions>,

@@ -2,6 +2,7 @@
 
 use super::account::{Account, fold};
 use super::ids::{self, Ids};
+use super::instance_profile::InstanceProfile;
 use super::managed;
 use super::policy_store::{Managed, Permissions, Tag, Version};
 use super::role::{Group, Role};
@@ -103,7 +104,23 @@ impl Dump<'_> {
             last_used: None,
             name: name.clone(),
         };
+        let id = role.id.clone();
         self.account.roles.insert(fold(&name), role);
+        items(entry, "InstanceProfileList").for_each(|profile| self.profile(profile, &id));
+    }
+
+    /// An instance profile, which a dump has with the role in it.
+    fn profile(&mut self, entry: &Value, role: &str) {
+        let name = text(entry, "InstanceProfileName");
+        let profile = InstanceProfile {
+            path: path(entry),
+            id: self.id(entry, "InstanceProfileId", "AIPA"),
+            created: self.created(entry),
+            role: Some(role.to_owned()),
+            tags: tags(entry),
+            name: name.clone(),
+        };
+        self.account.instance_profiles.insert(fold(&name), profile);
     }
 
     fn policy(&mut self, entry: &Value) {

@@ -7,12 +7,14 @@ mod details;
 mod groups;
 mod holder;
 mod inline;
+mod instance_profiles;
 mod keys;
 mod login;
 mod members;
 mod mfa;
 mod policies;
 mod roles;
+mod server_certificates;
 mod service_credentials;
 mod simulate;
 mod ssh_keys;
@@ -38,12 +40,14 @@ pub(super) const TABLES: &[Table] = &[
     details::ACTIONS,
     groups::ACTIONS,
     inline::ACTIONS,
+    instance_profiles::ACTIONS,
     keys::ACTIONS,
     login::ACTIONS,
     members::ACTIONS,
     mfa::ACTIONS,
     policies::ACTIONS,
     roles::ACTIONS,
+    server_certificates::ACTIONS,
     service_credentials::ACTIONS,
     simulate::ACTIONS,
     ssh_keys::ACTIONS,
@@ -74,11 +78,16 @@ fn group(xml: &mut Xml, act: &Act<'_>, account: &Account, group: &Group) {
     xml.time("CreateDate", group.created);
 }
 
-/// Writes what a listing tells of a role.
-fn role(xml: &mut Xml, act: &Act<'_>, account: &Account, role: &Role) {
+/// Writes what is told of a role wherever it is met.
+fn brief_role(xml: &mut Xml, act: &Act<'_>, account: &Account, role: &Role) {
     xml.text("Path", &role.path).text("RoleName", &role.name).text("RoleId", &role.id);
     xml.text("Arn", role.arn(&act.world.partition, &account.id));
     xml.time("CreateDate", role.created).document("AssumeRolePolicyDocument", &role.trust);
+}
+
+/// Writes what a listing tells of a role.
+fn role(xml: &mut Xml, act: &Act<'_>, account: &Account, role: &Role) {
+    brief_role(xml, act, account, role);
     xml.maybe("Description", role.description.as_ref());
     xml.value("MaxSessionDuration", role.max_session);
 }

@@ -87,7 +87,17 @@ impl Params {
 
     /// A document: 1 to 131,072 characters of Latin-1.
     pub(super) fn document(&self, name: &str) -> Read<&str> {
-        rules::document(name, self.need(name)?)
+        self.latin(name, 131_072)
+    }
+
+    /// A text of Latin-1.
+    pub(super) fn latin(&self, name: &str, max: usize) -> Read<&str> {
+        rules::latin(name, self.need(name)?, max)
+    }
+
+    /// Such a text, where it is there.
+    pub(super) fn maybe_latin(&self, name: &str, max: usize) -> Read<Option<&str>> {
+        self.get(name).map(|text| rules::latin(name, text, max)).transpose()
     }
 
     /// A whole number between two.

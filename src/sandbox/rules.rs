@@ -85,9 +85,9 @@ pub(super) fn path<'a>(name: &str, text: &'a str) -> Result<&'a str, Fault> {
     )))
 }
 
-/// A document.
-pub(super) fn document<'a>(name: &str, text: &'a str) -> Result<&'a str, Fault> {
-    let text = length(name, text, 1, 131_072)?;
+/// A text of Latin-1, such as a policy document.
+pub(super) fn latin<'a>(name: &str, text: &'a str, max: usize) -> Result<&'a str, Fault> {
+    let text = length(name, text, 1, max)?;
     let plain = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{FF}');
     if text.chars().all(plain) {
         Ok(text)

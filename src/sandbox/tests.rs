@@ -2,10 +2,12 @@
 
 mod bad_input;
 mod dumps;
+mod instance_profiles;
 mod lag;
 mod nouns;
 mod quotas;
 mod roles;
+mod server_certificates;
 mod sessions;
 mod signing;
 mod wire;

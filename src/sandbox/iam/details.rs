@@ -1,7 +1,7 @@
 //! GetAccountAuthorizationDetails (F19).
 
 use super::attached;
-use super::{bound, last_used, policies, tag_list, versions};
+use super::{bound, brief_role, instance_profiles, last_used, policies, tag_list, versions};
 use crate::sandbox::account::{Account, fold};
 use crate::sandbox::act::{Act, Done};
 use crate::sandbox::dispatch::Table;
@@ -76,7 +76,6 @@ fn all<'a>(act: &'a Act<'_>, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Detail
 }
 
 fn write(xml: &mut Xml, act: &Act<'_>, account: &Account, items: &[Detail<'_>]) {
-    let partition = &act.world.partition;
     let users = items.iter().filter_map(|item| match item {
         Detail::User(user) => Some(*user),
         _ => None,
@@ -103,10 +102,10 @@ fn write(xml: &mut Xml, act: &Act<'_>, account: &Account, items: &[Detail<'_>]) 
         _ => None,
     });
     xml.list("RoleDetailList", roles, |xml, role| {
-        xml.text("Path", &role.path).text("RoleName", &role.name).text("RoleId", &role.id);
-        xml.text("Arn", role.arn(partition, &account.id)).time("CreateDate", role.created);
-        xml.document("AssumeRolePolicyDocument", &role.trust);
-        xml.texts("InstanceProfileList", [""; 0]);
+        brief_role(xml, act, account, role);
+        xml.list("InstanceProfileList", account.profiles_of(role), |xml, profile| {
+            instance_profiles::brief(xml, act, account, profile);
+        });
         inline(xml, "RolePolicyList", &role.permissions);
         attachments(xml, &role.permissions);
         bound(xml, &role.permissions);

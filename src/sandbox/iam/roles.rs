@@ -1,6 +1,6 @@
 //! Roles.
 
-use super::{bounding, role, whole_role};
+use super::{bounding, instance_profiles, role, whole_role};
 use crate::sandbox::account::fold;
 use crate::sandbox::act::{Act, Done};
 use crate::sandbox::dispatch::Table;
@@ -20,7 +20,6 @@ pub(super) const ACTIONS: Table = &[
     ("UpdateRole", update),
     ("UpdateRoleDescription", describe),
     ("UpdateAssumeRolePolicy", trust),
-    ("ListInstanceProfilesForRole", instance_profiles),
 ];
 
 const HOUR: i64 = 3_600;
@@ -133,6 +132,9 @@ fn delete(act: &mut Act<'_>) -> Done {
     if !held.inline.is_empty() {
         return Err(Fault::conflict("Cannot delete entity, must delete policies first."));
     }
+    if act.account()?.profiles_of(act.role(&key)?).next().is_some() {
+        return Err(Fault::conflict(instance_profiles::HELD));
+    }
     act.account_mut()?.roles.remove(&key);
     Ok(None)
 }
@@ -164,12 +166,4 @@ fn trust(act: &mut Act<'_>) -> Done {
     trusting(act, &text)?;
     act.role_mut(&key)?.trust = text;
     Ok(None)
-}
-
-/// The sandbox has no instance profiles.
-fn instance_profiles(act: &mut Act<'_>) -> Done {
-    act.on_role(&[])?;
-    let mut xml = Xml::new();
-    xml.texts("InstanceProfiles", [""; 0]).value("IsTruncated", false);
-    Ok(Some(xml))
 }

@@ -91,6 +91,9 @@ fn parameter() -> impl Strategy<Value = String> {
         "PolicySourceArn",
         "VersionId",
         "PermissionsBoundary",
+        "InstanceProfileName",
+        "ServerCertificateName",
+        "NewPath",
     ];
     proptest::sample::select(names.to_vec()).prop_map(str::to_owned)
 }

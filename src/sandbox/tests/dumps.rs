@@ -69,6 +69,28 @@ fn a_dump_keeps_policies_groups_and_boundaries() {
 }
 
 #[test]
+fn a_dump_brings_the_instance_profiles_of_its_roles() {
+    let Some(text) = fixture("gaad/cloudsplaining/example-authz-details.json") else { return };
+    let dump: Value = serde_json::from_str(&text).unwrap();
+    let stage = Stage::new();
+    stage.sandbox.load_dump(&dump).unwrap();
+    let admin = stage.player(stage.sandbox.admin_of("012345678901").unwrap());
+    let told = ok(&admin, "iam:GetAccountAuthorizationDetails", &[("Filter.member.1", "Role")]);
+    let mut count = 0;
+    for role in dump["RoleDetailList"].as_array().unwrap() {
+        for profile in role["InstanceProfileList"].as_array().unwrap() {
+            let arn = profile["Arn"].as_str().unwrap();
+            assert!(told.body.contains(&format!("<Arn>{arn}</Arn>")), "{arn}");
+            let name = role["RoleName"].as_str().unwrap();
+            let of_role = ok(&admin, "iam:ListInstanceProfilesForRole", &[("RoleName", name)]);
+            assert!(of_role.body.contains(&format!("<Arn>{arn}</Arn>")), "{arn}");
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}
+
+#[test]
 fn what_is_no_dump_is_refused() {
     let stage = Stage::new();
     for odd in ["{}", "[]", "null", r#"{"UserDetailList":3}"#] {
