@@ -1,6 +1,6 @@
 //! Scenarios: a list of calls in TOML, made in order by whoever holds the credentials.
 
-use super::{Credentials, Player, Sandbox};
+use super::{Answer, Credentials, Player, Sandbox};
 use crate::error::{Error, Result};
 use crate::text::shown;
 use serde::Deserialize;
@@ -31,6 +31,10 @@ pub struct Call {
     /// Its parameters, by the names of the Query protocol.
     #[serde(default)]
     pub with: BTreeMap<String, String>,
+    /// Parameters whose value is the ID of a key that an earlier call kept, by the key's name there:
+    /// IDs are not known before.
+    #[serde(default)]
+    pub id_of: BTreeMap<String, String>,
     /// The name under which the credentials in the answer are kept.
     pub keep: Option<String>,
     /// The error code that is expected instead of success.
@@ -62,25 +66,7 @@ impl Scenario {
             let wrong = |message: String| {
                 Error::failed(format!("call {} of the scenario: {message}", index + 1))
             };
-            let Some(credentials) = kept.get(&call.by) else {
-                return Err(wrong(format!("nobody is called `{}`", shown(&call.by)))
-                    .hint("`by` is admin, or what an earlier call has under `keep`"));
-            };
-            let player = Player::new(sandbox.clone(), credentials.clone());
-            let parameters: Vec<(&str, &str)> =
-                call.with.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            let answer = player.call(&call.action, &parameters);
-            let expected = call.expect.as_deref().unwrap_or("ok");
-            if answer.code() != expected {
-                let said = answer.text("Message").unwrap_or_default();
-                return Err(wrong(format!(
-                    "{} by {} was answered {}, expected {expected}",
-                    shown(&call.action),
-                    shown(&call.by),
-                    answer.code()
-                ))
-                .because(shown(said)));
-            }
+            let answer = call.make(sandbox, &kept, &wrong)?;
             if let Some(name) = &call.keep {
                 let credentials = answer.credentials().ok_or_else(|| {
                     wrong(format!("its answer has no credentials to keep as `{}`", shown(name)))
@@ -89,5 +75,41 @@ impl Scenario {
             }
         }
         Ok(kept)
+    }
+}
+
+impl Call {
+    /// Makes it, and returns the answer that was expected.
+    fn make(
+        &self,
+        sandbox: &Sandbox,
+        kept: &BTreeMap<String, Credentials>,
+        wrong: &dyn Fn(String) -> Error,
+    ) -> Result<Answer> {
+        let known = |place: &str, name: &str| {
+            kept.get(name).ok_or_else(|| {
+                wrong(format!("nobody is called `{}`", shown(name)))
+                    .hint(format!("`{place}` is admin, or what an earlier call has under `keep`"))
+            })
+        };
+        let player = Player::new(sandbox.clone(), known("by", &self.by)?.clone());
+        let mut parameters: Vec<(&str, &str)> =
+            self.with.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        for (name, key) in &self.id_of {
+            parameters.push((name, &known("id_of", key)?.access_key_id));
+        }
+        let answer = player.call(&self.action, &parameters);
+        let expected = self.expect.as_deref().unwrap_or("ok");
+        if answer.code() == expected {
+            return Ok(answer);
+        }
+        let said = answer.text("Message").unwrap_or_default();
+        Err(wrong(format!(
+            "{} by {} was answered {}, expected {expected}",
+            shown(&self.action),
+            shown(&self.by),
+            answer.code()
+        ))
+        .because(shown(said)))
     }
 }

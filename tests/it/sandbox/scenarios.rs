@@ -129,6 +129,10 @@ const MALFORMED: &[(&str, &str)] = &[
         "call 1 of the scenario: nobody is called `nobody`",
     ),
     (
+        "about = \"x\"\n\n[[call]]\nby = \"admin\"\naction = \"iam:DeleteAccessKey\"\nid_of = { AccessKeyId = \"gone\" }\n",
+        "call 1 of the scenario: nobody is called `gone`",
+    ),
+    (
         "about = \"x\"\n\n[[call]]\nby = \"admin\"\naction = \"iam:GetUser\"\nwith = { UserName = \"x\" }\n",
         "call 1 of the scenario: iam:GetUser by admin was answered NoSuchEntity, expected ok",
     ),
