@@ -5,6 +5,7 @@ mod args;
 #[cfg(feature = "sandbox")]
 mod drill;
 mod plan;
+mod resume;
 mod rollback;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -92,6 +93,7 @@ async fn run(cli: &Cli, terminal: &Terminal, around: &Surroundings) -> Result<Ex
         Verb::Plan(args) => plan::run(&session, args).await,
         Verb::Show(args) => show::run(&session, args).await,
         Verb::Apply(args) => apply::run(&session, args).await,
+        Verb::Resume(args) => resume::run(&session, args).await,
         Verb::Status(args) => status::run(&session, args).await,
         Verb::Rollback(args) => rollback::run(&session, args).await,
         Verb::State(args) => state::run(&session, args).await,

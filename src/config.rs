@@ -1,8 +1,10 @@
 //! `ringfence.toml`: where the state is, whom a rule protects, and postures of one's own.
 
 use crate::error::{Error, Result};
+use crate::plan::SETTLE_S;
 use crate::posture::{BUILT_IN, Posture, one_of};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -13,6 +15,10 @@ pub struct Config {
     pub location: Option<String>,
     /// The users that need `--override-protection`.
     pub protected_users: Vec<String>,
+    /// How long apply watches a user after the last wave, in seconds.
+    pub settle_s: u32,
+    /// How long a run may go on trying after its first write.
+    pub deadline: Duration,
     postures: BTreeMap<String, Posture>,
 }
 
@@ -22,14 +28,27 @@ impl Default for Config {
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), Posture::built_in(name)?)))
             .collect();
-        Self { location: None, protected_users: Vec::new(), postures }
+        Self {
+            location: None,
+            protected_users: Vec::new(),
+            settle_s: SETTLE_S,
+            deadline: DEADLINE,
+            postures,
+        }
     }
 }
 
+/// How long after its first write a run may go on trying, in all, where nothing else is said (D2.5). The
+/// watch that a plan asks for comes on top.
+pub const DEADLINE: Duration = Duration::from_secs(300);
+/// With less, a throttled call would hardly be tried again.
+const LEAST_DEADLINE: Duration = Duration::from_secs(10);
+/// What is longer was not meant.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// The sections that the design knows and this program cannot honour: ignoring one would be worse.
-const NOT_YET: [(&str, &str); 3] = [
+const NOT_YET: [(&str, &str); 2] = [
     ("approval", "this version cannot check approvals"),
-    ("limits", "this version has no limits to set"),
     ("account", "this version takes the caller's own credentials for every account"),
 ];
 
@@ -53,6 +72,7 @@ impl Config {
             match key.get_ref().as_ref() {
                 "state" => config.state(&file, file.table(value)?)?,
                 "guard" => config.guard(&file, file.table(value)?)?,
+                "limits" => config.limits(&file, file.table(value)?)?,
                 "posture" => config.postures(&file, file.table(value)?)?,
                 other => return Err(unknown_section(&file, at, other)),
             }
@@ -95,6 +115,22 @@ impl Config {
                     }
                 }
                 other => return Err(file.unknown(key.span().start, other, &["protected_users"])),
+            }
+        }
+        Ok(())
+    }
+
+    fn limits(&mut self, file: &File<'_>, table: &Table<'_>) -> Result<()> {
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "settle" => {
+                    let seconds = file.duration(value, Duration::ZERO)?.as_secs();
+                    self.settle_s = u32::try_from(seconds).unwrap_or(u32::MAX);
+                }
+                "deadline" => self.deadline = file.duration(value, LEAST_DEADLINE)?,
+                other => {
+                    return Err(file.unknown(key.span().start, other, &["settle", "deadline"]));
+                }
             }
         }
         Ok(())
@@ -166,7 +202,7 @@ fn location(file: &File<'_>, value: &Item<'_>) -> Result<String> {
 fn unknown_section(file: &File<'_>, at: usize, name: &str) -> Error {
     match NOT_YET.iter().find(|(section, _)| *section == name) {
         Some((_, why)) => file.error(at, &format!("`[{name}]` cannot be honoured")).because(why),
-        None => file.unknown(at, name, &["state", "guard", "posture"]),
+        None => file.unknown(at, name, &["state", "guard", "limits", "posture"]),
     }
 }
 
@@ -195,6 +231,22 @@ impl File<'_> {
             .get_ref()
             .as_table()
             .ok_or_else(|| self.error(value.span().start, "a table was expected"))
+    }
+
+    /// A duration between a least one and a day.
+    fn duration(&self, value: &Item<'_>, least: Duration) -> Result<Duration> {
+        let text = self.text(value)?;
+        crate::posture::duration(text)
+            .and_then(|duration| Duration::try_from(duration).ok())
+            .filter(|duration| (least..=LONGEST).contains(duration))
+            .ok_or_else(|| {
+                let what = format!(
+                    "`{}` is no duration between {} s and a day",
+                    text.escape_debug(),
+                    least.as_secs()
+                );
+                self.error(value.span().start, &what).hint("such as 30s or 5m")
+            })
     }
 
     fn text<'v>(&self, value: &'v Item<'_>) -> Result<&'v str> {
@@ -236,7 +288,7 @@ mod tests {
             ),
             (
                 "[stat]\n",
-                "`stat` is unknown here: expected state, guard or posture (`c.toml`, line 1)",
+                "`stat` is unknown here: expected state, guard, limits or posture (`c.toml`, line 1)",
             ),
             ("[posture.p]\nextends = \"revoke\"\nkeys = \"all\"\n", "(`c.toml`, line 3)"),
             (

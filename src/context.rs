@@ -2,12 +2,15 @@
 
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where local time and random bytes come from. AWS's time comes from its own replies (F8).
 #[derive(Clone)]
 pub struct Context {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     random: Arc<dyn Fn() -> Option<[u8; 16]> + Send + Sync>,
+    /// Moves a clock that is not the machine's ahead; `None` where waiting takes real time.
+    skip: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
 }
 
 impl Context {
@@ -24,6 +27,7 @@ impl Context {
                 let mut bytes = [0; 16];
                 getrandom::fill(&mut bytes).ok().map(|()| bytes)
             }),
+            skip: None,
         }
     }
 
@@ -33,13 +37,32 @@ impl Context {
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
         random: impl Fn() -> [u8; 16] + Send + Sync + 'static,
     ) -> Self {
-        Self { now: Arc::new(now), random: Arc::new(move || Some(random())) }
+        Self { now: Arc::new(now), random: Arc::new(move || Some(random())), skip: None }
     }
 
-    /// The same randomness with another clock, for a rehearsal whose time is moved.
+    /// The same randomness with another clock, for a rehearsal: waiting moves that clock and takes no time.
     #[must_use]
-    pub fn with_clock(&self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { now: Arc::new(now), random: self.random.clone() }
+    pub fn with_clock(
+        &self,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+        skip: impl Fn(Duration) + Send + Sync + 'static,
+    ) -> Self {
+        Self { now: Arc::new(now), random: self.random.clone(), skip: Some(Arc::new(skip)) }
+    }
+
+    /// Waits.
+    pub async fn sleep(&self, duration: Duration) {
+        match &self.skip {
+            Some(skip) => skip(duration),
+            None => tokio::time::sleep(duration).await,
+        }
+    }
+
+    /// A random part of a duration, so that those who wait for the same thing do not come back together.
+    #[must_use]
+    pub fn jittered(&self, duration: Duration) -> Duration {
+        let [byte, ..] = (self.random)().unwrap_or([u8::MAX; 16]);
+        duration.mul_f64(0.5 + f64::from(byte) / 510.0)
     }
 
     /// The local time, in whole seconds. It stands in journals only; decisions use the service's.

@@ -1,26 +1,36 @@
-//! Applies a plan: verifies, locks, journals each intent, calls, reads back, and records.
+//! Applies a plan: verifies, locks, journals each intent, calls, settles, and records.
 
+mod active;
 mod ending;
+mod finish;
+mod point;
+mod resume;
+mod settle;
 mod verify;
 mod waves;
+
+pub use point::{Point, Watcher};
 
 use crate::aws::{Aws, Reading};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::identity::UserName;
 use crate::journal::Event;
 use crate::plan::{Kind, Plan, PrincipalPlan, sha256};
 use crate::planner::check_protection;
-use crate::record::{self, Outcome};
+use crate::record;
 use crate::resource::Resource;
 use crate::snapshot::Snapshot;
 use crate::state::{Run, State};
-use crate::store::{Key, Locked, Owner, RunLog, Store};
+use crate::store::{Key, Locked, Owner, Store};
 use crate::view::{ApplyEvent, Ending};
+use active::Active;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Set once a person asks the run to stop: the calls under way end and are recorded, no other begins (D4).
 #[derive(Clone, Debug, Default)]
@@ -49,6 +59,10 @@ pub struct Executor<'a> {
     pub context: &'a Context,
     /// How long to wait for another run's lock.
     pub lock_timeout: Duration,
+    /// How long a run may go on trying after its first write.
+    pub deadline: Duration,
+    /// The longest watch after the last wave, where it is to be shorter than the plan says (D5).
+    pub settle_at_most: Option<u32>,
     /// Who runs this, on which machine: for the lock file.
     pub owner: Owner,
     /// The users that need an override (D2.10), by this machine's configuration.
@@ -57,19 +71,24 @@ pub struct Executor<'a> {
     pub stop: Stop,
     /// Hears what happens.
     pub emit: &'a mut dyn FnMut(ApplyEvent),
+    /// Is called at every [`Point`].
+    pub watcher: Option<&'a Watcher>,
 }
 
-/// One principal while its plan is applied.
-struct Active<'a> {
-    plan: &'a PrincipalPlan,
-    locked: Locked,
-    previous: Option<State>,
-    now: Snapshot,
-    begun: Option<State>,
-    log: Option<RunLog>,
-    fence_time: Option<Timestamp>,
-    /// The record can no longer be written, so nothing more may be done (D2.5).
-    broken: Option<Error>,
+/// A run under way: what all its principals have in common.
+struct UnderWay<'p> {
+    plan: &'p Plan,
+    id: String,
+    before: Reading,
+    managed: Vec<(UserName, String)>,
+    /// Until when calls may be tried again.
+    until: Instant,
+    /// The number that the next added step gets.
+    next_step: u32,
+    /// The number that the next added wave gets.
+    next_wave: u32,
+    /// For how long the principals were watched.
+    watched_s: u32,
 }
 
 impl Executor<'_> {
@@ -80,71 +99,122 @@ impl Executor<'_> {
     /// be written, the plan is stale or was applied before, or reality has moved (D2.3). Nothing is changed
     /// then. After the first write there is always an [`Ending`].
     pub async fn apply(&mut self, plan: &Plan, bytes: &[u8]) -> Result<Ending> {
-        if let Some(rules) = self.store.rules().await?.first() {
-            return Err(Error::forbidden(format!(
-                "the state's `{}` asks for approvals",
-                crate::text::shown(rules)
-            ))
-            .because("this version cannot check them")
-            .hint("use a ringfence that can"));
-        }
+        self.refuse_rules().await?;
         for principal in plan.principals.iter().filter(|_| plan.kind == Kind::Contain) {
             check_protection(&principal.name, self.protected_users, plan.override_protection)?;
         }
+        let mut locks = Vec::new();
+        let refused = match self.apply_locked(plan, bytes, &mut locks).await {
+            Ok(ending) => return Ok(ending),
+            Err(error) => error,
+        };
+        for locked in locks {
+            // What is wrong was said already; a lock that stays is shown to whoever comes next.
+            let _ = locked.release().await;
+        }
+        Err(refused)
+    }
+
+    async fn apply_locked(
+        &mut self,
+        plan: &Plan,
+        bytes: &[u8],
+        locks: &mut Vec<Locked>,
+    ) -> Result<Ending> {
         let digest = sha256(bytes);
-        let mut principals = Vec::new();
+        let mut states = Vec::new();
         for principal in &plan.principals {
-            principals.push((principal, self.lock(plan, principal).await?));
+            let key = self.key(plan, principal);
+            locks.push(self.lock(&key).await?);
+            states.push(self.store.load(&key).await?);
         }
-        let managed = managed_with_states(plan, &mut principals).await?;
+        self.at(Point::Locked).await;
+        let managed = managed_with_states(plan, &states);
         let reading = self.read(plan, &managed).await?;
-        let mut active = Vec::new();
-        for (principal, mut locked) in principals {
-            let previous = locked.load().await?;
+        let mut now = Vec::new();
+        for (principal, previous) in plan.principals.iter().zip(&states) {
             verify::state(plan, principal, previous.as_ref(), &digest)?;
-            let now = verify::reality(plan, principal, &reading)?;
-            active.push(Active {
-                plan: principal,
-                locked,
-                previous,
-                now,
-                begun: None,
-                log: None,
-                fence_time: None,
-                broken: None,
-            });
+            now.push(verify::reality(plan, principal, &reading)?);
         }
-        let moved = verify::drift(plan, &active)?;
+        let moved = verify::drift(plan, &now)?;
         (self.emit)(ApplyEvent::Verified {
             calls: reading.cost.calls,
             round_trips: reading.cost.round_trips,
             moved,
         });
-        if self.stop.asked() {
-            return Err(Error::new(
-                crate::exit::Exit::Interrupted,
-                "stopped before anything was changed",
-            ));
+        self.refuse_stopped()?;
+        self.at(Point::Verified).await;
+        let id = self.run_id(reading.service_time, plan).await?;
+        let mut run = self.under_way(plan, id, reading, managed);
+        (self.emit)(run.started());
+        let mut active = Vec::new();
+        for ((principal, previous), now) in plan.principals.iter().zip(states).zip(now) {
+            if locks.is_empty() {
+                break;
+            }
+            let locked = locks.remove(0);
+            match self.begin(&run, bytes, principal, previous, now, locked).await {
+                Ok(one) => active.push(one),
+                Err(error) => {
+                    locks.extend(active.into_iter().map(|one: Active| one.locked));
+                    return Err(error);
+                }
+            }
         }
-        let run = self.begin(plan, bytes, &reading, &mut active).await?;
-        self.waves(plan, &mut active).await;
-        self.finish(plan, &run, &reading, active, &managed).await
+        self.at(Point::StateBegun).await;
+        self.go_on(&mut run, active).await
+    }
+
+    /// The waves, the watch, and the end.
+    async fn go_on(&mut self, run: &mut UnderWay<'_>, mut active: Vec<Active>) -> Result<Ending> {
+        self.waves(run, &mut active).await;
+        self.settle(run, &mut active).await;
+        self.finish(run, active).await
+    }
+
+    async fn refuse_rules(&self) -> Result<()> {
+        match self.store.rules().await?.first() {
+            None => Ok(()),
+            Some(rules) => Err(Error::forbidden(format!(
+                "the state's `{}` asks for approvals",
+                crate::text::shown(rules)
+            ))
+            .because("this version cannot check them")
+            .hint("use a ringfence that can")),
+        }
+    }
+
+    fn refuse_stopped(&self) -> Result<()> {
+        if self.stop.asked() {
+            return Err(Error::new(Exit::Interrupted, "stopped before anything was changed"));
+        }
+        Ok(())
+    }
+
+    /// Tells whoever watches where the run is.
+    async fn at(&self, point: Point) {
+        if let Some(watcher) = self.watcher {
+            watcher(&point).await;
+        }
+    }
+
+    fn key(&self, plan: &Plan, principal: &PrincipalPlan) -> Key {
+        Key { account: plan.account_id.clone(), id: principal.id.clone() }
     }
 
     /// Waits for the lock of a principal, and makes sure that its folder can be written (D2, exit 5).
-    async fn lock(&self, plan: &Plan, principal: &PrincipalPlan) -> Result<Locked> {
-        let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };
-        self.store.check_writable(&key).await?;
+    async fn lock(&self, key: &Key) -> Result<Locked> {
+        self.store.check_writable(key).await?;
         let pause = Duration::from_millis(200);
         let mut waited = Duration::ZERO;
         loop {
-            if let Some(locked) = self.store.lock(&key, &self.owner).await? {
+            if let Some(locked) = self.store.lock(key, &self.owner).await? {
                 return Ok(locked);
             }
-            if waited >= self.lock_timeout {
-                return Err(self.store.locked_error(&key).await);
+            if waited >= self.lock_timeout || self.stop.asked() {
+                return Err(self.store.locked_error(key).await);
             }
-            tokio::time::sleep(pause).await;
+            self.context.sleep(pause).await;
             waited += pause;
         }
     }
@@ -154,60 +224,85 @@ impl Executor<'_> {
         crate::aws::read_known(self.aws, &users, managed).await
     }
 
-    /// Writes down, for every principal, what is about to be done. From here on something may change.
+    fn under_way<'p>(
+        &self,
+        plan: &'p Plan,
+        id: String,
+        before: Reading,
+        managed: Vec<(UserName, String)>,
+    ) -> UnderWay<'p> {
+        let steps = plan.steps();
+        UnderWay {
+            plan,
+            id,
+            before,
+            managed,
+            until: Instant::now() + self.deadline,
+            next_step: steps.iter().map(|(_, step)| step.id).max().unwrap_or(0) + 1,
+            next_wave: steps.iter().map(|(_, step)| step.wave).max().unwrap_or(0) + 1,
+            watched_s: 0,
+        }
+    }
+
+    /// Writes down what is about to be done to a principal. From here on something may change.
     async fn begin(
         &mut self,
-        plan: &Plan,
+        run: &UnderWay<'_>,
         bytes: &[u8],
-        reading: &Reading,
-        active: &mut [Active<'_>],
-    ) -> Result<String> {
-        let run = self.run_id(reading.service_time, active).await?;
-        for one in active.iter_mut() {
-            let mut log = one.locked.start_run(&run, bytes).await?;
-            let record = Run {
-                id: run.clone(),
-                kind: plan.kind,
-                plan_sha256: sha256(bytes),
-                applied_by: reading.caller.arn.clone(),
-                started_at: reading.service_time,
-                end: None,
-            };
-            let begun = record::begin(one.previous.as_ref(), plan, one.plan, record);
-            one.locked.save(&begun).await?;
-            log.append(
-                self.context.now(),
-                Event::RunStarted {
-                    run: run.clone(),
-                    kind: plan.kind,
-                    plan_sha256: sha256(bytes),
-                    lineage: begun.lineage.clone(),
-                    serial: begun.serial,
-                    applied_by: reading.caller.arn.clone(),
-                    endpoint: reading.endpoint.clone(),
-                    ringfence_version: plan.ringfence_version.clone(),
-                },
-            )
-            .await?;
-            one.begun = Some(begun);
-            one.log = Some(log);
-        }
-        (self.emit)(ApplyEvent::RunStarted {
-            run: run.clone(),
-            kind: plan.kind,
-            steps: plan.steps().len(),
-        });
-        Ok(run)
+        principal: &PrincipalPlan,
+        previous: Option<State>,
+        now: Snapshot,
+        mut locked: Locked,
+    ) -> Result<Active> {
+        let record = Run {
+            id: run.id.clone(),
+            kind: run.plan.kind,
+            plan_sha256: sha256(bytes),
+            applied_by: run.before.caller.arn.clone(),
+            started_at: run.before.service_time,
+            end: None,
+        };
+        let (begun, prior) = record::begin(previous.as_ref(), run.plan, principal, record);
+        locked.name_run(&run.id).await?;
+        let mut log = locked.start_run(&run.id, bytes).await?;
+        let event = Event::RunStarted {
+            run: run.id.clone(),
+            kind: run.plan.kind,
+            plan_sha256: sha256(bytes),
+            lineage: begun.lineage.clone(),
+            serial: begun.serial,
+            applied_by: run.before.caller.arn.clone(),
+            endpoint: run.before.endpoint.clone(),
+            ringfence_version: run.plan.ringfence_version.clone(),
+            prior,
+        };
+        log.append(self.context.now(), event).await?;
+        self.at(Point::RunStored).await;
+        locked.save(&begun).await?;
+        let known = previous.iter().flat_map(|state| state.resources.keys().cloned());
+        Ok(Active {
+            plan: principal.clone(),
+            locked,
+            ours: known.collect(),
+            now,
+            unread: None,
+            begun,
+            log,
+            fence_time: None,
+            held_for_s: 0,
+            tampering: Vec::new(),
+            broken: None,
+        })
     }
 
     /// `20261121T031240Z-7c41e09a`: the service's time and the lineage, so that runs sort by time.
-    async fn run_id(&self, at: Timestamp, active: &[Active<'_>]) -> Result<String> {
+    async fn run_id(&self, at: Timestamp, plan: &Plan) -> Result<String> {
         let stamp: String = at.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
-        let lineage = active.first().map_or("none", |one| one.plan.lineage.short());
+        let lineage = plan.principals.first().map_or("none", |one| one.lineage.short());
         let base = format!("{stamp}-{lineage}");
         let mut taken = Vec::new();
-        for one in active {
-            taken.extend(self.store.runs(one.locked.key()).await?);
+        for principal in &plan.principals {
+            taken.extend(self.store.runs(&self.key(plan, principal)).await?);
         }
         let mut id = base.clone();
         let mut n = 1;
@@ -217,134 +312,42 @@ impl Executor<'_> {
         }
         Ok(id)
     }
+}
 
-    /// Reads everything back once, and records what is.
-    async fn finish(
-        &mut self,
-        plan: &Plan,
-        run: &str,
-        before: &Reading,
-        active: Vec<Active<'_>>,
-        managed: &[(UserName, String)],
-    ) -> Result<Ending> {
-        let users: Vec<UserName> = active.iter().map(|one| one.plan.name.clone()).collect();
-        let read = crate::aws::read_known(self.aws, &users, managed).await;
-        let mut principals = Vec::new();
-        let mut complete = true;
-        let stopped = self.stop.asked();
+impl UnderWay<'_> {
+    fn started(&self) -> ApplyEvent {
+        ApplyEvent::RunStarted {
+            run: self.id.clone(),
+            kind: self.plan.kind,
+            steps: self.plan.steps().len(),
+        }
+    }
+
+    /// The customer-managed policies to read, with those that settling has made.
+    fn managed(&self, active: &[Active]) -> Vec<(UserName, String)> {
+        let mut all = self.managed.clone();
         for one in active {
-            let now = read
-                .as_ref()
-                .map_err(Clone::clone)
-                .and_then(|reading| verify::same_principal(one.plan, reading).cloned());
-            let at = read.as_ref().map_or(before.service_time, |reading| reading.service_time);
-            let (end, holds) = self.record(plan, one, now, at).await;
-            complete &= holds;
-            principals.push(end);
+            all.extend(one.plan.steps.iter().filter_map(|step| match &step.resource {
+                Resource::ManagedPolicy(arn) => Some((one.plan.name.clone(), arn.clone())),
+                _ => None,
+            }));
         }
-        let ending = Ending {
-            run: run.to_owned(),
-            kind: plan.kind,
-            complete: complete && !stopped,
-            applied_by: before.caller.arn.clone(),
-            principals,
-        };
-        (self.emit)(ApplyEvent::Finished(ending.clone()));
-        Ok(ending)
+        all.sort();
+        all.dedup();
+        all
     }
-
-    async fn record(
-        &self,
-        plan: &Plan,
-        mut one: Active<'_>,
-        now: Result<Snapshot>,
-        at: Timestamp,
-    ) -> (crate::view::PrincipalEnding, bool) {
-        let read_back = now.as_ref().ok();
-        if let (Some(log), Some(now)) = (&mut one.log, read_back) {
-            let event = read_back_event(one.plan, now, one.fence_time, log);
-            if let Err(error) = log.append(self.context.now(), event).await {
-                one.broken.get_or_insert(error);
-            }
-        }
-        let (Some(begun), Some(log)) = (&one.begun, &mut one.log) else {
-            return (ending::of(plan, &one, None, &now, false), false);
-        };
-        let outcome = Outcome {
-            journal: &log.journal().clone(),
-            read_back,
-            fence_time: one.fence_time,
-            unconfirmed: unconfirmed(log.journal()),
-            now: at,
-        };
-        let (mut state, mut complete) =
-            record::finish(begun, one.previous.as_ref(), plan, one.plan, &outcome);
-        complete &= read_back.is_some() && one.broken.is_none();
-        if let Err(error) = log.append(self.context.now(), Event::RunFinished { complete }).await {
-            one.broken.get_or_insert(error);
-        } else {
-            record::end_run(&mut state, log.journal(), complete, at);
-        }
-        state.serial += 1;
-        if let Err(error) = one.locked.save(&state).await {
-            one.broken.get_or_insert(error);
-        }
-        let complete = complete && one.broken.is_none();
-        (ending::of(plan, &one, Some(&state), &now, complete), complete)
-    }
-}
-
-/// The keys that were not known to be off when the fence's time was fixed.
-fn unconfirmed(journal: &crate::journal::Journal) -> Vec<Resource> {
-    journal
-        .entries()
-        .iter()
-        .filter_map(|entry| match &entry.event {
-            Event::FenceTime { still_active, .. } => Some(still_active.clone()),
-            _ => None,
-        })
-        .flatten()
-        .collect()
-}
-
-/// Which steps are stored, by what was read back; a step whose call was never made is left out.
-fn read_back_event(
-    plan: &PrincipalPlan,
-    now: &Snapshot,
-    fence: Option<Timestamp>,
-    log: &RunLog,
-) -> Event {
-    let (mut stored, mut not_stored) = (Vec::new(), Vec::new());
-    for step in &plan.steps {
-        if log.journal().status(step.id) == crate::journal::StepStatus::Planned {
-            continue;
-        }
-        let meant = waves::with_fence(step, fence);
-        match now.value(&step.resource).known() {
-            Some(value) if crate::resource::fits(meant.as_ref(), value.as_ref()) => {
-                stored.push(step.id)
-            }
-            Some(_) => not_stored.push(step.id),
-            // What cannot be read is neither; the outcome of its call stands.
-            None => {}
-        }
-    }
-    Event::ReadBack { read_at: now.read_at, stored, not_stored }
 }
 
 /// The customer-managed policies of the plan, and those that earlier runs have left.
-async fn managed_with_states(
-    plan: &Plan,
-    principals: &mut [(&PrincipalPlan, Locked)],
-) -> Result<Vec<(UserName, String)>> {
+fn managed_with_states(plan: &Plan, states: &[Option<State>]) -> Vec<(UserName, String)> {
     let mut all = managed(plan);
-    for (principal, locked) in principals {
-        let held = locked.load().await?.as_ref().map(managed_of).unwrap_or_default();
+    for (principal, state) in plan.principals.iter().zip(states) {
+        let held = state.as_ref().map(managed_of).unwrap_or_default();
         all.extend(held.into_iter().map(|(_, arn)| (principal.name.clone(), arn)));
     }
     all.sort();
     all.dedup();
-    Ok(all)
+    all
 }
 
 /// The customer-managed policies that the plan is about: they have to be read apart.

@@ -1,12 +1,20 @@
 //! The journal of a run: its entries, their chain of hashes, and what they make of each step.
 
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use status::{Illegal, StepStatus, next_status, read_back};
+
 use crate::error::{Error, Result};
 use crate::identity::Arn;
 use crate::lineage::Lineage;
-use crate::plan::{Kind, plain, sha256};
+use crate::plan::{Kind, Step, plain, sha256};
 use crate::resource::Resource;
+use crate::state::Held;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The hash that the first entry carries in place of a predecessor's.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -47,6 +55,39 @@ pub enum Event {
         endpoint: String,
         /// The program.
         ringfence_version: String,
+        /// What was held before of the resources that this run writes: what a step that comes to nothing
+        /// goes back to.
+        prior: BTreeMap<Resource, Held>,
+    },
+    /// A run that was cut off goes on. What was under way then is in doubt.
+    RunResumed {
+        /// Who resumes.
+        by: Arn,
+        /// When the principal was read again, by the service's clock.
+        read_at: Timestamp,
+        /// The program.
+        ringfence_version: String,
+    },
+    /// The plan's settle clause asks for a step more.
+    StepAdded {
+        /// The step, numbered after the plan's own.
+        step: Box<Step>,
+    },
+    /// Somebody else has undone, changed or made something since the first call.
+    Tampering {
+        /// What it is about; `None` for the principal itself.
+        resource: Option<Resource>,
+        /// What happened to it, in words that follow its name.
+        what: String,
+        /// When it was seen, by the service's clock. When it happened is not known (F34).
+        seen_at: Timestamp,
+    },
+    /// The watch after the last wave is over.
+    Settled {
+        /// How long it took, in seconds.
+        watched_s: u32,
+        /// How often the principal was read.
+        reads: u32,
     },
     /// A step was found done already and is not claimed.
     Skipped {
@@ -124,60 +165,13 @@ pub enum StepResult {
     InDoubt,
 }
 
-/// Where a step stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    /// Nothing was tried.
-    Planned,
-    /// A call is under way, or its outcome was lost.
-    Intended,
-    /// It was found done already.
-    Skipped,
-    /// The service did it.
-    Done,
-    /// It was not done, and may be tried again.
-    Open,
-    /// Nobody knows until it is read back.
-    InDoubt,
-    /// Read back: it is as the step wrote it.
-    Stored,
-    /// Read back: it is not.
-    NotStored,
-}
-
-/// An event that cannot follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Illegal;
-
-/// What an event makes of a step. The one rule, used live and on replay.
-///
-/// # Errors
-/// If the event cannot follow on the status.
-pub const fn next_status(now: StepStatus, event: &Event) -> Result<StepStatus, Illegal> {
-    use StepStatus as S;
-    match (now, event) {
-        (S::Planned, Event::Skipped { .. }) => Ok(S::Skipped),
-        (S::Planned | S::Open | S::InDoubt | S::NotStored, Event::Intent { .. }) => Ok(S::Intended),
-        (S::Intended, Event::Outcome { result, .. }) => Ok(match result {
-            StepResult::Done => S::Done,
-            StepResult::Refused | StepResult::NotFound | StepResult::Throttled => S::Open,
-            StepResult::InDoubt => S::InDoubt,
-        }),
-        _ => Err(Illegal),
-    }
-}
-
-/// What a read-back makes of a step that was tried.
-#[must_use]
-pub const fn read_back(now: StepStatus, stored: bool) -> StepStatus {
-    match (now, stored) {
-        (StepStatus::Planned, _) => StepStatus::Planned,
-        (StepStatus::Skipped, _) => StepStatus::Skipped,
-        (_, true) => StepStatus::Stored,
-        (StepStatus::Open, false) => StepStatus::Open,
-        (_, false) => StepStatus::NotStored,
-    }
+/// A fence as a run wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenFence {
+    /// The time that stands in the policy.
+    pub fence_time: Timestamp,
+    /// The keys that were not known to be off when that time was fixed, or had to be turned off after it.
+    pub unconfirmed: Vec<Resource>,
 }
 
 /// A journal as it stands on disk, or as it is being written.
@@ -277,104 +271,76 @@ impl Journal {
     /// Where a step stands after everything recorded.
     #[must_use]
     pub fn status(&self, step: u32) -> StepStatus {
-        let mut status = StepStatus::Planned;
-        // Whether a try may have been done whose answer was lost, and nothing was read since.
-        let mut doubted = false;
-        for entry in &self.entries {
+        self.entries.iter().fold(StepStatus::Planned, |status, entry| {
+            // An entry that cannot follow tells nothing certain: the step has to be read.
+            next_status(status, step, &entry.event).unwrap_or(StepStatus::InDoubt)
+        })
+    }
+
+    /// Whether the service is known to have made the step's change at some time of the run.
+    #[must_use]
+    pub fn was_written(&self, step: u32) -> bool {
+        self.entries.iter().any(|entry| match &entry.event {
+            Event::Outcome { step: id, result, .. } => *id == step && *result == StepResult::Done,
+            _ => false,
+        }) || self.status(step) == StepStatus::Stored
+    }
+
+    /// The steps that settling added.
+    pub fn added(&self) -> impl Iterator<Item = &Step> {
+        self.entries.iter().filter_map(|entry| match &entry.event {
+            Event::StepAdded { step } => Some(step.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// What was held before the run of the resources that it writes.
+    #[must_use]
+    pub fn prior(&self) -> BTreeMap<Resource, Held> {
+        let first = self.entries.first().map(|entry| &entry.event);
+        match first {
+            Some(Event::RunStarted { prior, .. }) => prior.clone(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// The fence that was last written by one of these steps.
+    #[must_use]
+    pub fn fence(&self, steps: &[u32]) -> Option<WrittenFence> {
+        let mut fixed: Option<(usize, WrittenFence)> = None;
+        let mut intended = None;
+        let mut written = None;
+        for (index, entry) in self.entries.iter().enumerate() {
             match &entry.event {
-                Event::Skipped { step: id, .. }
-                | Event::Intent { step: id, .. }
-                | Event::Outcome { step: id, .. }
-                    if *id == step =>
-                {
-                    // An entry that cannot follow tells nothing certain: the step has to be read.
-                    status = next_status(status, &entry.event).unwrap_or(StepStatus::InDoubt);
-                    doubted |= status == StepStatus::InDoubt;
-                    if doubted && status == StepStatus::Open {
-                        status = StepStatus::InDoubt;
-                    }
+                Event::FenceTime { fence_time, still_active, .. } => {
+                    let unconfirmed = still_active.clone();
+                    fixed = Some((index, WrittenFence { fence_time: *fence_time, unconfirmed }));
                 }
-                Event::ReadBack { stored, not_stored, .. } => {
-                    if stored.contains(&step) {
-                        status = read_back(status, true);
-                        doubted = false;
-                    } else if not_stored.contains(&step) {
-                        status = read_back(status, false);
-                        doubted = false;
-                    }
+                Event::Intent { step, .. } if steps.contains(step) => intended.clone_from(&fixed),
+                Event::Outcome { step, result: StepResult::Done, .. } if steps.contains(step) => {
+                    written.clone_from(&intended);
+                }
+                Event::ReadBack { stored, .. } if stored.iter().any(|id| steps.contains(id)) => {
+                    written.clone_from(&intended);
                 }
                 _ => {}
             }
         }
-        status
+        let (from, mut fence) = written?;
+        // A key that had to be turned off after the fence's time was fixed could mint until then (F9).
+        for entry in self.entries.iter().skip(from) {
+            if let Event::Intent { resource: key @ Resource::AccessKey(_), .. } = &entry.event
+                && !fence.unconfirmed.contains(key)
+            {
+                fence.unconfirmed.push(key.clone());
+            }
+        }
+        Some(fence)
     }
 
     /// Whether the run was brought to its end.
     #[must_use]
     pub fn finished(&self) -> bool {
         matches!(self.entries.last().map(|entry| &entry.event), Some(Event::RunFinished { .. }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> (Journal, Vec<u8>) {
-        let mut journal = Journal::default();
-        let mut bytes = Vec::new();
-        let resource: Resource = "access_key/AKIA3EXAMPLE4LEAKED1".parse().unwrap();
-        let at: Timestamp = "2026-11-21T03:12:40Z".parse().unwrap();
-        bytes.extend(journal.append(
-            at,
-            Event::Intent {
-                step: 1,
-                resource: resource.clone(),
-                action: "UpdateAccessKey".into(),
-                attempt: 1,
-            },
-        ));
-        bytes.extend(journal.append(
-            at,
-            Event::Outcome {
-                step: 1,
-                resource,
-                result: StepResult::Done,
-                service_date: Some(at),
-                request_id: None,
-                error: None,
-            },
-        ));
-        bytes.extend(journal.append(at, Event::RunFinished { complete: true }));
-        (journal, bytes)
-    }
-
-    #[test]
-    fn a_journal_cut_at_any_byte_is_read_up_to_its_last_whole_line() {
-        let (whole, bytes) = sample();
-        for cut in 0..bytes.len() {
-            let journal = Journal::parse(&bytes[..cut], "j").unwrap();
-            let lines = bytes[..cut].iter().filter(|b| **b == b'\n').count();
-            assert_eq!(journal.entries(), &whole.entries()[..lines]);
-            assert_eq!(journal.torn(), cut > 0 && bytes[cut - 1] != b'\n');
-        }
-        assert_eq!(Journal::parse(&bytes, "j").unwrap(), whole);
-    }
-
-    #[test]
-    fn an_edited_line_is_found_with_its_number() {
-        let (_, bytes) = sample();
-        let text = String::from_utf8(bytes).unwrap().replacen("\"done\"", "\"refused\"", 1);
-        let error = Journal::parse(text.as_bytes(), "j").unwrap_err();
-        assert!(error.message().contains("line 3"), "{error}");
-    }
-
-    #[test]
-    fn a_lost_outcome_leaves_the_step_intended() {
-        let (_, bytes) = sample();
-        let first = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
-        let journal = Journal::parse(&bytes[..first], "j").unwrap();
-        assert_eq!(journal.status(1), StepStatus::Intended);
-        assert!(!journal.finished());
     }
 }

@@ -20,6 +20,7 @@ pub mod posture;
 pub mod record;
 pub mod release;
 pub mod resource;
+pub mod settle;
 pub mod snapshot;
 pub mod standing;
 pub mod state;

@@ -1,5 +1,9 @@
 //! The plan: an immutable list of steps, with the snapshots they were made from.
 
+mod settle;
+
+pub use settle::{NewCredential, SETTLE_S, Settle};
+
 use crate::error::{Error, Result};
 use crate::identity::{AccountId, Arn};
 use crate::lineage::Lineage;
@@ -32,28 +36,6 @@ pub enum OnDrift {
     Refuse,
     /// It goes on with the steps that still apply.
     Tighten,
-}
-
-/// What apply may do after the last wave. Nothing is re-asserted where the clause does not say so (D2.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settle {
-    /// How long the principal is watched, in seconds.
-    pub for_s: u32,
-    /// Whether what was taken away is asserted again.
-    pub reassert: bool,
-    /// Whether a key found Active moves the fence.
-    pub move_fence: bool,
-    /// The kinds of new credential that are contained too.
-    pub contain_new: Vec<String>,
-}
-
-impl Settle {
-    /// One read-back after the last wave, and nothing else.
-    #[must_use]
-    pub const fn read_back_only() -> Self {
-        Self { for_s: 0, reassert: false, move_fence: false, contain_new: Vec::new() }
-    }
 }
 
 /// What reading cost.
@@ -417,6 +399,23 @@ impl Step {
 }
 
 impl PrincipalPlan {
+    /// The last step about each resource: what the resource is meant to be once all are done.
+    pub fn last_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().enumerate().filter_map(|(index, step)| {
+            let later = self.steps.iter().skip(index + 1);
+            let last = later.into_iter().all(|other| other.resource != step.resource);
+            last.then_some(step)
+        })
+    }
+
+    /// The same plan with the steps that settling has added.
+    #[must_use]
+    pub fn with_added<'s>(&self, added: impl Iterator<Item = &'s Step>) -> Self {
+        let mut plan = self.clone();
+        plan.steps.extend(added.cloned());
+        plan
+    }
+
     /// The user as it was read.
     #[must_use]
     pub const fn user(&self) -> &User {

@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::identity::{AccessKeyId, AccountId, Arn, Caller, CallerKind, UserName};
 use crate::lineage::Lineage;
 use crate::plan::{
-    Change, FORMAT_VERSION, Kind, OnDrift, Plan, PrincipalKind, PrincipalPlan, ReadCost, Settle,
-    Step,
+    Change, FORMAT_VERSION, Kind, NewCredential, OnDrift, Plan, PrincipalKind, PrincipalPlan,
+    ReadCost, Settle, Step,
 };
 use crate::posture::{AccessKeys, Credentials, Groups, Password, Posture};
 use crate::resource::{Resource, Value};
@@ -51,6 +51,8 @@ pub struct Request {
     pub override_protection: bool,
     /// Whether anything unread refuses the plan (D2.12).
     pub strict: bool,
+    /// How long apply watches the principal after the last wave, in seconds.
+    pub settle_s: u32,
 }
 
 /// One user to contain.
@@ -100,8 +102,52 @@ pub fn contain(subjects: Vec<Subject>, request: &Request, context: &Context) -> 
         MARGIN_WITH_LIVE
     });
     let mut plan = assemble(Kind::Contain, principals, request.posture.clone(), margin, context);
+    plan.settle = Settle::watch(request.settle_s, contained_when_new(&plan));
     plan.override_protection = request.override_protection;
     Ok(plan.sealed())
+}
+
+/// What has to be done again for a contained user, by what was read now: as [`contain`] would plan it for the
+/// posture and the keys that the state records. The steps are not numbered, and their waves only sort.
+///
+/// # Errors
+/// If something could not be read that a plan cannot do without.
+pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<PrincipalPlan> {
+    let request = Request {
+        posture: state.posture.clone(),
+        since: state.since,
+        protected_users: Vec::new(),
+        override_protection: true,
+        strict: false,
+        settle_s: 0,
+    };
+    let subject = Subject {
+        snapshot: now.clone(),
+        state: Some(state.clone()),
+        named: Vec::new(),
+        fresh_lineage: state.lineage.clone(),
+    };
+    contain_one(subject, &request, context)
+}
+
+/// The kinds of credential that the rules turn off whenever one of them is found: what the posture turns off
+/// all of, and with a known exposure whatever is younger.
+fn contained_when_new(plan: &Plan) -> Vec<NewCredential> {
+    let posture = &plan.posture;
+    let younger = plan.principals.iter().any(|principal| principal.since.is_some());
+    let off = |rule: Credentials| rule == Credentials::Deactivate || younger;
+    NewCredential::ALL
+        .into_iter()
+        .filter(|kind| match kind {
+            NewCredential::AccessKey => {
+                posture.access_keys == AccessKeys::All
+                    || (younger && posture.access_keys != AccessKeys::Keep)
+            }
+            NewCredential::ServiceCredential => off(posture.service_credentials),
+            NewCredential::SigningCertificate => off(posture.signing_certificates),
+            NewCredential::SshKey => off(posture.ssh_keys),
+        })
+        .collect()
 }
 
 /// Puts the principals' steps into one plan: numbers them and counts the waves.

@@ -1,7 +1,7 @@
 //! How a run changes a state: once before its first call, once after its read-back. Pure.
 
 use crate::error::{Error, Result};
-use crate::journal::{Journal, StepStatus};
+use crate::journal::{Event, Journal, StepStatus};
 use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step};
 use crate::planner::fence_time;
 use crate::posture::{AccessKeys, LEAST_MARGIN_S};
@@ -11,11 +11,21 @@ use crate::standing::{hold_stands, judge, still_active};
 use crate::state::{Clock, FORMAT_VERSION, Held, HeldStatus, Principal, Role, Run, RunEnd, State};
 use crate::view::Standing;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
-/// The state as it has to be on disk before the first call of a run: every step's resource in doubt, with
-/// its baseline, so that nothing is lost if the run is cut off (D2.5).
+/// Resources as they stood in the state before a run: a step that comes to nothing goes back to that.
+pub type Prior = BTreeMap<Resource, Held>;
+
+/// The state as it has to be on disk before the first call of a run, and what the run's journal keeps of the
+/// state before: every step's resource is in doubt, with its baseline, so that nothing is lost if the run is
+/// cut off (D2.5).
 #[must_use]
-pub fn begin(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, run: Run) -> State {
+pub fn begin(
+    previous: Option<&State>,
+    plan: &Plan,
+    principal: &PrincipalPlan,
+    run: Run,
+) -> (State, Prior) {
     let same = previous.filter(|state| state.lineage == principal.lineage);
     let mut state = same.cloned().unwrap_or_else(|| fresh(previous, plan, principal));
     state.ringfence_version.clone_from(&plan.ringfence_version);
@@ -36,6 +46,10 @@ pub fn begin(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, r
         state.compromised.clone_from(&principal.compromised);
         state.released_at = None;
     }
+    let written = principal.steps.iter().map(|step| &step.resource);
+    let prior = written
+        .filter_map(|resource| Some((resource.clone(), state.resources.get(resource)?.clone())))
+        .collect();
     for step in &principal.steps {
         state.doubt(step, plan.kind);
     }
@@ -43,6 +57,38 @@ pub fn begin(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan, r
         void_clock(&mut state, principal, newly);
     }
     state.runs.push(run);
+    (state, prior)
+}
+
+/// What a state whose last run was cut off amounts to, with all that the run's journal tells.
+#[must_use]
+pub fn replay(begun: &State, plan: &Plan, principal: &PrincipalPlan, journal: &Journal) -> State {
+    let Some(started) = begun.open_run().map(|run| run.started_at) else { return begun.clone() };
+    if journal.is_empty() {
+        // What was held before is told by its first entry; without it all stays in doubt.
+        return begun.clone();
+    }
+    let dates = journal.entries().iter().filter_map(|entry| match &entry.event {
+        Event::Outcome { service_date, .. } => *service_date,
+        _ => None,
+    });
+    let now = dates.fold(started, Timestamp::max);
+    if plan.kind == Kind::Contain {
+        return finish(begun, plan, principal, &Outcome { journal, read_back: None, now }).0;
+    }
+    let mut state = begun.clone();
+    let prior = journal.prior();
+    for step in &principal.steps {
+        let Some(held) = state.resources.get_mut(&step.resource) else { continue };
+        match journal.status(step.id) {
+            // Whether it was given back is for the next reading to find.
+            StepStatus::Done | StepStatus::Stored => held.status = HeldStatus::InDoubt,
+            StepStatus::Planned | StepStatus::Skipped | StepStatus::Open => {
+                give_back(&mut state, &step.resource, prior.get(&step.resource));
+            }
+            _ => {}
+        }
+    }
     state
 }
 
@@ -137,36 +183,47 @@ impl State {
 pub struct Outcome<'a> {
     /// The journal of the run.
     pub journal: &'a Journal,
-    /// The read-back after the last wave; `None` if it could not be read.
+    /// The last read-back; `None` if it could not be read.
     pub read_back: Option<&'a Snapshot>,
-    /// The fence's time, if a fence was written.
-    pub fence_time: Option<Timestamp>,
-    /// The keys that were not known to be off when it was: the clock does not count (F9).
-    pub unconfirmed: Vec<Resource>,
     /// The service's time at the end.
     pub now: Timestamp,
 }
 
-/// The state after a run, and whether every step holds.
+impl Outcome<'_> {
+    fn status(&self, step: &Step) -> StepStatus {
+        self.journal.status(step.id)
+    }
+}
+
+/// The state after a run, as far as its journal and the last read-back tell, and whether every step holds.
+///
+/// The same for a run that goes on, was cut off, or is over: the state is what the journal makes of the one
+/// that was stored when the run began.
 #[must_use]
 pub fn finish(
     begun: &State,
-    previous: Option<&State>,
     plan: &Plan,
     principal: &PrincipalPlan,
     outcome: &Outcome<'_>,
 ) -> (State, bool) {
     let mut state = begun.clone();
+    let prior = outcome.journal.prior();
+    let extended = principal.with_added(outcome.journal.added());
+    let principal = &extended;
+    for step in outcome.journal.added() {
+        state.doubt(step, plan.kind);
+    }
     let mut complete = principal.blocked.is_empty();
-    for step in &principal.steps {
-        let status = outcome.journal.status(step.id);
+    for step in principal.last_steps() {
+        let status = outcome.status(step);
         let holds = matches!(status, StepStatus::Stored | StepStatus::Skipped)
             || (outcome.read_back.is_none() && status == StepStatus::Done)
             || (plan.kind == Kind::Contain && step.turns_off() && is_gone(&step.resource, outcome));
         complete &= holds;
+        let before = prior.get(&step.resource);
         match plan.kind {
-            Kind::Contain => settle_contained(&mut state, previous, step, status, outcome),
-            Kind::Release => settle_released(&mut state, previous, step, holds, outcome),
+            Kind::Contain => settle_contained(&mut state, principal, before, step, outcome),
+            Kind::Release => settle_released(&mut state, before, step, holds, outcome),
         }
     }
     if let (Kind::Contain, Some(now)) = (plan.kind, outcome.read_back) {
@@ -218,36 +275,34 @@ fn is_gone(resource: &Resource, outcome: &Outcome<'_>) -> bool {
 
 fn settle_contained(
     state: &mut State,
-    previous: Option<&State>,
+    principal: &PrincipalPlan,
+    before: Option<&Held>,
     step: &Step,
-    status: StepStatus,
     outcome: &Outcome<'_>,
 ) {
     let now = outcome.read_back.and_then(|now| now.value(&step.resource).known());
-    let before = previous
-        .filter(|before| before.lineage == state.lineage)
-        .and_then(|before| before.resources.get(&step.resource))
-        .cloned();
-    match status {
-        StepStatus::Stored | StepStatus::Done => {
-            let Some(held) = state.resources.get_mut(&step.resource) else { return };
-            held.status = HeldStatus::Held;
-            held.written_at = Some(outcome.now);
-            if let (Some(Value::Document(document)), Some(fence)) = (&held.ours, outcome.fence_time)
-            {
-                held.ours = Some(Value::Document(document.with_fence_time(fence)));
-            }
+    let about = || principal.steps.iter().filter(|other| other.resource == step.resource);
+    let was_written = about().any(|step| outcome.journal.was_written(step.id));
+    let held = |state: &mut State| {
+        let fence = outcome.journal.fence(&about().map(|step| step.id).collect::<Vec<_>>());
+        let Some(held) = state.resources.get_mut(&step.resource) else { return };
+        held.status = HeldStatus::Held;
+        held.written_at = Some(outcome.now);
+        if let (Some(Value::Document(document)), Some(fence)) = (&held.ours, fence) {
+            held.ours = Some(Value::Document(document.with_fence_time(fence.fence_time)));
         }
+    };
+    match outcome.status(step) {
+        StepStatus::Stored | StepStatus::Done => held(state),
+        // What somebody deleted after it was turned off was turned off.
+        StepStatus::NotStored if step.turns_off() && is_gone(&step.resource, outcome) => {
+            held(state);
+        }
+        // It was written, and taken away: ringfence answers for it all the same.
+        StepStatus::NotStored | StepStatus::Open if was_written => held(state),
         // Found done, or never tried: not claimed beyond what was held before (D2.9).
         StepStatus::Skipped | StepStatus::Planned | StepStatus::Open => {
             give_back(state, &step.resource, before);
-        }
-        // What somebody deleted after it was turned off was turned off.
-        StepStatus::NotStored if step.turns_off() && is_gone(&step.resource, outcome) => {
-            if let Some(held) = state.resources.get_mut(&step.resource) {
-                held.status = HeldStatus::Held;
-                held.written_at = Some(outcome.now);
-            }
         }
         _ if now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref())) => {
             give_back(state, &step.resource, before);
@@ -299,29 +354,27 @@ fn wrote_fence(principal: &PrincipalPlan, outcome: &Outcome<'_>) -> bool {
     })
 }
 
-fn give_back(state: &mut State, resource: &Resource, before: Option<Held>) {
+fn give_back(state: &mut State, resource: &Resource, before: Option<&Held>) {
     match before {
-        Some(held) => state.resources.insert(resource.clone(), held),
+        Some(held) => state.resources.insert(resource.clone(), held.clone()),
         None => state.resources.remove(resource),
     };
 }
 
 fn settle_released(
     state: &mut State,
-    previous: Option<&State>,
+    before: Option<&Held>,
     step: &Step,
     holds: bool,
     outcome: &Outcome<'_>,
 ) {
-    let before =
-        previous.and_then(|state| state.resources.get(&step.resource)).map(|held| held.status);
     let Some(held) = state.resources.get_mut(&step.resource) else { return };
     // A deny that was taken back before its time is held again, not given back.
     let retaken = step.after == held.ours && step.after != held.baseline;
     held.status = match holds {
         true if retaken => HeldStatus::Held,
         true => HeldStatus::Released,
-        false => before.unwrap_or(HeldStatus::Held),
+        false => before.map_or(HeldStatus::Held, |held| held.status),
     };
     if holds {
         held.written_at = Some(outcome.now);
@@ -332,25 +385,30 @@ fn settle_released(
 fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>) {
     let off: Vec<Resource> = keys_meant_off(principal, state);
     let live = not_known_off(&off, principal, outcome);
-    if let (true, Some(fence)) = (wrote_fence(principal, outcome), outcome.fence_time) {
+    let fences = principal.steps.iter().filter(|step| step.awaits_fence_time());
+    let written = outcome.journal.fence(&fences.map(|step| step.id).collect::<Vec<_>>());
+    if let Some(fence) = written {
         let mut void = live;
-        let unconfirmed = outcome.unconfirmed.iter().filter(|key| off.contains(key));
-        void.extend(unconfirmed.filter(|key| !off_in_time(key, fence, outcome)).cloned());
+        let unconfirmed = fence.unconfirmed.iter().filter(|key| off.contains(key));
+        void.extend(
+            unconfirmed.filter(|key| !off_in_time(key, fence.fence_time, outcome)).cloned(),
+        );
         void.sort();
         void.dedup();
-        state.clock = Some(Clock::of(fence, void));
-    } else {
-        // A hold, where no fence covers: what it stops was issued until now (F6).
-        let holds = outcome.read_back.is_some_and(|now| hold_stands(state, now))
-            && state.held().any(|(resource, held)| state.role(resource, held) == Role::Hold);
-        let wrote = principal.steps.iter().any(|step| {
-            matches!(outcome.journal.status(step.id), StepStatus::Stored | StepStatus::Done)
-        });
-        let counts = state.clock.as_ref().is_some_and(|clock| clock.void_while_active.is_empty());
-        let restarts = wrote && state.fence().is_none();
-        if holds && (restarts || !counts) {
-            state.clock = Some(Clock::of(outcome.now, live));
-        }
+        state.clock = Some(Clock::of(fence.fence_time, void));
+        return;
+    }
+    // A hold, where no fence covers: what it stops was issued until now (F6).
+    let holds = outcome.read_back.is_some_and(|now| hold_stands(state, now))
+        && state.held().any(|(resource, held)| state.role(resource, held) == Role::Hold);
+    let wrote = principal
+        .steps
+        .iter()
+        .any(|step| matches!(outcome.status(step), StepStatus::Stored | StepStatus::Done));
+    let counts = state.clock.as_ref().is_some_and(|clock| clock.void_while_active.is_empty());
+    let restarts = wrote && state.fence().is_none();
+    if holds && (restarts || !counts) {
+        state.clock = Some(Clock::of(outcome.now, live));
     }
 }
 
@@ -369,7 +427,7 @@ fn not_known_off(
     outcome: &Outcome<'_>,
 ) -> Vec<Resource> {
     let failed = |key: &Resource| {
-        principal.steps.iter().filter(|step| step.resource == *key).any(|step| {
+        principal.last_steps().filter(|step| step.resource == *key).any(|step| {
             !matches!(
                 outcome.journal.status(step.id),
                 StepStatus::Done | StepStatus::Stored | StepStatus::Skipped

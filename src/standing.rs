@@ -114,24 +114,29 @@ fn taken_away(state: &State, now: &Snapshot) -> Vec<Finding> {
         // What could not be read is not known to be gone (D2.13).
         let Some(value) = now.value(resource).known() else { continue };
         // A call that a cut-off run may never have made has taken nothing away.
-        let undone = fits(held.baseline.as_ref(), value.as_ref());
-        if held.status == HeldStatus::InDoubt && undone {
+        let never_made = fits(held.baseline.as_ref(), value.as_ref());
+        if held.status == HeldStatus::InDoubt && never_made {
             continue;
         }
         if fits(held.ours.as_ref(), value.as_ref()) || (resource.is_credential() && value.is_none())
         {
             continue;
         }
-        let what = match (&value, &held.ours) {
-            (Some(Value::Status(Status::Active)), _) => "is Active again".to_owned(),
-            (None, Some(_)) => "is gone".to_owned(),
-            (Some(_), None) => "is back".to_owned(),
-            (Some(Value::Document(_)), _) => "was changed".to_owned(),
-            _ => format!("is now {}", words(value.as_ref())),
-        };
-        found.push(finding(resource, what));
+        found.push(finding(resource, undone(value.as_ref(), held.ours.as_ref())));
     }
     found
+}
+
+/// What somebody did to a resource that is not as ringfence wrote it, in words that follow its name.
+#[must_use]
+pub fn undone(now: Option<&Value>, ours: Option<&Value>) -> String {
+    match (now, ours) {
+        (Some(Value::Status(Status::Active)), _) => "is Active again".to_owned(),
+        (None, Some(_)) => "is gone".to_owned(),
+        (Some(_), None) => "is back".to_owned(),
+        (Some(Value::Document(_)), _) => "was changed".to_owned(),
+        _ => format!("is now {}", words(now)),
+    }
 }
 
 /// Credentials that the posture turns off, all of their kind, and that are on: made or turned on since.

@@ -14,6 +14,8 @@ pub use run::LocalLog;
 use crate::error::Result;
 use crate::identity::{AccountId, PrincipalId};
 use crate::journal::{Event, Journal};
+use crate::plan::Plan;
+use crate::record;
 use crate::state::State;
 use jiff::Timestamp;
 use std::fmt;
@@ -68,13 +70,41 @@ impl Store {
         }
     }
 
-    /// A principal's state; `None` if it has none.
+    /// A principal's state as it is stored; `None` if it has none.
+    ///
+    /// # Errors
+    /// If it cannot be read, is broken or cut, is of a newer format, or is of another principal.
+    async fn stored(&self, key: &Key) -> Result<Option<State>> {
+        match self {
+            Self::Local(store) => store.load(key),
+        }
+    }
+
+    /// A principal's state; `None` if it has none. Where its last run was cut off, with all that the run's
+    /// journal tells.
     ///
     /// # Errors
     /// If it cannot be read, is broken or cut, is of a newer format, or is of another principal.
     pub async fn load(&self, key: &Key) -> Result<Option<State>> {
-        match self {
-            Self::Local(store) => store.load(key),
+        Ok(match self.stored(key).await? {
+            Some(state) => Some(self.replayed(key, state).await),
+            None => None,
+        })
+    }
+
+    /// What a state amounts to once the journal of a run that was cut off is taken into account. Where that
+    /// cannot be read, the state stands as it is: whatever the run wrote is in doubt there (D2.13).
+    async fn replayed(&self, key: &Key, state: State) -> State {
+        let Some(run) = state.open_run().map(|run| run.id.clone()) else { return state };
+        let (Ok(bytes), Ok(journal)) =
+            (self.plan_bytes(key, &run).await, self.journal(key, &run).await)
+        else {
+            return state;
+        };
+        let Ok(plan) = Plan::parse(&bytes, &run) else { return state };
+        match plan.principals.iter().find(|principal| principal.id == key.id) {
+            Some(principal) => record::replay(&state, &plan, principal, &journal),
+            None => state,
         }
     }
 
@@ -84,9 +114,18 @@ impl Store {
     /// # Errors
     /// If the store cannot be listed.
     pub async fn list(&self) -> Result<Vec<(Key, Result<State>)>> {
-        match self {
-            Self::Local(store) => store.list(),
+        let stored = match self {
+            Self::Local(store) => store.list()?,
+        };
+        let mut found = Vec::new();
+        for (key, state) in stored {
+            let state = match state {
+                Ok(state) => Ok(self.replayed(&key, state).await),
+                Err(error) => Err(error),
+            };
+            found.push((key, state));
         }
+        Ok(found)
     }
 
     /// The states of a user, by name in any letter case (F34) or by principal ID, the latest run first.
@@ -94,9 +133,15 @@ impl Store {
     /// # Errors
     /// If the store cannot be read, or a state that may be the one meant cannot be.
     pub async fn find(&self, user: &str) -> Result<Vec<(Key, State)>> {
-        match self {
-            Self::Local(store) => store.find(user),
+        let stored = match self {
+            Self::Local(store) => store.find(user)?,
+        };
+        let mut found = Vec::new();
+        for (key, state) in stored {
+            let state = self.replayed(&key, state).await;
+            found.push((key, state));
         }
+        Ok(found)
     }
 
     /// Finds out, before anything is changed in IAM, whether the principal's state and runs can be written.
@@ -236,11 +281,12 @@ impl Locked {
         }
     }
 
-    /// The state as it stands; `None` if there is none.
+    /// The state as it is stored, without what the journal of a run that was cut off adds; `None` if there is
+    /// none.
     ///
     /// # Errors
     /// As [`Store::load`].
-    pub async fn load(&mut self) -> Result<Option<State>> {
+    pub async fn stored(&mut self) -> Result<Option<State>> {
         match self {
             Self::Local(locked) => locked.load(),
         }

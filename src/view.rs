@@ -137,6 +137,15 @@ pub enum ApplyEvent {
         /// What has moved, where the plan goes on all the same.
         moved: Vec<Finding>,
     },
+    /// A run that was cut off goes on.
+    Resumed {
+        /// The run.
+        run: String,
+        /// How many calls it took to read reality again.
+        calls: u32,
+        /// How many of them had to wait for one another.
+        round_trips: u32,
+    },
     /// The first intent is about to be recorded.
     RunStarted {
         /// The run.
@@ -172,6 +181,8 @@ pub enum ApplyEvent {
         user: UserName,
         /// The wave.
         wave: u32,
+        /// Whether it comes after the plan's own waves, by its settle clause.
+        settling: bool,
         /// The resource.
         resource: Resource,
         /// What it did.
@@ -186,6 +197,24 @@ pub enum ApplyEvent {
         took_ms: u64,
         /// The error, if it was one.
         error: Option<String>,
+    },
+    /// The principals are watched after the last wave.
+    Settling {
+        /// For how long, in seconds.
+        watched_s: u32,
+        /// Of how many.
+        for_s: u32,
+        /// How many acts of tampering were seen.
+        tampering: usize,
+    },
+    /// Somebody else has undone, changed or made something since the first call.
+    Tampering {
+        /// The user.
+        user: UserName,
+        /// What.
+        finding: Finding,
+        /// When it was seen, by the service's clock.
+        seen_at: Timestamp,
     },
     /// The run is over.
     Finished(Ending),
@@ -202,6 +231,8 @@ pub struct Ending {
     pub complete: bool,
     /// By whom.
     pub applied_by: Arn,
+    /// For how long the principals were watched after the last wave, in seconds.
+    pub watched_s: u32,
     /// The principals.
     pub principals: Vec<PrincipalEnding>,
 }
@@ -215,10 +246,14 @@ pub struct PrincipalEnding {
     pub standing: Standing,
     /// One sentence that says what holds: `leaked key off and fenced at 03:12:41Z`.
     pub holds: String,
-    /// When it was read back, by the service's clock.
+    /// When it was read back last, by the service's clock.
     pub read_back_at: Option<Timestamp>,
+    /// For how long it was watched and nobody undid anything, in seconds.
+    pub held_for_s: u32,
     /// What is open: steps that did not hold, and credentials that can still act.
     pub open: Vec<Finding>,
+    /// What others were seen to undo, change or make during the run, in the order it was seen.
+    pub tampering: Vec<Finding>,
     /// What was already so and is not claimed, or was kept.
     pub notes: Vec<String>,
     /// The clock of the fence.

@@ -1,7 +1,9 @@
 //! `ringfence apply`
 
+mod halt;
+
 use super::args::{ApplyArgs, Format, OnDrift};
-use super::plan::{Wanted, make};
+use super::plan::{Wanted, make, whole_seconds_of};
 use super::session::{Session, name_of, read_file};
 use crate::aws::Aws;
 use crate::error::{Error, Result};
@@ -12,6 +14,7 @@ use crate::render::text;
 use crate::store::Key;
 use crate::text::count;
 use crate::view::{ApplyEvent, Ending};
+use std::time::Duration;
 
 pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit> {
     session.refuse_commands()?;
@@ -27,7 +30,12 @@ pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit>
         show(session, &plan, Some((&name, &crate::plan::sha256(&bytes))));
         session.terminal.confirm(&question(&plan))?;
     }
-    execute(session, &aws, &plan, &bytes).await
+    execute(
+        session,
+        &aws,
+        &Run { plan: &plan, bytes: &bytes, settle: args.targets.settle, resumed: None },
+    )
+    .await
 }
 
 /// Plans, shows and applies in one go.
@@ -75,7 +83,7 @@ async fn one(
         session.terminal.confirm(&question(&plan))?;
     }
     let bytes = plan.bytes();
-    execute(session, aws, &plan, &bytes).await
+    execute(session, aws, &Run { plan: &plan, bytes: &bytes, settle: None, resumed: None }).await
 }
 
 /// Whether the plan knows more of the exposure than the states do: that decides what a release gives back.
@@ -123,10 +131,22 @@ fn question(plan: &Plan) -> String {
     )
 }
 
-/// Applies a plan and prints what happens as it happens.
-async fn execute(session: &Session<'_>, aws: &Aws, plan: &Plan, bytes: &[u8]) -> Result<Exit> {
+/// What is to be run.
+pub(super) struct Run<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) bytes: &'a [u8],
+    /// A shorter watch than the plan's.
+    pub(super) settle: Option<Duration>,
+    /// The run that was cut off, if it is one.
+    pub(super) resumed: Option<&'a str>,
+}
+
+/// Applies a plan, or goes on with it, and prints what happens as it happens.
+pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: &Run<'_>) -> Result<Exit> {
+    let plan = run.plan;
     let stop = Stop::default();
     listen(stop.clone());
+    let halt = halt::watcher(session.terminal);
     let screen = session.terminal.screen();
     let widths = text::widths(plan);
     let json = session.format == Format::Json;
@@ -135,7 +155,10 @@ async fn execute(session: &Session<'_>, aws: &Aws, plan: &Plan, bytes: &[u8]) ->
             // Serialising to memory fails only for maps with keys that are no text; there are none here.
             let line = serde_json::to_string(&event).unwrap_or_default();
             session.terminal.print(&line);
+        } else if let ApplyEvent::Settling { watched_s, for_s, tampering } = event {
+            session.terminal.progress(&text::settling(watched_s, for_s, tampering));
         } else if let Some(line) = text::apply_event(&event, screen, &widths) {
+            session.terminal.end_progress();
             session.terminal.print(&line);
         }
     };
@@ -144,12 +167,20 @@ async fn execute(session: &Session<'_>, aws: &Aws, plan: &Plan, bytes: &[u8]) ->
         store: &session.store,
         context: &session.context,
         lock_timeout: session.lock_timeout,
+        deadline: session.config.deadline,
+        settle_at_most: run.settle.map(whole_seconds_of),
         owner: session.owner(),
         protected_users: &session.config.protected_users,
         stop,
         emit: &mut emit,
+        watcher: halt.as_deref(),
     };
-    let ending = executor.apply(plan, bytes).await?;
+    let ended = match run.resumed {
+        Some(id) => executor.resume(plan, run.bytes, id).await,
+        None => executor.apply(plan, run.bytes).await,
+    };
+    session.terminal.end_progress();
+    let ending = ended?;
     if !json {
         print_ending(session, &ending);
     }
@@ -165,7 +196,7 @@ fn print_ending(session: &Session<'_>, ending: &Ending) {
 }
 
 /// The first signal lets the calls under way end; the second stops at once (D4).
-fn listen(stop: Stop) {
+pub(super) fn listen(stop: Stop) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))

@@ -72,6 +72,8 @@ pub(super) enum Verb {
     Show(ShowArgs),
     /// Apply a saved plan, or plan and apply in one go
     Apply(ApplyArgs),
+    /// Finish a run that was cut off
+    Resume(ResumeArgs),
     /// Compare reality with the state; nothing is changed
     Status(StatusArgs),
     /// Plan the release of a contained user
@@ -113,6 +115,10 @@ pub(super) struct Targets {
     /// What apply does when reality has moved since the plan
     #[arg(long, value_enum)]
     pub(super) on_drift: Option<OnDrift>,
+    /// How long apply watches the user after the last wave, and asserts again what is undone
+    /// [default: 30s]; for a saved plan it can only be shortened
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub(super) settle: Option<Duration>,
     /// Read the documents of attached policies and groups too
     #[arg(long)]
     pub(super) full: bool,
@@ -167,10 +173,23 @@ pub(super) struct ApplyArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    /// Only the runs of this user (repeatable)
+    #[arg(long = "user", value_name = "NAME")]
+    pub(super) users: Vec<UserName>,
+    /// A shorter watch after the last wave than the plan asks for
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub(super) settle: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// Only this user (repeatable)
     #[arg(long = "user", value_name = "NAME")]
     pub(super) users: Vec<UserName>,
+    /// Look again every so often until interrupted, and say what changes
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub(super) watch: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

@@ -54,6 +54,7 @@ pub(super) struct Wanted {
     since: Option<Timestamp>,
     strict: bool,
     override_protection: bool,
+    settle_s: u32,
     /// The one principal that is meant, whoever bears the name now (F27).
     only: Option<crate::identity::PrincipalId>,
 }
@@ -86,6 +87,7 @@ impl Wanted {
             since: args.since,
             strict: args.strict,
             override_protection: args.override_protection,
+            settle_s: settle_s(session, args.settle),
             only: None,
         })
     }
@@ -104,9 +106,21 @@ impl Wanted {
             since: state.since,
             strict: args.strict,
             override_protection: protected,
+            settle_s: settle_s(session, args.settle),
             only: Some(state.principal.id.clone()),
         }
     }
+}
+
+/// How long apply is to watch: by the command line, the configuration, or the design.
+fn settle_s(session: &Session<'_>, asked: Option<std::time::Duration>) -> u32 {
+    asked.map_or(session.config.settle_s, whole_seconds_of)
+}
+
+/// A duration in whole seconds, rounded up: `--settle 500ms` is a watch all the same.
+pub(super) fn whole_seconds_of(duration: std::time::Duration) -> u32 {
+    let rounded = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    u32::try_from(rounded).unwrap_or(u32::MAX)
 }
 
 fn keys_from(path: &Path) -> Result<Vec<AccessKeyId>> {
@@ -183,6 +197,7 @@ pub(super) async fn make(
         protected_users: session.config.protected_users.clone(),
         override_protection: wanted.override_protection,
         strict: wanted.strict,
+        settle_s: wanted.settle_s,
     };
     for note in recreated {
         session.terminal.note(&note);

@@ -182,7 +182,7 @@ async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
         let Some(mut locked) = session.store.lock(&key, &session.owner()).await? else {
             return Err(session.store.locked_error(&key).await);
         };
-        if let Some(state) = locked.load().await? {
+        if let Some(state) = locked.stored().await? {
             return Err(Error::stale(format!(
                 "user `{}` has a state already, serial {}",
                 principal.name, state.serial

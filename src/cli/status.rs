@@ -1,5 +1,7 @@
 //! `ringfence status`
 
+mod watch;
+
 use super::args::StatusArgs;
 use super::session::Session;
 use crate::aws::{Reading, read_known};
@@ -13,22 +15,60 @@ use crate::state::State;
 use crate::store::{Key, Owner};
 use crate::text::shell;
 use crate::view::{FORMAT_VERSION, Finding, PrincipalStatus, Standing, StatusReport};
+use watch::{LEAST_WATCH, watch};
 
 pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit> {
     session.refuse_commands()?;
+    match args.watch {
+        None => once(session, args).await,
+        Some(every) => watch(session, args, every.max(LEAST_WATCH)).await,
+    }
+}
+
+async fn once(session: &Session<'_>, args: &StatusArgs) -> Result<Exit> {
+    let (looked, exit) = look(session, args).await?;
+    match looked {
+        Looked::Nobody(_) if exit != Exit::Done => {}
+        Looked::Nobody(text) => {
+            let none = b"{\"format_version\":1,\"principals\":[]}\n";
+            session.print(&text, none, || text.clone());
+        }
+        Looked::At(report) => {
+            // Serialising to memory fails only for maps with keys that are no text; there are none here.
+            let mut json = serde_json::to_vec_pretty(&report).unwrap_or_default();
+            json.push(b'\n');
+            session.print(&text::status(&report, session.terminal.screen()), &json, || {
+                markdown::status(&report)
+            });
+        }
+    }
+    Ok(exit)
+}
+
+/// What a look found.
+pub(super) enum Looked {
+    /// No user has a state; said in words.
+    Nobody(String),
+    /// Reality against state.
+    At(StatusReport),
+}
+
+/// Reads reality and compares it with the states; and how `status` ends for it.
+pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Looked, Exit)> {
     let (states, broken) = states(session, &args.users).await?;
     for error in &broken {
         session.terminal.error(error);
     }
     if states.is_empty() {
-        if let Some(error) = broken.into_iter().next() {
-            return Ok(error.exit());
-        }
-        let text =
-            format!("No user is contained in `{}`.", crate::text::shown(&session.store.location()));
-        let none = b"{\"format_version\":1,\"principals\":[]}\n";
-        session.print(&text, none, || text.clone());
-        return Ok(Exit::Done);
+        let (text, exit) = match broken.first() {
+            Some(error) => ("No state could be read.".to_owned(), error.exit()),
+            None => {
+                let location = session.store.location();
+                let location = crate::text::shown(&location);
+                (format!("No user is contained in `{location}`."), Exit::Done)
+            }
+        };
+        return Ok((Looked::Nobody(text), exit));
     }
     let aws = session.aws().await;
     let users: Vec<UserName> = states.iter().map(|state| state.principal.name.clone()).collect();
@@ -48,18 +88,13 @@ pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit
         endpoint: reading.endpoint.clone(),
         principals,
     };
-    // Serialising to memory fails only for maps with keys that are no text; there are none here.
-    let mut json = serde_json::to_vec_pretty(&report).unwrap_or_default();
-    json.push(b'\n');
-    session.print(&text::status(&report, session.terminal.screen()), &json, || {
-        markdown::status(&report)
-    });
     let weak = report.principals.iter().any(|principal| principal.standing.is_weak());
-    Ok(match (broken.first(), weak) {
+    let exit = match (broken.first(), weak) {
         (_, true) => Exit::Changes,
         (Some(error), false) => error.exit(),
         (None, false) => Exit::Done,
-    })
+    };
+    Ok((Looked::At(report), exit))
 }
 
 /// The states asked for, and what is wrong with those that cannot be read.

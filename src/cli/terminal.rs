@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Set when standard output could not be written: half an answer must not look like a whole one.
 static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 
+/// Set while a line of progress stands on the terminal.
+static PROGRESS: AtomicBool = AtomicBool::new(false);
+
 /// The width that everything is laid out for.
 const WIDTH: usize = 80;
 
@@ -81,6 +84,23 @@ impl Terminal {
     pub(super) fn note(&self, text: &str) {
         let mut out = std::io::stderr().lock();
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    }
+
+    /// Shows how far something is, in the place of what was shown before: for a person at a terminal only (D4).
+    pub(super) fn progress(&self, line: &str) {
+        if std::io::stderr().is_terminal() && std::io::stdout().is_terminal() {
+            let mut out = std::io::stderr().lock();
+            let _ = write!(out, "\r{line}\u{1b}[K").and_then(|()| out.flush());
+            PROGRESS.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Clears what [`Self::progress`] showed, before something else is printed.
+    pub(super) fn end_progress(&self) {
+        if PROGRESS.swap(false, Ordering::SeqCst) {
+            let mut out = std::io::stderr().lock();
+            let _ = write!(out, "\r\u{1b}[K").and_then(|()| out.flush());
+        }
     }
 
     pub(super) fn error(&self, error: &Error) {

@@ -1,7 +1,7 @@
 //! What a run amounts to for one principal: only what was read back is claimed (D2.13).
 
-use super::{Active, is_release};
-use crate::error::Result;
+use super::active::Active;
+use super::is_release;
 use crate::journal::{Event, StepStatus};
 use crate::plan::{Plan, Step};
 use crate::resource::Resource;
@@ -13,11 +13,11 @@ use crate::view::{Finding, PrincipalEnding, Standing};
 
 pub(super) fn of(
     plan: &Plan,
-    one: &Active<'_>,
+    one: &Active,
     state: Option<&State>,
-    now: &Result<Snapshot>,
     complete: bool,
 ) -> PrincipalEnding {
+    let now = one.reading();
     let judged = state.zip(now.as_ref().ok()).map(|(state, now)| judge(state, now));
     let mut open = open_steps(one);
     if let Some(judged) = &judged {
@@ -32,7 +32,7 @@ pub(super) fn of(
         resource: None,
         what: format!("{}: {}", blocked.what, blocked.why),
     }));
-    if let Err(error) = now {
+    if let Err(error) = &now {
         let what = format!("it could not be read back: {}", error.message());
         open.push(Finding { resource: None, what });
     }
@@ -44,22 +44,20 @@ pub(super) fn of(
         open.push(Finding { resource: None, what });
     }
     let standing = standing(plan, judged.as_ref(), complete);
-    let snapshot = now.as_ref().ok();
+    let snapshot = now.ok();
     PrincipalEnding {
         user: one.plan.name.clone(),
         standing,
         holds: holds(plan, one, state, snapshot),
         read_back_at: snapshot.filter(|_| accepted_unread(one) == 0).map(|now| now.read_at),
+        held_for_s: one.held_for_s,
         commands: commands(plan, one, state, judged.as_ref(), standing),
         open,
+        tampering: one.tampering.clone(),
         notes: notes(one, snapshot.filter(|_| !is_release(plan))),
         fence: state.and_then(|state| fence_view(state, snapshot)),
         serial: state.map_or(one.plan.serial, |state| state.serial),
-        journal_head: one
-            .log
-            .as_ref()
-            .map(|log| log.journal().head().to_owned())
-            .unwrap_or_default(),
+        journal_head: one.journal().head().to_owned(),
     }
 }
 
@@ -76,15 +74,14 @@ fn standing(plan: &Plan, judged: Option<&Judgement>, complete: bool) -> Standing
     }
 }
 
-fn open_steps(one: &Active<'_>) -> Vec<Finding> {
-    let Some(log) = &one.log else { return Vec::new() };
+fn open_steps(one: &Active) -> Vec<Finding> {
     let mut found = Vec::new();
-    for step in &one.plan.steps {
-        let what = match log.journal().status(step.id) {
+    for step in one.plan.last_steps() {
+        let what = match one.journal().status(step.id) {
             StepStatus::Stored | StepStatus::Skipped | StepStatus::Done => continue,
             StepStatus::Planned => "was not tried".to_owned(),
             StepStatus::NotStored => "was written, and taken away again".to_owned(),
-            StepStatus::Intended | StepStatus::InDoubt => {
+            StepStatus::Intended | StepStatus::Repeated | StepStatus::InDoubt => {
                 "no answer says whether it was done".to_owned()
             }
             StepStatus::Open => last_error(one, step),
@@ -95,7 +92,7 @@ fn open_steps(one: &Active<'_>) -> Vec<Finding> {
 }
 
 /// What others have made since the plan, and nobody has stopped (D2.3).
-fn newcomers(one: &Active<'_>, now: &Snapshot) -> Vec<String> {
+fn newcomers(one: &Active, now: &Snapshot) -> Vec<String> {
     let planned =
         |resource: &Resource| one.plan.steps.iter().any(|step| step.resource == *resource);
     crate::drift::appeared(&one.plan.snapshot, now)
@@ -105,9 +102,9 @@ fn newcomers(one: &Active<'_>, now: &Snapshot) -> Vec<String> {
         .collect()
 }
 
-fn last_error(one: &Active<'_>, step: &Step) -> String {
-    let entries = one.log.as_ref().map(|log| log.journal().entries()).unwrap_or_default();
-    entries
+fn last_error(one: &Active, step: &Step) -> String {
+    one.journal()
+        .entries()
         .iter()
         .rev()
         .find_map(|entry| match &entry.event {
@@ -120,17 +117,15 @@ fn last_error(one: &Active<'_>, step: &Step) -> String {
 }
 
 /// How many calls were accepted, where nothing of what they changed could be read back.
-fn accepted_unread(one: &Active<'_>) -> usize {
+fn accepted_unread(one: &Active) -> usize {
     let with = |wanted: StepStatus| {
-        let log = one.log.as_ref();
-        let is = |step: &&Step| log.is_some_and(|log| log.journal().status(step.id) == wanted);
-        one.plan.steps.iter().filter(is).count()
+        one.plan.last_steps().filter(|step| one.journal().status(step.id) == wanted).count()
     };
     if with(StepStatus::Stored) == 0 { with(StepStatus::Done) } else { 0 }
 }
 
 /// One sentence with what holds, each part of it read back.
-fn holds(plan: &Plan, one: &Active<'_>, state: Option<&State>, now: Option<&Snapshot>) -> String {
+fn holds(plan: &Plan, one: &Active, state: Option<&State>, now: Option<&Snapshot>) -> String {
     let (Some(state), Some(now)) = (state, now) else {
         return "what holds is not known".to_owned();
     };
@@ -189,31 +184,26 @@ fn holds(plan: &Plan, one: &Active<'_>, state: Option<&State>, now: Option<&Snap
     }
 }
 
-fn done<'a>(one: &'a Active<'_>) -> impl Iterator<Item = &'a Step> {
-    one.plan.steps.iter().filter(|step| {
-        one.log.as_ref().is_some_and(|log| {
-            matches!(log.journal().status(step.id), StepStatus::Stored | StepStatus::Skipped)
-        })
+fn done<'a>(one: &'a Active) -> impl Iterator<Item = &'a Step> {
+    one.plan.last_steps().filter(|step| {
+        matches!(one.journal().status(step.id), StepStatus::Stored | StepStatus::Skipped)
     })
 }
 
-fn notes(one: &Active<'_>, contained: Option<&Snapshot>) -> Vec<String> {
+fn notes(one: &Active, contained: Option<&Snapshot>) -> Vec<String> {
     let mut notes = contained.map(|now| newcomers(one, now)).unwrap_or_default();
-    for entry in one.log.as_ref().map(|log| log.journal().entries()).unwrap_or_default() {
+    for entry in one.journal().entries() {
         match &entry.event {
             Event::Skipped { resource, .. } => {
                 notes.push(format!("{resource} was so already: not claimed"));
             }
-            Event::FenceTime { fence_time, still_active, .. } => {
-                for key in still_active {
-                    notes.push(format!(
-                        "the fence at {} does not count while {key} is Active",
-                        clock(*fence_time)
-                    ));
-                }
-            }
             _ => {}
         }
+    }
+    if let Some((fence_time, still_active)) = last_fence(one) {
+        notes.extend(still_active.iter().map(|key| {
+            format!("the fence at {} does not count while {key} is Active", clock(fence_time))
+        }));
     }
     for kept in &one.plan.kept {
         notes.push(format!("kept: {} {}", kept.resource, kept.why));
@@ -221,10 +211,20 @@ fn notes(one: &Active<'_>, contained: Option<&Snapshot>) -> Vec<String> {
     notes
 }
 
+/// The fence's time that was fixed last, and the keys that were Active then.
+fn last_fence(one: &Active) -> Option<(jiff::Timestamp, &[Resource])> {
+    one.journal().entries().iter().rev().find_map(|entry| match &entry.event {
+        Event::FenceTime { fence_time, still_active, .. } => {
+            Some((*fence_time, still_active.as_slice()))
+        }
+        _ => None,
+    })
+}
+
 /// What to run next, for what is open.
 fn commands(
     plan: &Plan,
-    one: &Active<'_>,
+    one: &Active,
     state: Option<&State>,
     judged: Option<&Judgement>,
     standing: Standing,

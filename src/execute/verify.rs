@@ -1,6 +1,5 @@
 //! What stands against a plan before its first write (D2.3, D2.15).
 
-use super::Active;
 use crate::aws::Reading;
 use crate::drift::{Standing, since_plan, standing};
 use crate::error::{Error, Result};
@@ -120,23 +119,23 @@ pub(super) fn same_principal<'r>(
 }
 
 /// Refuses on drift, or says what has moved where the plan tightens.
-pub(super) fn drift(plan: &Plan, active: &[Active<'_>]) -> Result<Vec<Finding>> {
+pub(super) fn drift(plan: &Plan, now: &[Snapshot]) -> Result<Vec<Finding>> {
     let mut moved = Vec::new();
-    for one in active {
-        let differences = since_plan(one.plan, &one.now);
+    for (principal, now) in plan.principals.iter().zip(now) {
+        let differences = since_plan(principal, now);
         if differences.is_empty() {
             continue;
         }
         if plan.on_drift == OnDrift::Refuse {
             let mut error =
-                Error::stale(format!("the plan no longer matches user `{}`", one.plan.name));
+                Error::stale(format!("the plan no longer matches user `{}`", principal.name));
             for item in &differences {
                 error =
                     error.detail(format!("{}  {}", shown(&item.resource.to_string()), item.what));
             }
             return Err(error.detail("nothing was changed").hint(hint(
                 plan,
-                one.plan,
+                principal,
                 &differences,
             )));
         }
@@ -194,17 +193,21 @@ pub(super) enum Verdict {
     Blocked(String),
 }
 
-/// Whether a step may be made on what was read at the beginning of the run.
-pub(super) fn verdict(step: &Step, now: &Snapshot, previous: Option<&State>) -> Verdict {
+/// Whether a step may be made on what was read last. `ours` is what ringfence answered for before the run.
+pub(super) fn verdict(kind: Kind, step: &Step, now: &Snapshot, ours: &[Resource]) -> Verdict {
     match standing(step, now) {
         Standing::AsPlanned | Standing::Unknown => Verdict::Go,
         Standing::Already => Verdict::Already,
         Standing::Moved => {
             let gone = step.resource.is_credential()
                 && now.value(&step.resource) == crate::snapshot::Now::Absent;
-            let ours = previous.is_some_and(|state| state.resources.contains_key(&step.resource));
+            let ours = ours.contains(&step.resource);
             match &step.resource {
                 _ if gone => Verdict::Already,
+                // D2.6: it is no longer as ringfence left it, so it is left alone.
+                _ if kind == Kind::Release => {
+                    Verdict::Blocked("it was changed by others since the plan".to_owned())
+                }
                 // F16: a put would overwrite what somebody else wrote under our name.
                 Resource::InlinePolicy(_) if !ours => {
                     Verdict::Blocked("a policy of that name is there and is not ours".to_owned())

@@ -1,11 +1,12 @@
 //! The waves of a run: each step's intent on disk, then its call, then its outcome on disk (D2.5).
 
+use super::active::Active;
 use super::verify::{Verdict, verdict};
-use super::{Active, Executor};
+use super::{Executor, Point, UnderWay};
 use crate::aws::{Reply, call};
 use crate::drift::words;
 use crate::journal::{Event, StepResult, StepStatus};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Kind, Step};
 use crate::planner::fence_time;
 use crate::resource::{Resource, Value};
 use crate::standing::still_active;
@@ -13,18 +14,21 @@ use crate::text::clock;
 use crate::view::ApplyEvent;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use jiff::Timestamp;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How many calls may be under way at once.
 const IN_FLIGHT: usize = 8;
-/// How often a step is tried in all.
+/// How often a step is tried before the next wave goes on without it: what stays open is tried again after
+/// the last wave, so that one step never keeps another waiting for long (D2.4).
 const ATTEMPTS: u32 = 4;
+/// How long to wait before the second try; it doubles with each.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A call that has ended.
-struct Ended<'p> {
+struct Ended {
     principal: usize,
-    step: &'p Step,
+    step: Step,
     attempt: u32,
     action: Action,
     reply: Reply,
@@ -33,26 +37,51 @@ struct Ended<'p> {
 
 impl Executor<'_> {
     /// Runs every wave; a wave of all principals runs before the next begins (D3).
-    pub(super) async fn waves(&mut self, plan: &Plan, active: &mut [Active<'_>]) {
-        let mut waves: Vec<u32> = plan.steps().iter().map(|(_, step)| step.wave).collect();
+    pub(super) async fn waves(&mut self, run: &mut UnderWay<'_>, active: &mut [Active]) {
+        let mut waves: Vec<u32> = active
+            .iter()
+            .flat_map(|one| &one.plan.steps)
+            .filter(|step| step.wave < run.next_wave)
+            .map(|step| step.wave)
+            .collect();
+        waves.sort_unstable();
         waves.dedup();
         for wave in waves {
-            for one in active.iter_mut() {
-                self.fix_fence_time(plan, one, wave).await;
-            }
-            self.wave(active, wave).await;
+            self.one_wave(run, active, wave).await;
         }
     }
 
-    /// `D + 1 s + margin`, D being the latest Date among the key-offs and the read before them (D3, F8).
-    async fn fix_fence_time(&mut self, plan: &Plan, one: &mut Active<'_>, wave: u32) {
-        let due = one.plan.steps.iter().any(|step| step.wave == wave && step.awaits_fence_time());
-        if !due || one.fence_time.is_some() {
+    /// One wave, and then, where a call that may not be repeated blindly was lost, a look at what it did.
+    pub(super) async fn one_wave(&mut self, run: &UnderWay<'_>, active: &mut [Active], wave: u32) {
+        for one in active.iter_mut() {
+            self.fix_fence_time(run, one, wave).await;
+        }
+        self.wave(run, active, wave).await;
+        let lost = |one: &Active| {
+            one.plan.steps.iter().any(|step| {
+                step.wave == wave
+                    && one.journal().status(step.id) == StepStatus::InDoubt
+                    && step.call().is_some_and(|action| !action.repeatable())
+            })
+        };
+        if active.iter().any(lost) {
+            self.look(run, active).await;
+            self.wave(run, active, wave).await;
+        }
+    }
+
+    /// `D + 1 s + margin`, D being the latest Date among the key-offs and the last read (D3, F8).
+    async fn fix_fence_time(&mut self, run: &UnderWay<'_>, one: &mut Active, wave: u32) {
+        let due = one.plan.steps.iter().any(|step| {
+            step.wave == wave
+                && step.awaits_fence_time()
+                && !matches!(one.journal().status(step.id), StepStatus::Done | StepStatus::Stored)
+        });
+        if !due {
             return;
         }
-        let Some(log) = &mut one.log else { return };
         let mut key_off_at = one.now.read_at;
-        for entry in log.journal().entries() {
+        for entry in one.journal().entries() {
             if let Event::Outcome {
                 resource: Resource::AccessKey(_),
                 result: StepResult::Done | StepResult::NotFound,
@@ -63,29 +92,25 @@ impl Executor<'_> {
                 key_off_at = key_off_at.max(*date);
             }
         }
-        // A key that is gone mints no more than one that is off.
-        let gone = |id: u32| {
-            log.journal().entries().iter().any(|entry| {
-                matches!(&entry.event, Event::Outcome { step, result: StepResult::NotFound, .. } if *step == id)
-            })
-        };
         let failed: Vec<Resource> = one
             .plan
-            .steps
-            .iter()
+            .last_steps()
             .filter(|step| step.turns_off() && matches!(step.resource, Resource::AccessKey(_)))
-            .filter(|step| log.journal().status(step.id) != StepStatus::Done && !gone(step.id))
+            .filter(|step| {
+                let status = one.journal().status(step.id);
+                !matches!(status, StepStatus::Done | StepStatus::Stored) && !gone(one, step.id)
+            })
             .map(|step| step.resource.clone())
             .collect();
-        // What the first read showed Active and no call turned off can still mint (F9).
+        // What the last read showed Active and no call turned off can still mint (F9).
         let still_active = still_active(&failed, &one.now);
-        let fence = fence_time(key_off_at, plan.fence_margin_s);
+        let fence = fence_time(key_off_at, run.plan.fence_margin_s);
         let event =
             Event::FenceTime { fence_time: fence, key_off_at, still_active: still_active.clone() };
-        match log.append(self.context.now(), event).await {
-            Ok(()) => one.fence_time = Some(fence),
-            Err(error) => one.broken = Some(error),
+        if one.append(self.context.now(), event).await {
+            one.fence_time = Some(fence);
         }
+        self.at(Point::FenceFixed).await;
         (self.emit)(ApplyEvent::FenceTime {
             user: one.plan.name.clone(),
             fence_time: fence,
@@ -93,18 +118,18 @@ impl Executor<'_> {
         });
     }
 
-    async fn wave(&mut self, active: &mut [Active<'_>], wave: u32) {
+    async fn wave(&mut self, run: &UnderWay<'_>, active: &mut [Active], wave: u32) {
         let mut todo = Vec::new();
         for (index, one) in active.iter_mut().enumerate() {
-            let plan = one.plan;
-            for step in plan.steps.iter().filter(|step| step.wave == wave) {
-                if self.may_run(one, step).await {
+            let steps = one.plan.steps.iter().filter(|step| step.wave == wave);
+            for step in steps.cloned().collect::<Vec<_>>() {
+                if self.may_run(run.plan.kind, one, &step).await {
                     todo.push((index, step));
                 }
             }
         }
         let mut todo = todo.into_iter();
-        let mut under_way: FuturesUnordered<BoxFuture<'_, Ended<'_>>> = FuturesUnordered::new();
+        let mut under_way: FuturesUnordered<BoxFuture<'_, Ended>> = FuturesUnordered::new();
         loop {
             while under_way.len() < IN_FLIGHT && !self.stop.asked() {
                 let Some((index, step)) = todo.next() else { break };
@@ -113,7 +138,7 @@ impl Executor<'_> {
                 }
             }
             let Some(ended) = under_way.next().await else { break };
-            let again = self.ended(active, &ended).await;
+            let again = self.ended(run, active, &ended).await;
             if let Some(pause) = again
                 && let Some(future) =
                     self.start(active, ended.principal, ended.step, ended.attempt + 1, pause).await
@@ -123,19 +148,33 @@ impl Executor<'_> {
         }
     }
 
-    /// Whether the step is to be called at all, on what was read before the first write.
-    async fn may_run(&mut self, one: &mut Active<'_>, step: &Step) -> bool {
-        let why = match verdict(step, &one.now, one.previous.as_ref()) {
+    /// Whether the step is to be called at all, on what was read last.
+    async fn may_run(&mut self, kind: Kind, one: &mut Active, step: &Step) -> bool {
+        match one.journal().status(step.id) {
+            StepStatus::Done | StepStatus::Stored | StepStatus::Skipped => return false,
+            // It may have been done, and doing it twice is something else (D2.5).
+            StepStatus::InDoubt | StepStatus::Intended | StepStatus::Repeated
+                if !step.call().is_some_and(|action| action.repeatable()) =>
+            {
+                return false;
+            }
+            _ => {}
+        }
+        let tried = one.journal().status(step.id) != StepStatus::Planned;
+        let why = match verdict(kind, step, &one.now, &one.ours) {
             Verdict::Go => return true,
+            Verdict::Already if tried => return false,
             Verdict::Already => {
                 let event = Event::Skipped {
                     step: step.id,
                     resource: step.resource.clone(),
                     why: "it was so already".to_owned(),
                 };
-                append(one, self.context.now(), event).await;
+                one.append(self.context.now(), event).await;
                 "it was so already: not claimed".to_owned()
             }
+            // What this run wrote is its own to write again.
+            Verdict::Blocked(_) if kind == Kind::Contain && tried => return true,
             Verdict::Blocked(why) => why,
         };
         (self.emit)(ApplyEvent::StepSkipped {
@@ -148,16 +187,16 @@ impl Executor<'_> {
     }
 
     /// Writes the intent down and only then makes the call; without a record there is none (D2.5).
-    async fn start<'p>(
+    async fn start<'f>(
         &self,
-        active: &mut [Active<'p>],
+        active: &mut [Active],
         principal: usize,
-        step: &'p Step,
+        step: Step,
         attempt: u32,
         pause: Duration,
-    ) -> Option<BoxFuture<'p, Ended<'p>>> {
+    ) -> Option<BoxFuture<'f, Ended>> {
         let one = active.get_mut(principal)?;
-        let meant = Step { after: with_fence(step, one.fence_time), ..step.clone() };
+        let meant = Step { after: one.meant(&step), ..step.clone() };
         let action = meant.call().filter(|_| !meant.awaits_fence_time())?;
         let event = Event::Intent {
             step: step.id,
@@ -165,20 +204,29 @@ impl Executor<'_> {
             action: action.name().to_owned(),
             attempt,
         };
-        if !append(one, self.context.now(), event).await {
+        if !one.append(self.context.now(), event).await {
             return None;
         }
-        let (aws, user) = (self.aws.clone(), one.plan.name.clone());
+        self.at(Point::Intended(step.resource.clone())).await;
+        let (aws, user, context) = (self.aws.clone(), one.plan.name.clone(), self.context.clone());
         Some(Box::pin(async move {
-            tokio::time::sleep(pause).await;
-            let from = tokio::time::Instant::now();
+            if !pause.is_zero() {
+                context.sleep(pause).await;
+            }
+            let from = Instant::now();
             let reply = call(&aws, &user, &action).await;
             Ended { principal, step, attempt, action, reply, took: from.elapsed() }
         }))
     }
 
     /// Records an outcome; returns how long to wait where the call may be made again.
-    async fn ended(&mut self, active: &mut [Active<'_>], ended: &Ended<'_>) -> Option<Duration> {
+    async fn ended(
+        &mut self,
+        run: &UnderWay<'_>,
+        active: &mut [Active],
+        ended: &Ended,
+    ) -> Option<Duration> {
+        self.at(Point::Ended(ended.step.resource.clone())).await;
         let one = active.get_mut(ended.principal)?;
         let reply = &ended.reply;
         let event = Event::Outcome {
@@ -189,21 +237,25 @@ impl Executor<'_> {
             request_id: reply.request_id.clone(),
             error: reply.error.clone(),
         };
-        let recorded = append(one, self.context.now(), event).await;
+        let recorded = one.append(self.context.now(), event).await;
+        self.at(Point::Recorded(ended.step.resource.clone())).await;
         let again = match reply.result {
             StepResult::Throttled => true,
             StepResult::InDoubt => ended.action.repeatable(),
             _ => false,
         };
-        if again && recorded && ended.attempt < ATTEMPTS && !self.stop.asked() {
-            return Some(Duration::from_millis(500 << (ended.attempt - 1)));
+        let pause = self.context.jittered(PAUSE * (1 << (ended.attempt.min(8) - 1)));
+        let in_time = Instant::now() + pause < run.until;
+        if again && recorded && in_time && ended.attempt < ATTEMPTS && !self.stop.asked() {
+            return Some(pause);
         }
         (self.emit)(ApplyEvent::Step {
             user: one.plan.name.clone(),
             wave: ended.step.wave,
+            settling: ended.step.wave >= run.next_wave_of_plan(),
             resource: ended.step.resource.clone(),
             action: ended.step.action,
-            value: value_words(ended.step, one.fence_time),
+            value: value_words(&ended.step, one),
             result: reply.result,
             at: reply.service_date,
             took_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
@@ -213,31 +265,22 @@ impl Executor<'_> {
     }
 }
 
-async fn append(one: &mut Active<'_>, at: Timestamp, event: Event) -> bool {
-    let Some(log) = one.log.as_mut().filter(|_| one.broken.is_none()) else {
-        return false;
-    };
-    match log.append(at, event).await {
-        Ok(()) => true,
-        Err(error) => {
-            one.broken = Some(error);
-            false
-        }
+impl UnderWay<'_> {
+    /// The number after the plan's last wave.
+    fn next_wave_of_plan(&self) -> u32 {
+        self.plan.steps().iter().map(|(_, step)| step.wave).max().unwrap_or(0) + 1
     }
 }
 
-/// The value a step writes, once the fence's time is known.
-pub(super) fn with_fence(step: &Step, fence: Option<Timestamp>) -> Option<Value> {
-    match (&step.after, fence) {
-        (Some(Value::Document(document)), Some(fence)) => {
-            Some(Value::Document(document.with_fence_time(fence)))
-        }
-        (after, _) => after.clone(),
-    }
+/// Whether a step's resource was not there: a key that is gone mints no more than one that is off.
+fn gone(one: &Active, id: u32) -> bool {
+    one.journal().entries().iter().any(|entry| {
+        matches!(&entry.event, Event::Outcome { step, result: StepResult::NotFound, .. } if *step == id)
+    })
 }
 
-fn value_words(step: &Step, fence: Option<Timestamp>) -> String {
-    match (&step.after, fence) {
+fn value_words(step: &Step, one: &Active) -> String {
+    match (&step.after, one.fence_time) {
         (None, _) => "removed".to_owned(),
         (Some(Value::Document(document)), Some(fence)) if document.awaits_fence_time() => {
             format!("fence {}", clock(fence))

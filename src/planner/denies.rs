@@ -258,8 +258,11 @@ impl Draft {
             return base;
         }
         // A policy's document is never edited in place: a later fence is another policy.
-        let serial = self.state.as_ref().map_or(0, |state| state.serial);
-        format!("{base}-{serial}")
+        let mut n = self.state.as_ref().map_or(0, |state| state.serial);
+        while taken(&format!("{base}-{n}")) {
+            n += 1;
+        }
+        format!("{base}-{n}")
     }
 
     fn attach_fence(&mut self, document: PolicyDocument, reason: &str, inline: &str) -> Place {

@@ -276,7 +276,10 @@ pub(super) fn ending() -> Ending {
         applied_by: "arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice"
             .parse()
             .unwrap(),
+        watched_s: 0,
         principals: vec![PrincipalEnding {
+            held_for_s: 0,
+            tampering: Vec::new(),
             user: user("deploy-bot"),
             standing: Standing::NotContained,
             holds: "leaked key off and fenced at 03:12:41Z".into(),

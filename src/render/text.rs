@@ -12,7 +12,7 @@ mod tests;
 #[cfg(test)]
 mod tests_record;
 
-pub use apply::{Widths, apply_event, widths};
+pub use apply::{Widths, apply_event, settling, widths};
 pub use ending::ending;
 pub use plan::{plan, summary};
 pub use run::run;

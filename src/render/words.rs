@@ -119,6 +119,30 @@ pub(super) fn summary(plan: &Plan) -> String {
     counts + &undone + &stays_open(plan)
 }
 
+/// What apply does after the last wave, where that is more than reading back (D2.2).
+pub(super) fn settle(plan: &Plan) -> Option<String> {
+    let clause = &plan.settle;
+    if clause.for_s == 0 || plan.is_empty() {
+        return None;
+    }
+    let mut does = Vec::new();
+    if clause.reassert {
+        does.push("what others undo is done again".to_owned());
+    }
+    if clause.move_fence {
+        does.push("the fence moves if a key comes back".to_owned());
+    }
+    let kinds: Vec<&str> = clause.contain_new.iter().map(|kind| kind.words()).collect();
+    match kinds.split_last() {
+        None => {}
+        Some((last, [])) => does.push(format!("new {last} are turned off")),
+        Some((last, rest)) => {
+            does.push(format!("new {} and {last} are turned off", rest.join(", ")))
+        }
+    }
+    Some(format!("Then watched for {} s: {}.", clause.for_s, does.join("; ")))
+}
+
 /// What the posture asks for and the plan cannot do, so that the run will end as partial (D2.4).
 fn stays_open(plan: &Plan) -> String {
     let blocked = plan.principals.iter().flat_map(|one| &one.blocked);
@@ -224,7 +248,10 @@ pub(super) fn holds(ending: &PrincipalEnding) -> Vec<String> {
     }
     let stop = if holds.contains(": ") { ';' } else { ':' };
     vec![
-        format!("{holds}{stop} stored, and read back once at {at}"),
+        match ending.held_for_s {
+            0 => format!("{holds}{stop} stored, and read back once at {at}"),
+            s => format!("{holds}{stop} stored, and held for {s} s until {at}"),
+        },
         "(usually enforced within seconds; AWS allows minutes).".to_owned(),
     ]
 }

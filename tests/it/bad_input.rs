@@ -772,7 +772,7 @@ fn two_runs_at_once() {
         let said = held_by(&world.redact(&ran.err));
         insta::allow_duplicates!(assert_snapshot!(said, @"
         error: the state of user `deploy-bot` is locked
-          cause: responder on HOST (process PID) has held it since THEN
+          cause: responder on HOST (process PID) has held it since THEN, run 20241121T031000Z-LINEAGE8
         hint: wait for it: --lock-timeout 5m
         hint: see whether its process still lives: ringfence state unlock deploy-bot
         "));
@@ -885,7 +885,9 @@ fn hostile(kind: Kind) {
     for path in world.record().into_keys() {
         let path = path.strip_prefix(world.dir()).unwrap().display().to_string();
         assert!(
-            path == "plan.json" || folders.iter().any(|folder| path.starts_with(folder)),
+            path == "plan.json"
+                || path == "ringfence.toml"
+                || folders.iter().any(|folder| path.starts_with(folder)),
             "{path}"
         );
     }

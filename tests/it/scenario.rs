@@ -90,7 +90,7 @@ fn story(kind: Kind) -> String {
     let admin = &world.admin;
     world.write(
         "ringfence.toml",
-        "[posture.prompt]\nextends = \"revoke\"\nfence_margin = \"30s\"\n",
+        "[limits]\nsettle = \"0s\"\n[posture.prompt]\nextends = \"revoke\"\nfence_margin = \"30s\"\n",
     );
 
     // A user with two keys, and a token that the thief has minted with the leaked one.

@@ -53,10 +53,17 @@ impl<'a> Stage<'a> {
                 machine.now().saturating_add(seconds).unwrap_or(Timestamp::MAX)
             }
         };
+        let skip = {
+            let ahead = ahead.clone();
+            move |duration: Duration| {
+                let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+                ahead.fetch_add(seconds, Ordering::SeqCst);
+            }
+        };
         let sandbox = Sandbox::new(clock.clone());
         let folder = folder(&machine)?;
         let around = Surroundings {
-            context: machine.with_clock(clock),
+            context: machine.with_clock(clock, skip),
             sdk: Some(sdk_config(&sandbox, &sandbox.admin())),
         };
         // The commands of the story name files as a responder does, without a path.

@@ -32,6 +32,7 @@ pub fn plan(plan: &Plan, saved: Option<&Saved<'_>>) -> String {
         parts.push(rest(principal));
         parts.extend(principal.steps.iter().map(|step| details(step, plan.fence_margin_s)));
     }
+    parts.extend(words::settle(plan).map(|settle| format!("{}\n", text(&settle))));
     parts.push(as_read(plan));
     if let Some(saved) = saved {
         parts.push(format!("Saved {}, sha256 {}\n", code(saved.path), code(saved.digest)));

@@ -63,9 +63,18 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
         ApplyEvent::Verified { calls, round_trips, moved } => {
             verified(&mut page, *calls, *round_trips, moved);
         }
+        ApplyEvent::Resumed { run, calls, round_trips } => {
+            let cost = cost(*calls, *round_trips);
+            page.line(
+                Style::Plain,
+                0,
+                &format!("Run {run} goes on; reality was read again {cost}"),
+            );
+        }
         ApplyEvent::RunStarted { .. } => return Some(String::new()),
         ApplyEvent::StepSkipped { user, wave, resource, why } => {
-            let row = Row { wave: *wave, user: user.as_str(), resource: resource.to_string() };
+            let row =
+                Row { wave: Some(*wave), user: user.as_str(), resource: resource.to_string() };
             row.write(&mut page, widths, &Tail::Words(format!("skipped: {why}")));
         }
         ApplyEvent::FenceTime { fence_time, still_active, .. } => {
@@ -77,8 +86,20 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
             let time = clock(*fence_time);
             page.look(0, &format!("fence {time} does not count while {keys} {verb} Active"));
         }
-        ApplyEvent::Step { user, wave, resource, value, result, at, took_ms, error, .. } => {
-            let row = Row { wave: *wave, user: user.as_str(), resource: resource.to_string() };
+        ApplyEvent::Step {
+            user,
+            wave,
+            settling,
+            resource,
+            value,
+            result,
+            at,
+            took_ms,
+            error,
+            ..
+        } => {
+            let wave = (!settling).then_some(*wave);
+            let row = Row { wave, user: user.as_str(), resource: resource.to_string() };
             let value = if *result == StepResult::Done { value } else { result_words(*result) };
             let open = *result != StepResult::Done;
             let (at, took_ms) = (*at, *took_ms);
@@ -87,17 +108,39 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
                 page.phrases(Style::Yellow, row.indent(widths), 0, &by_word(error));
             }
         }
-        ApplyEvent::Finished(_) => return None,
+        ApplyEvent::Tampering { user, finding, seen_at } => {
+            let whose = if widths.user > 0 { format!("{user}: ") } else { String::new() };
+            let what = words::finding(finding);
+            page.look(0, &format!("{} {whose}{what}", clock(*seen_at)));
+        }
+        ApplyEvent::Settling { .. } | ApplyEvent::Finished(_) => return None,
     }
     Some(page.finish().trim_end_matches('\n').to_owned())
 }
 
-fn verified(page: &mut Page, calls: u32, round_trips: u32, moved: &[Finding]) {
-    let cost = format!(
+/// The line that shows how far the watch after the last wave is, for a terminal.
+#[must_use]
+pub fn settling(watched_s: u32, for_s: u32, tampering: usize) -> String {
+    const CELLS: usize = 30;
+    let done = CELLS * watched_s.min(for_s) as usize / for_s.max(1) as usize;
+    let bar = "█".repeat(done) + &"░".repeat(CELLS - done);
+    let seen = match tampering {
+        0 => "nothing taken away".to_owned(),
+        n => format!("{} of tampering seen", count(n, "act", "acts")),
+    };
+    format!("  settle  {bar}  {watched_s} of {for_s} s, {seen}")
+}
+
+fn cost(calls: u32, round_trips: u32) -> String {
+    format!(
         "({}, {})",
         count(calls as usize, "call", "calls"),
         count(round_trips as usize, "round trip", "round trips")
-    );
+    )
+}
+
+fn verified(page: &mut Page, calls: u32, round_trips: u32, moved: &[Finding]) {
+    let cost = cost(calls, round_trips);
     if moved.is_empty() {
         page.line(Style::Plain, 0, &format!("Reality is as planned {cost}"));
         return;
@@ -120,7 +163,8 @@ pub(super) const fn result_words(result: StepResult) -> &'static str {
 }
 
 struct Row<'a> {
-    wave: u32,
+    /// `None` for what comes after the plan's own waves.
+    wave: Option<u32>,
     user: &'a str,
     resource: String,
 }
@@ -177,8 +221,9 @@ impl Row<'_> {
             0 => String::new(),
             width => format!("{:width$} ", self.user),
         };
-        let head =
-            format!("{sign}wave {:<wave$}  {user}{}", self.wave, self.resource, wave = widths.wave);
+        let wave = self.wave.map_or("settle".to_owned(), |wave| format!("wave {wave}"));
+        let room = "wave ".len() + widths.wave;
+        let head = format!("{sign}{wave:room$}  {user}{}", self.resource);
         let start = indent + columns.resource + columns.gap;
         let mut lines =
             self.tail(tail, &columns, widths, page.screen().width.saturating_sub(start));

@@ -30,6 +30,10 @@ pub fn plan(plan: &Plan, screen: Screen, saved: Option<&Saved<'_>>) -> String {
         rest(&mut page, principal, plan.created_at);
     }
     page.gap();
+    if let Some(settle) = words::settle(plan) {
+        page.sentence(0, &settle);
+        page.gap();
+    }
     page.phrases(Style::Bold, 0, 0, &sentences(&words::summary(plan)));
     if let Some(saved) = saved {
         file(&mut page, saved);

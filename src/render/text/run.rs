@@ -4,7 +4,7 @@ use super::apply::result_words;
 use super::plan::{file, header};
 use super::state::{kind, twelve};
 use crate::journal::{Entry, Event, Journal, StepStatus};
-use crate::plan::{Plan, PrincipalPlan};
+use crate::plan::{Plan, PrincipalPlan, Step};
 use crate::render::page::{Page, Row, by_word, cells, column, flow};
 use crate::render::style::Style;
 use crate::render::words::stamp;
@@ -29,6 +29,7 @@ pub fn run(plan: &Plan, journal: &Journal, screen: Screen, saved: Option<&Saved<
     }
     let rows: Vec<Row> = principals(plan, journal)
         .flat_map(|one| &one.steps)
+        .chain(journal.added())
         .map(|step| {
             let status = journal.status(step.id);
             Row {
@@ -101,6 +102,21 @@ fn describe(event: &Event) -> (bool, String) {
                 twelve(plan_sha256)
             )
         }
+        Event::RunResumed { by, read_at, .. } => {
+            format!("the run was cut off, and goes on by {by}: read again at {}", clock(*read_at))
+        }
+        Event::StepAdded { step } => {
+            let Step { id, resource, reason, .. } = step.as_ref();
+            format!("step {id} {resource} is added: {reason}")
+        }
+        Event::Tampering { resource, what, seen_at } => {
+            let about =
+                resource.as_ref().map(|resource| format!("{resource} ")).unwrap_or_default();
+            format!("tampering, seen at {}: {about}{what}", clock(*seen_at))
+        }
+        Event::Settled { watched_s, reads } => {
+            format!("watched for {watched_s} s, {}", count(*reads as usize, "read", "reads"))
+        }
         Event::Skipped { step, resource, why } => format!("step {step} {resource} skipped: {why}"),
         Event::FenceTime { fence_time, key_off_at, still_active } => {
             let time = stamp(*fence_time);
@@ -141,6 +157,7 @@ fn is_bad(event: &Event) -> bool {
         Event::Outcome { result, .. } => *result != crate::journal::StepResult::Done,
         Event::ReadBack { not_stored, .. } => !not_stored.is_empty(),
         Event::FenceTime { still_active, .. } => !still_active.is_empty(),
+        Event::RunResumed { .. } | Event::Tampering { .. } => true,
         Event::RunFinished { complete } => !complete,
         _ => false,
     }
@@ -159,6 +176,7 @@ const fn status_words(status: StepStatus) -> &'static str {
     match status {
         StepStatus::Planned => "not tried",
         StepStatus::Intended => "tried, and the outcome is not recorded",
+        StepStatus::Repeated => "tried again, and the outcome is not recorded",
         StepStatus::Skipped => "skipped: it was so already",
         StepStatus::Done => "done, not read back",
         StepStatus::Open => "open",

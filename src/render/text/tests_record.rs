@@ -14,6 +14,7 @@ const PLAIN: Screen = Screen { color: false, width: 80 };
 
 fn call(wave: u32, of: &str, value: &str, result: StepResult, error: Option<&str>) -> ApplyEvent {
     ApplyEvent::Step {
+        settling: false,
         user: user("deploy-bot"),
         wave,
         resource: resource(of),
@@ -375,6 +376,7 @@ fn journal() -> Journal {
     };
     for event in [
         Event::RunStarted {
+            prior: std::collections::BTreeMap::new(),
             run: RUN.into(),
             kind: Kind::Contain,
             plan_sha256: DIGEST.into(),
@@ -443,6 +445,6 @@ fn a_run_that_was_cut_off() {
     Saved plan.json
           sha256 9f2c6a0000000000000000000000000000000000000000000000000000000001
     Journal 8 entries,
-    head bcf19c19576e6bc7cc116d5b71494c1bbc66cd971f884b55c39f8e1d6edae00f
+    head 70fd713abf6f0a1e3f214b8d146b4c0f597f7554f0d9d1731019365fdac40b1a
     ");
 }

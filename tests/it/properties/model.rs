@@ -412,6 +412,7 @@ impl Account {
     /// Plans a containment of every user.
     pub fn plan(&mut self, ask: &Ask) -> ringfence::error::Result<Plan> {
         let request = planner::Request {
+            settle_s: 0,
             posture: ask.posture.clone(),
             since: ask.since,
             protected_users: Vec::new(),
@@ -459,6 +460,7 @@ impl Account {
         let previous: Vec<Option<State>> =
             indexes.iter().map(|i| self.users[*i].state.clone()).collect();
         let started_at = self.now;
+        let mut priors = Vec::new();
         for ((one, i), previous) in plan.principals.iter().zip(&indexes).zip(&previous) {
             let record = Run {
                 id: run.clone(),
@@ -468,8 +470,9 @@ impl Account {
                 started_at,
                 end: None,
             };
-            let begun = record::begin(previous.as_ref(), plan, one, record);
+            let (begun, prior) = record::begin(previous.as_ref(), plan, one, record);
             self.users[*i].state = Some(begun);
+            priors.push(prior);
             if plan.kind == Kind::Contain {
                 self.users[*i].at_apply = Some(one.snapshot.clone());
             }
@@ -479,6 +482,7 @@ impl Account {
             indexes: &indexes,
             before: &before,
             previous: &previous,
+            priors,
             trouble,
             journals: vec![Journal::default(); plan.principals.len()],
             fences: vec![None; plan.principals.len()],
@@ -487,8 +491,7 @@ impl Account {
         };
         let killed = ran.start(self, &run, &digest).and_then(|()| ran.waves(self)).is_err();
         if killed {
-            let read_back = vec![None; plan.principals.len()];
-            return Ran { complete: false, journals: ran.journals, read_back };
+            return ran.killed(self);
         }
         ran.finish(self)
     }
@@ -503,6 +506,7 @@ struct Running<'a> {
     indexes: &'a [usize],
     before: &'a [Snapshot],
     previous: &'a [Option<State>],
+    priors: Vec<record::Prior>,
     trouble: &'a Trouble,
     journals: Vec<Journal>,
     fences: Vec<Option<Timestamp>>,
@@ -532,6 +536,7 @@ impl Running<'_> {
                 applied_by: account.context().caller.arn,
                 endpoint: begun.endpoint.clone(),
                 ringfence_version: begun.ringfence_version.clone(),
+                prior: self.priors[who].clone(),
             };
             self.append(who, account.now, event)?;
         }
@@ -680,22 +685,19 @@ impl Running<'_> {
             if let Some(now) = &read_back {
                 let event = read_back_event(one, now, self.fences[who], &self.journals[who]);
                 if self.append(who, account.now, event).is_err() {
-                    return self.killed();
+                    return self.killed(account);
                 }
             }
             let begun = account.users[index].state.clone().unwrap();
             let outcome = Outcome {
                 journal: &self.journals[who].clone(),
                 read_back: read_back.as_ref(),
-                fence_time: self.fences[who],
-                unconfirmed: unconfirmed(&self.journals[who]),
                 now: account.now,
             };
-            let (mut state, mut complete) =
-                record::finish(&begun, self.previous[who].as_ref(), self.plan, one, &outcome);
+            let (mut state, mut complete) = record::finish(&begun, self.plan, one, &outcome);
             complete &= read_back.is_some();
             if self.append(who, account.now, Event::RunFinished { complete }).is_err() {
-                return self.killed();
+                return self.killed(account);
             }
             record::end_run(&mut state, &self.journals[who], complete, account.now);
             state.serial += 1;
@@ -706,7 +708,14 @@ impl Running<'_> {
         Ran { complete: all, journals: self.journals, read_back: read_backs }
     }
 
-    fn killed(self) -> Ran {
+    /// What is known of a run that was killed is what the store makes of its journals.
+    fn killed(self, account: &mut Account) -> Ran {
+        for (who, index) in self.indexes.iter().enumerate() {
+            let user = &mut account.users[*index];
+            let begun = user.state.take().unwrap();
+            let one = &self.plan.principals[who];
+            user.state = Some(record::replay(&begun, self.plan, one, &self.journals[who]));
+        }
         let read_back = vec![None; self.indexes.len()];
         Ran { complete: false, journals: self.journals, read_back }
     }
@@ -767,14 +776,6 @@ fn read_back_event(
         }
     }
     Event::ReadBack { read_at: now.read_at, stored, not_stored }
-}
-
-fn unconfirmed(journal: &Journal) -> Vec<Resource> {
-    let fences = journal.entries().iter().filter_map(|entry| match &entry.event {
-        Event::FenceTime { still_active, .. } => Some(still_active.clone()),
-        _ => None,
-    });
-    fences.flatten().collect()
 }
 
 pub fn hide(read: &mut Snapshot, section: Section) {

@@ -229,6 +229,7 @@ fn contained(place: &Place, kept: &Kept, more: &[&str]) -> Ran {
 /// The same by a posture of one's own.
 #[track_caller]
 fn contained_by(place: &Place, kept: &Kept, posture: &str, configuration: &str) -> Ran {
+    let configuration = format!("[limits]\nsettle = \"0s\"\n{configuration}");
     std::fs::write(place.directory.path().join("ringfence.toml"), configuration).unwrap();
     contained(place, kept, &["--posture", posture])
 }

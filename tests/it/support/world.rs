@@ -6,6 +6,7 @@ use super::{Aws, Credentials, Emulator, Facts, Invocation, Kind, Proxy, Ran, tre
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -45,12 +46,17 @@ impl World {
         let admin = Aws::new(&emulator.url(), &Credentials::root());
         admin.user("responder");
         let responder = admin.key("responder");
+        let directory = TempDir::new().unwrap();
+        // An emulator's time does not move by itself: what settling does is tested where it is asked for.
+        let configuration = directory.path().join("ringfence.toml");
+        std::fs::write(&configuration, "[limits]\nsettle = \"0s\"\n").unwrap();
+        std::fs::set_permissions(&configuration, std::fs::Permissions::from_mode(0o600)).unwrap();
         Self {
             admin,
             responder,
             proxy,
             emulator,
-            directory: TempDir::new().unwrap(),
+            directory,
             host: gethostname::gethostname().to_string_lossy().into_owned(),
             aliases: RefCell::default(),
         }

@@ -1,0 +1,103 @@
+//! `ringfence status --watch`: look again and again, and say what has changed.
+
+use super::{Looked, look};
+use crate::cli::args::{Format, StatusArgs};
+use crate::cli::session::Session;
+use crate::error::Result;
+use crate::execute::Stop;
+use crate::exit::Exit;
+use crate::render::{markdown, text};
+use crate::text::clock;
+use crate::view::{PrincipalStatus, StatusReport};
+use std::time::Duration;
+
+/// Looking more often would only throttle the containment that it watches (F17).
+pub(super) const LEAST_WATCH: Duration = Duration::from_secs(1);
+
+/// Looks until it is interrupted. It ends as the last look did: a look that failed is one that found nothing
+/// out, and does not end the watch.
+pub(super) async fn watch(
+    session: &Session<'_>,
+    args: &StatusArgs,
+    every: Duration,
+) -> Result<Exit> {
+    let stop = Stop::default();
+    crate::cli::apply::listen(stop.clone());
+    let mut shown = None;
+    let mut last;
+    loop {
+        last = match look(session, args).await {
+            Ok((looked, exit)) => {
+                tell(session, &looked, &mut shown);
+                exit
+            }
+            Err(error) => {
+                session.terminal.end_progress();
+                session.terminal.error(&error);
+                // What stood there before is not known to stand any more (D2.13).
+                shown = None;
+                error.exit()
+            }
+        };
+        if !wait(session, &stop, every).await {
+            session.terminal.end_progress();
+            return Ok(last);
+        }
+    }
+}
+
+/// Prints a report where it says something new; as JSON every one, on a line of its own.
+fn tell(session: &Session<'_>, looked: &Looked, shown: &mut Option<Vec<Said>>) {
+    let report = match looked {
+        Looked::Nobody(text) => {
+            if shown.is_none() {
+                session.terminal.note(text);
+            }
+            *shown = Some(Vec::new());
+            return;
+        }
+        Looked::At(report) => report,
+    };
+    if session.format == Format::Json {
+        // Serialising to memory fails only for maps with keys that are no text; there are none here.
+        session.terminal.print(&serde_json::to_string(report).unwrap_or_default());
+        return;
+    }
+    let said = said(report);
+    if shown.as_ref() == Some(&said) {
+        session.terminal.progress(&format!("  seen {}, unchanged", clock(report.at)));
+        return;
+    }
+    session.terminal.end_progress();
+    if shown.is_some() {
+        session.terminal.print("");
+    }
+    session.terminal.print(&match session.format {
+        Format::Markdown => markdown::status(report),
+        _ => text::status(report, session.terminal.screen()),
+    });
+    *shown = Some(said);
+}
+
+/// What of a principal's status is news when it changes: not the time at which it was seen.
+type Said = PrincipalStatus;
+
+fn said(report: &StatusReport) -> Vec<Said> {
+    let still = |status: &PrincipalStatus| PrincipalStatus {
+        seen_at: None,
+        last_seen_contained: None,
+        ..status.clone()
+    };
+    report.principals.iter().map(still).collect()
+}
+
+/// Waits for the next look; `false` if the person has asked to stop.
+async fn wait(session: &Session<'_>, stop: &Stop, every: Duration) -> bool {
+    let step = Duration::from_millis(200);
+    let mut waited = Duration::ZERO;
+    while waited < every && !stop.asked() {
+        session.context.sleep(step).await;
+        waited += step;
+    }
+    !stop.asked()
+}

@@ -1,0 +1,104 @@
+//! One principal while its plan is applied.
+
+use crate::error::{Error, Result};
+use crate::journal::{Event, Journal};
+use crate::plan::{Plan, PrincipalPlan, Step};
+use crate::record::{self, Outcome};
+use crate::resource::{Resource, Value};
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::store::{Locked, RunLog};
+use crate::view::Finding;
+use jiff::Timestamp;
+
+pub(super) struct Active {
+    /// The plan, with the steps that settling has added.
+    pub(super) plan: PrincipalPlan,
+    pub(super) locked: Locked,
+    /// What ringfence answered for before the run.
+    pub(super) ours: Vec<Resource>,
+    /// As it was read last.
+    pub(super) now: Snapshot,
+    /// Why the last reading failed, if it did.
+    pub(super) unread: Option<Error>,
+    /// The state as it was stored when the run began.
+    pub(super) begun: State,
+    pub(super) log: RunLog,
+    /// The fence's time that was fixed last.
+    pub(super) fence_time: Option<Timestamp>,
+    /// For how long it was watched since somebody last undid something, in seconds.
+    pub(super) held_for_s: u32,
+    /// What others were seen to do.
+    pub(super) tampering: Vec<Finding>,
+    /// The record can no longer be written, so nothing more may be done (D2.5).
+    pub(super) broken: Option<Error>,
+}
+
+impl Active {
+    pub(super) const fn journal(&self) -> &Journal {
+        self.log.journal()
+    }
+
+    /// Records an event; without a record nothing may be done.
+    pub(super) async fn append(&mut self, at: Timestamp, event: Event) -> bool {
+        if self.broken.is_some() {
+            return false;
+        }
+        match self.log.append(at, event).await {
+            Ok(()) => true,
+            Err(error) => {
+                self.broken = Some(error);
+                false
+            }
+        }
+    }
+
+    /// What was read last, or why nothing was.
+    pub(super) fn reading(&self) -> Result<&Snapshot> {
+        self.unread.clone().map_or(Ok(&self.now), Err)
+    }
+
+    /// The value a step writes, once the fence's time is known.
+    pub(super) fn meant(&self, step: &Step) -> Option<Value> {
+        match (&step.after, self.fence_time) {
+            (Some(Value::Document(document)), Some(fence)) => {
+                Some(Value::Document(document.with_fence_time(fence)))
+            }
+            (after, _) => after.clone(),
+        }
+    }
+
+    /// What the run has made of the state so far, and whether every step holds.
+    pub(super) fn so_far(&self, plan: &Plan, now: Timestamp) -> (State, bool) {
+        let outcome = Outcome { journal: self.journal(), read_back: self.reading().ok(), now };
+        let planned = PrincipalPlan {
+            // `finish` adds what the journal says was added.
+            steps: self.plan.steps.iter().filter(|step| !self.is_added(step)).cloned().collect(),
+            ..self.plan.clone()
+        };
+        record::finish(&self.begun, plan, &planned, &outcome)
+    }
+
+    fn is_added(&self, step: &Step) -> bool {
+        self.journal().added().any(|added| added.id == step.id)
+    }
+
+    /// Which steps are stored, by what was read; a step whose call was never made is left out.
+    pub(super) fn read_back(&self) -> Event {
+        let (mut stored, mut not_stored) = (Vec::new(), Vec::new());
+        for step in self.plan.last_steps() {
+            if self.journal().status(step.id) == crate::journal::StepStatus::Planned {
+                continue;
+            }
+            match self.now.value(&step.resource).known() {
+                Some(value) if crate::resource::fits(self.meant(step).as_ref(), value.as_ref()) => {
+                    stored.push(step.id);
+                }
+                Some(_) => not_stored.push(step.id),
+                // What cannot be read is neither; the outcome of its call stands.
+                None => {}
+            }
+        }
+        Event::ReadBack { read_at: self.now.read_at, stored, not_stored }
+    }
+}

@@ -1,0 +1,184 @@
+//! A run that was cut off goes on from what its journal tells and from what is read now (D2.5).
+
+use super::active::Active;
+use super::{Executor, Point, UnderWay, managed_with_states, verify};
+use crate::error::{Error, Result};
+use crate::journal::Event;
+use crate::plan::{Plan, PrincipalPlan, sha256};
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::store::Locked;
+use crate::text::shell;
+use crate::view::{ApplyEvent, Ending};
+
+impl Executor<'_> {
+    /// Goes on with a run that was cut off, whose stored plan has these bytes. Principals for which the run is
+    /// over are left alone; those for which it had not begun take part from the beginning.
+    ///
+    /// # Errors
+    /// If another run holds a lock, or the principal, account or endpoint is another: nothing is changed then.
+    pub async fn resume(&mut self, plan: &Plan, bytes: &[u8], run: &str) -> Result<Ending> {
+        self.refuse_rules().await?;
+        let mut locks = Vec::new();
+        let refused = match self.resume_locked(plan, bytes, run, &mut locks).await {
+            Ok(ending) => return Ok(ending),
+            Err(error) => error,
+        };
+        for locked in locks {
+            // What is wrong was said already; a lock that stays is shown to whoever comes next.
+            let _ = locked.release().await;
+        }
+        Err(refused)
+    }
+
+    async fn resume_locked(
+        &mut self,
+        plan: &Plan,
+        bytes: &[u8],
+        id: &str,
+        locks: &mut Vec<Locked>,
+    ) -> Result<Ending> {
+        let mut states = Vec::new();
+        let mut open = Plan { principals: Vec::new(), ..plan.clone() };
+        for principal in &plan.principals {
+            let mut locked = self.lock(&self.key(plan, principal)).await?;
+            let state = locked.stored().await?;
+            if stage(principal, state.as_ref(), id, bytes)? == Stage::Over {
+                locked.release().await?;
+                continue;
+            }
+            locks.push(locked);
+            states.push(state);
+            open.principals.push(principal.clone());
+        }
+        self.at(Point::Locked).await;
+        let managed = managed_with_states(&open, &states);
+        let reading = self.read(&open, &managed).await?;
+        let mut now = Vec::new();
+        for principal in &open.principals {
+            now.push(verify::reality(plan, principal, &reading)?);
+        }
+        (self.emit)(ApplyEvent::Resumed {
+            run: id.to_owned(),
+            calls: reading.cost.calls,
+            round_trips: reading.cost.round_trips,
+        });
+        self.refuse_stopped()?;
+        self.at(Point::Verified).await;
+        let mut run = self.under_way(plan, id.to_owned(), reading, managed);
+        (self.emit)(run.started());
+        let mut active = Vec::new();
+        for ((principal, state), now) in open.principals.iter().zip(states).zip(now) {
+            if locks.is_empty() {
+                break;
+            }
+            let locked = locks.remove(0);
+            let taken_up = match state {
+                Some(state) if state.open_run().is_some_and(|open| open.id == id) => {
+                    self.take_up(&mut run, principal, state, now, locked).await
+                }
+                state => self.begin(&run, bytes, principal, state, now, locked).await,
+            };
+            match taken_up {
+                Ok(one) => active.push(one),
+                Err(error) => {
+                    locks.extend(active.into_iter().map(|one: Active| one.locked));
+                    return Err(error);
+                }
+            }
+        }
+        self.at(Point::StateBegun).await;
+        self.go_on(&mut run, active).await
+    }
+
+    /// Opens the journal of a principal again, and reads back what the calls before have come to.
+    async fn take_up(
+        &mut self,
+        run: &mut UnderWay<'_>,
+        principal: &PrincipalPlan,
+        begun: State,
+        now: Snapshot,
+        mut locked: Locked,
+    ) -> Result<Active> {
+        locked.name_run(&run.id).await?;
+        let mut log = locked.reopen_run(&run.id).await?;
+        let event = Event::RunResumed {
+            by: run.before.caller.arn.clone(),
+            read_at: now.read_at,
+            ringfence_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        log.append(self.context.now(), event).await?;
+        let plan = principal.with_added(log.journal().added());
+        for step in &plan.steps {
+            run.next_step = run.next_step.max(step.id + 1);
+            run.next_wave = run.next_wave.max(step.wave + 1);
+        }
+        let fence_time =
+            log.journal().entries().iter().rev().find_map(|entry| match &entry.event {
+                Event::FenceTime { fence_time, .. } => Some(*fence_time),
+                _ => None,
+            });
+        // What was held when the run began is in its journal; what was only kept is in the state.
+        let known = log.journal().prior().into_keys();
+        let known = known.chain(
+            begun
+                .resources
+                .iter()
+                .filter(|(_, held)| held.written_at.is_some())
+                .map(|(resource, _)| resource.clone()),
+        );
+        let ours = known.collect();
+        let mut one = Active {
+            plan,
+            locked,
+            ours,
+            now,
+            unread: None,
+            begun,
+            log,
+            fence_time,
+            held_for_s: 0,
+            tampering: Vec::new(),
+            broken: None,
+        };
+        let event = one.read_back();
+        one.append(self.context.now(), event).await;
+        self.at(Point::ReadBack).await;
+        Ok(one)
+    }
+}
+
+/// Where a run stands for one of its principals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It was never begun, or was cut off.
+    Open,
+    /// It came to its end.
+    Over,
+}
+
+fn stage(
+    principal: &PrincipalPlan,
+    state: Option<&State>,
+    run: &str,
+    bytes: &[u8],
+) -> Result<Stage> {
+    let known = state.and_then(|state| state.runs.iter().find(|known| known.id == run));
+    let Some(known) = known else {
+        let serial = state.map_or(0, |state| state.serial);
+        // Its state was not written yet, so nothing was done to it; it may take part where nothing came after.
+        return if serial == principal.serial { Ok(Stage::Open) } else { Ok(Stage::Over) };
+    };
+    if known.plan_sha256 != sha256(bytes) {
+        return Err(Error::failed(format!(
+            "the stored plan of run {run} is not the one it was begun with"
+        ))
+        .because(format!("the state records sha256 {}", known.plan_sha256))
+        .hint(format!(
+            "keep both; ringfence apply --again --user {} contains by what the state records",
+            shell(principal.name.as_str())
+        )));
+    }
+    let last = state.and_then(|state| state.runs.last()).is_some_and(|last| last.id == run);
+    Ok(if known.end.is_none() && last { Stage::Open } else { Stage::Over })
+}
