@@ -12,7 +12,7 @@ mod sessions;
 mod signing;
 mod wire;
 
-use super::{Answer, Credentials, Player, Sandbox};
+use super::{ACCOUNT, Answer, Credentials, Lag, Player, Random, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use super::account::{Account, fold};
 use super::ids::Ids;
+use super::lag::Lag;
 use super::policy_store::Permissions;
 use super::session::Session;
 use super::user::{AccessKey, Status, User};
@@ -29,6 +30,9 @@ pub struct World {
     /// How long after a change is stored it is enforced (F29).
     #[serde(default)]
     pub lag: SignedDuration,
+    /// A delay of its own for every change, in place of `lag`.
+    #[serde(default)]
+    pub varying_lag: Option<Lag>,
     /// The account made first.
     pub home: String,
     pub(super) accounts: BTreeMap<String, Ledger>,
@@ -65,6 +69,7 @@ impl World {
             format: FORMAT,
             partition: "aws".to_owned(),
             lag: SignedDuration::ZERO,
+            varying_lag: None,
             home: account.to_owned(),
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -183,15 +188,24 @@ impl World {
 
     /// What an account is before a call that may change it, if a change would not count at once.
     pub(super) fn before(&self, account: &str) -> Option<Account> {
-        if self.lag.is_positive() { self.account(account).cloned() } else { None }
+        let lags = self.lag.is_positive() || self.varying_lag.is_some();
+        if lags { self.account(account).cloned() } else { None }
     }
 
-    /// Notes that a call has changed an account, if it has: the change counts after the lag.
+    /// Notes that a call has changed an account, if it has: the change counts after the lag, and
+    /// never before one made earlier. So what is enforced is at each moment the account as it was
+    /// stored at some earlier one, and that moment never moves back.
     pub(super) fn changed(&mut self, account: &str, before: Account, now: Timestamp) {
-        let enforced_at = now.checked_add(self.lag).unwrap_or(Timestamp::MAX);
         let Some(ledger) = self.accounts.get_mut(account) else { return };
         ledger.pending.retain(|change| change.enforced_at > now);
-        if ledger.stored != before {
+        if ledger.stored == before {
+            return;
+        }
+        let lag = self.varying_lag.as_mut().map_or(self.lag, Lag::draw);
+        let own = now.checked_add(lag).unwrap_or(Timestamp::MAX);
+        let earlier = ledger.pending.back().map(|change| change.enforced_at);
+        let enforced_at = earlier.map_or(own, |earlier| earlier.max(own));
+        if enforced_at > now {
             ledger.pending.push_back(Pending { stored_at: now, enforced_at, before });
         }
     }

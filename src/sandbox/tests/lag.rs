@@ -111,3 +111,58 @@ fn calls_are_recorded_with_their_caller_and_outcome() {
     assert_eq!(last.principal.as_deref(), Some("arn:aws:iam::123456789012:user/bot"));
     assert_eq!(last.access_key_id, Some(bot.credentials().access_key_id.clone()));
 }
+
+#[test]
+fn what_is_enforced_was_stored_at_some_earlier_moment_which_never_moves_back() {
+    for seed in 0..20 {
+        let stage = Stage::new();
+        stage.ok("iam:CreateUser", &[("UserName", "bot")]);
+        let most = SignedDuration::from_secs(10);
+        stage.sandbox.edit(|world| world.varying_lag = Some(Lag::up_to(most, seed)));
+        let mut random = Random::of(seed, "changes");
+        let stored = || stage.sandbox.edit(|world| policies(world.account(ACCOUNT)));
+        let enforced = || {
+            let now = stage.sandbox.now();
+            stage.sandbox.edit(|world| policies(world.enforced(ACCOUNT, now)))
+        };
+        let (mut history, mut reached) = (vec![(stage.sandbox.now(), stored())], 0);
+        for number in 0..25 {
+            stage.put(
+                "bot",
+                &format!("p{number}"),
+                r#"{"Statement":{"Effect":"Deny","Action":"s3:*","Resource":"*"}}"#,
+            );
+            history.push((stage.sandbox.now(), stored()));
+            stage.wait(i64::try_from(random.below(4)).unwrap());
+            let place = history.iter().position(|(_, then)| *then == enforced()).unwrap();
+            assert!(place >= reached, "seed {seed}: {place} after {reached}");
+            reached = place;
+            // A change is overdue ten seconds after it was stored.
+            let due = history.iter().rposition(|(at, _)| *at + most <= stage.sandbox.now());
+            assert!(due.is_none_or(|due| place >= due), "seed {seed}");
+        }
+        stage.wait(10);
+        assert_eq!(enforced(), stored());
+    }
+}
+
+fn policies(account: Option<&crate::sandbox::Account>) -> usize {
+    account.unwrap().user("bot").unwrap().permissions.inline.len()
+}
+
+#[test]
+fn changes_differ_in_their_delay_and_a_saved_world_draws_on() {
+    let stage = Stage::new();
+    let most = SignedDuration::from_secs(10);
+    let mut lag = Lag::up_to(most, 4);
+    let delays: Vec<_> = (0..50).map(|_| lag.draw()).collect();
+    assert!(delays.iter().all(|delay| !delay.is_negative() && *delay <= most));
+    assert!(delays.iter().any(|delay| *delay < delays[0]) || delays[0] < delays[1]);
+    stage.sandbox.edit(|world| world.varying_lag = Some(Lag::up_to(most, 4)));
+    stage.user("bot");
+    let again = Sandbox::load(&stage.sandbox.save(), || Timestamp::UNIX_EPOCH).unwrap();
+    let next = |sandbox: &Sandbox| {
+        sandbox.edit(|world| world.varying_lag.as_mut().map(Lag::draw)).unwrap()
+    };
+    assert_eq!(next(&again), next(&stage.sandbox));
+}
