@@ -21,6 +21,7 @@ pub use read::{read, read_known};
 use crate::identity::{AccessKeyId, Caller, UserName};
 use crate::plan::ReadCost;
 use crate::snapshot::Snapshot;
+use aws_sdk_iam::config::retry::RetryPartition;
 use jiff::Timestamp;
 use meter::Meter;
 
@@ -58,8 +59,15 @@ impl Aws {
     #[must_use]
     pub fn from_config(config: &aws_config::SdkConfig) -> Self {
         let meter = Meter::default();
-        let iam = aws_sdk_iam::config::Builder::from(config).interceptor(meter.of_iam());
-        let sts = aws_sdk_sts::config::Builder::from(config).interceptor(meter.of_sts());
+        // The SDK keeps its quota of retries for the whole process, so that one run would decide
+        // whether the next one in it may still retry: each connection has a quota of its own.
+        let quota = RetryPartition::custom("ringfence").build();
+        let iam = aws_sdk_iam::config::Builder::from(config)
+            .retry_partition(quota.clone())
+            .interceptor(meter.of_iam());
+        let sts = aws_sdk_sts::config::Builder::from(config)
+            .retry_partition(quota)
+            .interceptor(meter.of_sts());
         Self {
             iam: aws_sdk_iam::Client::from_conf(iam.build()),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
