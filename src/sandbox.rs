@@ -3,7 +3,8 @@
 //! It speaks the Query protocol of IAM and STS, and as much of S3 as it takes to be denied
 //! something. [`Sandbox::answer`] is the only way in for requests, [`Sandbox::edit`] for scenarios
 //! and tests. Reads show what is stored; calls are judged by what is enforced, which follows after
-//! [`World::lag`] (F29).
+//! [`World::lag`] (F29). A [`Line`] between the SDK and the sandbox loses, delays and spoils calls.
+//! From one seed a run repeats exactly.
 
 mod account;
 mod act;
@@ -18,6 +19,7 @@ mod ids;
 pub mod in_process;
 mod instance_profile;
 mod lag;
+mod line;
 mod managed;
 mod page;
 mod params;
@@ -36,6 +38,7 @@ mod signature;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod user;
 mod world;
 mod xml;
@@ -44,12 +47,14 @@ pub use account::{Account, Bucket, MfaDevice};
 pub use dispatch::actions;
 pub use instance_profile::InstanceProfile;
 pub use lag::Lag;
+pub use line::{Carried, Line, Moment};
 pub use player::{Answer, Player};
 pub use policy_store::{Managed, Permissions, Tag, Version};
 pub use random::Random;
 pub use role::{Group, Role};
 pub use server_certificate::ServerCertificate;
 pub use session::{Session, SessionKind};
+pub use trouble::{Fate, Page, Trouble};
 pub use user::{AccessKey, LastUse, Login, ServiceCredential, Status, Uploaded, User};
 pub use world::{ADMINISTRATOR, World};
 

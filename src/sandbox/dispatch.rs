@@ -7,7 +7,7 @@ use super::params::Params;
 use super::signature::Claim;
 use super::world::World;
 use super::xml::Xml;
-use super::{Call, Request, Response, iam, s3, sts};
+use super::{Call, Request, Response, iam, page, s3, sts};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
@@ -138,6 +138,7 @@ fn serve(
 ) -> Result<Served, Fault> {
     within_bounds(request)?;
     let params = Params::read(&request.query, form(request));
+    let params = params.in_short_pages(request.header(page::SHORT));
     known.action = params.get("Action").unwrap_or_default().chars().take(100).collect();
     known.service = by_host_or_action(request, &known.action);
     let claim = Claim::read(request)?;

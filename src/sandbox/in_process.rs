@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use jiff::{SignedDuration, Timestamp};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where a sandbox in this process is said to be: a name that no resolver knows.
@@ -19,8 +20,16 @@ pub const ENDPOINT: &str = "http://sandbox.invalid";
 /// A configuration of the SDK whose every request is answered by the sandbox, signed by its clock.
 #[must_use]
 pub fn sdk_config(sandbox: &Sandbox, credentials: &Credentials) -> SdkConfig {
-    let door = SharedHttpConnector::new(Door(sandbox.clone()));
-    let clock = Clock(sandbox.clone());
+    config(Door(sandbox.clone()), Clock::of(sandbox, SignedDuration::ZERO), credentials)
+}
+
+/// What every configuration has whose requests stay in this process.
+pub(super) fn config(
+    door: impl HttpConnector + 'static,
+    clock: Clock,
+    credentials: &Credentials,
+) -> SdkConfig {
+    let door = SharedHttpConnector::new(door);
     let Credentials { access_key_id, secret_access_key, session_token } = credentials;
     let signing =
         Signing::new(access_key_id, secret_access_key, session_token.clone(), None, "sandbox");
@@ -34,8 +43,18 @@ pub fn sdk_config(sandbox: &Sandbox, credentials: &Credentials) -> SdkConfig {
         .build()
 }
 
+/// What the SDK signs by: the sandbox's clock, or one that is wrong by so much.
 #[derive(Clone)]
-struct Clock(Sandbox);
+pub(super) struct Clock {
+    sandbox: Sandbox,
+    ahead: SignedDuration,
+}
+
+impl Clock {
+    pub(super) fn of(sandbox: &Sandbox, ahead: SignedDuration) -> Self {
+        Self { sandbox: sandbox.clone(), ahead }
+    }
+}
 
 impl std::fmt::Debug for Clock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -45,7 +64,8 @@ impl std::fmt::Debug for Clock {
 
 impl aws_smithy_async::time::TimeSource for Clock {
     fn now(&self) -> SystemTime {
-        let seconds = u64::try_from(self.0.now().as_second()).unwrap_or_default();
+        let now = self.sandbox.now().saturating_add(self.ahead).unwrap_or(Timestamp::MAX);
+        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 }
@@ -66,7 +86,7 @@ impl HttpConnector for Door {
     }
 }
 
-fn taken(request: &HttpRequest) -> Result<Request, ConnectorError> {
+pub(super) fn taken(request: &HttpRequest) -> Result<Request, ConnectorError> {
     let uri: http::Uri = request.uri().parse().map_err(unfit)?;
     let body = request.body().bytes().ok_or_else(|| unfit("a body in pieces"))?;
     let headers = request.headers().iter();
@@ -81,7 +101,7 @@ fn taken(request: &HttpRequest) -> Result<Request, ConnectorError> {
     })
 }
 
-fn given(answer: Response) -> Result<HttpResponse, ConnectorError> {
+pub(super) fn given(answer: Response) -> Result<HttpResponse, ConnectorError> {
     let status = StatusCode::try_from(answer.status).map_err(unfit)?;
     let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
     for (name, value) in answer.headers {

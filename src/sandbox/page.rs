@@ -6,6 +6,10 @@ use super::rules;
 use super::xml::Xml;
 use sha2::{Digest, Sha256};
 
+/// The header of a request whose pages shall be shorter than it asks for: IAM does so of its own
+/// accord. It is not signed, so that whoever carries a request can add it.
+pub(super) const SHORT: &str = "x-sandbox-page";
+
 /// One page.
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
@@ -21,7 +25,7 @@ impl<T> Page<T> {
         key: impl Fn(&T) -> String,
     ) -> Result<Self, Fault> {
         let size = params.number("MaxItems", 1, 1000)?.unwrap_or(100);
-        let size = usize::try_from(size).unwrap_or(100);
+        let size = usize::try_from(size).unwrap_or(100).min(params.most_items());
         let mut rest: Vec<T> = match params.get("Marker") {
             None => items,
             Some(marker) => {

@@ -9,7 +9,10 @@ use super::user::Status;
 const MOST: usize = 5_000;
 
 /// The parameters, in the order they came.
-pub(super) struct Params(Vec<(String, String)>);
+pub(super) struct Params {
+    pairs: Vec<(String, String)>,
+    most_items: usize,
+}
 
 type Read<T> = Result<T, Fault>;
 
@@ -17,12 +20,25 @@ impl Params {
     /// Reads the query string and a form body.
     pub(super) fn read(query: &str, body: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(query.as_bytes()).chain(form_urlencoded::parse(body));
-        Self(pairs.take(MOST).map(|(k, v)| (k.into_owned(), v.into_owned())).collect())
+        let pairs = pairs.take(MOST).map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
+        Self { pairs, most_items: usize::MAX }
+    }
+
+    /// The same, with at most so many items on a page whatever MaxItems says (F18).
+    pub(super) fn in_short_pages(mut self, most: Option<&str>) -> Self {
+        let most = most.and_then(|most| most.parse().ok()).filter(|most| *most > 0);
+        self.most_items = most.unwrap_or(usize::MAX);
+        self
+    }
+
+    /// How many items a page may have at most.
+    pub(super) const fn most_items(&self) -> usize {
+        self.most_items
     }
 
     /// A parameter as it came.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// A parameter that must be there.

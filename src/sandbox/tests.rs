@@ -10,9 +10,10 @@ mod roles;
 mod server_certificates;
 mod sessions;
 mod signing;
+mod trouble;
 mod wire;
 
-use super::{ACCOUNT, Answer, Credentials, Lag, Player, Random, Sandbox};
+use super::{ACCOUNT, ADMINISTRATOR, Answer, Credentials, Lag, Player, Random, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
 use std::sync::Arc;
