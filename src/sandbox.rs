@@ -3,11 +3,12 @@
 //! It speaks the Query protocol of IAM and STS, and as much of S3 as it takes to be denied
 //! something. [`Sandbox::answer`] is the only way in for requests, [`Sandbox::edit`] for scenarios
 //! and tests. Reads show what is stored; calls are judged by what is enforced, which follows after
-//! [`World::lag`] (F29). A [`Line`] between the SDK and the sandbox loses, delays and spoils calls.
-//! From one seed a run repeats exactly.
+//! [`World::lag`] (F29). A [`Line`] between the SDK and the sandbox loses, delays and spoils calls,
+//! and an [`Adversary`] can act between any two of them; from one seed a run repeats exactly.
 
 mod account;
 mod act;
+pub mod adversary;
 mod auth;
 mod context;
 mod dispatch;
@@ -44,6 +45,7 @@ mod world;
 mod xml;
 
 pub use account::{Account, Bucket, MfaDevice};
+pub use adversary::Adversary;
 pub use dispatch::actions;
 pub use instance_profile::InstanceProfile;
 pub use lag::Lag;
@@ -204,6 +206,13 @@ impl Sandbox {
     /// Looks at the world or changes it, around all rules.
     pub fn edit<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         change(&mut self.world())
+    }
+
+    /// A copy of its own: what happens in it does not happen here. Both go by one clock.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let world = self.world().clone();
+        Self { world: Arc::new(Mutex::new(world)), clock: Arc::clone(&self.clock) }
     }
 
     /// The calls that were made, the oldest first; only the last ten thousand are kept.

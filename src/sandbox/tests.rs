@@ -1,5 +1,6 @@
 //! Tests of the sandbox as a whole.
 
+mod adversary;
 mod bad_input;
 mod dumps;
 mod instance_profiles;
