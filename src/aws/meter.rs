@@ -139,9 +139,14 @@ impl Intercept for Watch {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let root = context.response().body().bytes().and_then(root_element);
+        let body = context.response().body().bytes().unwrap_or_default();
+        let root = root_element(body);
+        let cut = context.response().status().is_success()
+            && root.as_deref().is_some_and(|root| is_cut_off(body, root));
         self.meter.seen(|seen| seen.root = root);
-        Ok(())
+        // The SDK takes a listing that breaks off after an item for a shorter one, and what was cut
+        // off would be left out silently (D2.12).
+        if cut { Err("the answer breaks off".into()) } else { Ok(()) }
     }
 }
 
@@ -156,6 +161,15 @@ fn root_element(body: &[u8]) -> Option<String> {
         .split(|c: char| c.is_whitespace() || matches!(c, '>' | '/'))
         .next()?;
     Some(name.to_owned())
+}
+
+/// Whether an answer of IAM or STS ends before its root element does.
+fn is_cut_off(body: &[u8], root: &str) -> bool {
+    let text = body.trim_ascii_end();
+    let end = text.strip_suffix(b">").map_or(text, <[u8]>::trim_ascii_end);
+    let closed = end.strip_suffix(root.as_bytes()).is_some_and(|rest| rest.ends_with(b"</"));
+    let empty = end.ends_with(b"/") && !text.windows(2).any(|pair| pair == b"</");
+    root.ends_with("Response") && !closed && !empty
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
@@ -174,6 +188,18 @@ mod tests {
         assert_eq!(root_element(b"<!doctype html><html>").as_deref(), Some("html"));
         for none in ["", "{}", "<?xml", "text <a>"] {
             assert_eq!(root_element(none.as_bytes()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_whole_or_breaks_off() {
+        let whole = "<?xml version=\"1.0\"?><AResponse><B>1</B></AResponse>\n";
+        assert!(!is_cut_off(whole.as_bytes(), "AResponse"));
+        assert!(!is_cut_off(b"<AResponse/>", "AResponse"));
+        assert!(!is_cut_off(b"<html><p>", "html"), "that is no answer, whole or not");
+        let length = whole.trim_end().len();
+        for end in 30..length - 1 {
+            assert!(is_cut_off(&whole.as_bytes()[..end], "AResponse"), "{end} of {length}");
         }
     }
 

@@ -173,6 +173,36 @@ async fn short_pages_are_read_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_that_breaks_off_is_never_taken_for_a_shorter_one() {
+    let stage = Stage::new();
+    stage.user("bot");
+    stage.key("bot");
+    let line = Line::new(&stage.sandbox, 5);
+    let targets = Targets {
+        users: vec![UserName::try_from("bot".to_owned()).unwrap()],
+        ..Targets::default()
+    };
+    let mut cut = 0;
+    for _ in 0..60 {
+        let from = line.calls();
+        line.set_trouble(Trouble { cut: 60, ..Trouble::none() });
+        let aws = Aws::from_config(&line.sdk_config(&stage.sandbox.admin()));
+        let reading = read(&aws, &targets).await;
+        let new = line.log().split_off(usize::try_from(from).unwrap());
+        cut += new.iter().filter(|call| matches!(call.fate, Fate::Cut(_))).count();
+        let Ok(reading) = reading else { continue };
+        let snapshot = &reading.snapshots[0];
+        // Sandboxes are not AWS, so what cannot be understood there counts as unread.
+        assert!(
+            snapshot.access_keys.missing().is_some() || snapshot.access_keys.items().len() == 2
+        );
+        let policies = &snapshot.inline_policies;
+        assert!(policies.missing().is_some() || policies.items().len() == 1);
+    }
+    assert!(cut > 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_world_stops_before_or_after_a_call_and_goes_on() {
     for (moment, made) in [(Moment::Before, 0), (Moment::After, 1)] {
         let stage = Stage::new();
