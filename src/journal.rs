@@ -338,6 +338,12 @@ impl Journal {
         Some(fence)
     }
 
+    /// Whether a call was meant.
+    #[must_use]
+    pub fn has_intents(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.event, Event::Intent { .. }))
+    }
+
     /// Whether the run was brought to its end.
     #[must_use]
     pub fn finished(&self) -> bool {

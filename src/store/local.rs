@@ -280,12 +280,15 @@ impl LocalStore {
     /// The error for a principal with runs and no state; `None` where there are no runs either.
     fn lost(&self, key: &Key) -> Result<Option<Error>> {
         let runs = self.runs(key)?;
-        if runs.is_empty() {
+        // A run that was cut off before its state was stored has meant no call, and has made none (D2.5).
+        let meant =
+            |run: &String| self.journal(key, run).map_or(true, |journal| journal.has_intents());
+        if !runs.iter().any(meant) {
             return Ok(None);
         }
         let directory = self.directory(key);
         let error = Error::failed(format!("`{}` has runs and no state", files::name(&directory)))
-            .because("a run was cut off before it first saved the state, or the state was removed");
+            .because("the state was lost or removed");
         let plan = runs.iter().rev().map(|run| directory.join("runs").join(run).join("plan.json"));
         Ok(Some(match plan.into_iter().find(|path| path.is_file()) {
             Some(plan) => {

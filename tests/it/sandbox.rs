@@ -2,6 +2,7 @@
 //! same calls.
 
 mod attacks;
+mod crash;
 mod differential;
 mod drill;
 mod dumps;

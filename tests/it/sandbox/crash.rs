@@ -1,0 +1,284 @@
+//! The real process, killed at every point that a run can name, and taken up again (D2.5).
+
+use super::place::{Place, RINGFENCE, command, ringfence};
+use crate::support::{Credentials, Ran};
+use ringfence::sandbox::{ADMINISTRATOR, Account};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
+const ACCOUNT: &str = "123456789012";
+const USER: &str = "deploy-bot";
+/// The calls that do something else when they are made twice.
+const ONCE: [&str; 1] = ["iam:CreatePolicy"];
+
+/// A user with a leaked key, and a responder who works in a folder.
+struct Stage {
+    place: Place,
+    leaked: String,
+    posture: &'static str,
+}
+
+impl Stage {
+    fn new(posture: &'static str) -> Self {
+        let place = Place::new();
+        place.make("iam:CreateUser", &[("UserName", USER)]);
+        let made = place.make("iam:CreateAccessKey", &[("UserName", USER)]);
+        let leaked = made.text("AccessKeyId").unwrap().to_owned();
+        place.make("iam:CreateAccessKey", &[("UserName", USER)]);
+        place.make("iam:CreateGroup", &[("GroupName", "devs")]);
+        place.make("iam:AddUserToGroup", &[("UserName", USER), ("GroupName", "devs")]);
+        let service = [("UserName", USER), ("ServiceName", "codecommit.amazonaws.com")];
+        place.make("iam:CreateServiceSpecificCredential", &service);
+        if posture == "squeezed" {
+            // No room inline, so that the fence has to be a policy of its own.
+            let filler = format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::{}/*"}}]}}"#,
+                "a".repeat(1900)
+            );
+            let put = [("UserName", USER), ("PolicyName", "big"), ("PolicyDocument", &filler)];
+            place.make("iam:PutUserPolicy", &put);
+        }
+        let configuration = "[limits]\nsettle = \"0s\"\n\
+            [posture.squeezed]\nextends = \"revoke\"\n\
+            [posture.everything]\nextends = \"lockdown\"\ngroups = \"remove\"\n";
+        std::fs::write(place.directory.path().join("ringfence.toml"), configuration).unwrap();
+        Self { place, leaked, posture }
+    }
+
+    fn who(&self) -> Credentials {
+        self.place.admin()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        ringfence(self.place.directory.path(), &self.place.url(), &self.who(), arguments)
+    }
+
+    fn plan(&self) {
+        let named = ["--access-key", &self.leaked, "--posture", self.posture];
+        self.run(&[&["plan", "--out", "plan.json"], &named[..]].concat()).exits(0);
+    }
+
+    /// Plans a release that gives everything back, as a person does who follows what the plan says.
+    fn plan_release(&self) {
+        let mut plan: Vec<String> =
+            ["rollback", "--user", USER, "--lift-fence-now", "--out", "release.json"]
+                .map(str::to_owned)
+                .into();
+        loop {
+            let planned = self.run(&plan.iter().map(String::as_str).collect::<Vec<_>>()).exits(0);
+            let words: Vec<&str> = planned.out.split_whitespace().collect();
+            let before = plan.len();
+            for pair in words.windows(2) {
+                let id = pair[1].trim_end_matches([',', '.']).to_owned();
+                if pair[0].starts_with("--reactivate") && !plan.contains(&id) {
+                    plan.extend([pair[0].to_owned(), id]);
+                }
+            }
+            if plan.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// The account as it is stored, without the uses of keys.
+    fn account(&self) -> Account {
+        let mut account = self.place.sandbox.edit(|world| world.account(ACCOUNT).unwrap().clone());
+        if let Some(user) = account.user_mut(ADMINISTRATOR) {
+            user.keys.iter_mut().for_each(|key| key.last_used = None);
+        }
+        account
+    }
+
+    /// Every point that applying this file passes.
+    fn points(&self, file: &str) -> Vec<String> {
+        let mut apply =
+            command(RINGFENCE, self.place.directory.path(), &self.place.url(), &self.who());
+        let output = apply
+            .args(["apply", file, "--auto-approve"])
+            .env("RINGFENCE_HALT_AT", "list")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let mut seen = BTreeSet::new();
+        let points = said.lines().filter_map(|line| line.strip_prefix("at "));
+        points.map(str::to_owned).filter(|point| seen.insert(point.clone())).collect()
+    }
+
+    /// Runs a command until it stands at a point, and kills it there. `None` if it did not come there.
+    fn killed_at(&self, point: &str, arguments: &[&str]) -> Option<()> {
+        let mut run =
+            command(RINGFENCE, self.place.directory.path(), &self.place.url(), &self.who())
+                .args(arguments)
+                .env("RINGFENCE_HALT_AT", point)
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+        let reached = stands(&mut run, point);
+        // SIGKILL: nothing of the process runs any more.
+        run.kill().unwrap();
+        let status = run.wait().unwrap();
+        if reached {
+            assert_eq!(status.code(), None, "it ended by itself at {point}");
+        }
+        reached.then_some(())
+    }
+
+    /// How often each call that must be made once was made and did something.
+    fn made_once(&self, about: &str) {
+        for action in ONCE {
+            let calls = self.place.sandbox.calls();
+            let made = calls.iter().filter(|call| call.action == action && call.outcome == "ok");
+            assert!(made.count() <= 1, "{about}: {action} was made twice");
+        }
+    }
+
+    /// Everything that is recorded can be read and is whole.
+    fn whole(&self, about: &str) {
+        let listed = self.run(&["state", "list", "--format", "json"]);
+        assert!(matches!(listed.code, 0), "{about}: {}{}", listed.out, listed.err);
+        if listed.out.contains(USER) {
+            self.run(&["state", "history", USER, "--verify"]).exits(0);
+        }
+    }
+}
+
+fn stands(run: &mut Child, point: &str) -> bool {
+    let said = BufReader::new(run.stderr.take().unwrap());
+    said.lines().map_while(Result::ok).any(|line| line == format!("halted at {point}"))
+}
+
+fn resumed_from_every_point(posture: &'static str, at_least: usize) {
+    let rehearsal = Stage::new(posture);
+    rehearsal.plan();
+    let points = rehearsal.points("plan.json");
+    assert!(points.len() >= at_least, "only {points:?}");
+    for index in 0..points.len() {
+        let stage = Stage::new(posture);
+        let before = stage.account();
+        stage.plan();
+        let point = stage.points_of("plan.json", &points)[index].clone();
+        let about = format!("{posture}: contained, killed at {point}");
+        stage.killed_at(&point, &["apply", "plan.json", "--auto-approve"]).expect(&about);
+        stage.whole(&about);
+        let status = stage.run(&["status"]);
+        let over = matches!(point.as_str(), "state-finished" | "released");
+        assert!(over || !status.line_says("contained"), "{about}:\n{}", status.out);
+        let resumed = stage.run(&["resume"]);
+        assert_eq!(resumed.code, 0, "{about}: {}{}", resumed.out, resumed.err);
+        if resumed.out.starts_with("No run was cut off") && !over {
+            // Nothing was begun, so the plan still is one.
+            stage.run(&["apply", "plan.json", "--auto-approve"]).exits(0);
+        }
+        stage.made_once(&about);
+        stage.whole(&about);
+        stage.run(&["status"]).exits(0);
+        stage.plan_release();
+        stage.run(&["apply", "release.json", "--auto-approve"]).exits(0);
+        assert_eq!(stage.account(), before, "{about}: not as it was");
+    }
+}
+
+impl Ran {
+    /// Whether a line of `status` says so of the user.
+    fn line_says(&self, standing: &str) -> bool {
+        self.out.lines().any(|line| {
+            let mut words = line.split_whitespace();
+            words.next() == Some(USER) && words.next() == Some(standing)
+        })
+    }
+}
+
+#[test]
+fn a_containment_goes_on_from_every_point() {
+    resumed_from_every_point("revoke", 14);
+}
+
+#[test]
+fn a_containment_of_everything_goes_on_from_every_point() {
+    resumed_from_every_point("everything", 26);
+}
+
+#[test]
+fn a_fence_that_is_a_policy_of_its_own_goes_on_from_every_point() {
+    resumed_from_every_point("squeezed", 17);
+}
+
+#[test]
+fn a_containment_is_rolled_back_from_every_point() {
+    let rehearsal = Stage::new("everything");
+    rehearsal.plan();
+    let points = rehearsal.points("plan.json");
+    for index in 0..points.len() {
+        let stage = Stage::new("everything");
+        let before = stage.account();
+        stage.plan();
+        let point = stage.points_of("plan.json", &points)[index].clone();
+        let about = format!("rolled back, killed at {point}");
+        stage.killed_at(&point, &["apply", "plan.json", "--auto-approve"]).expect(&about);
+        let listed = stage.run(&["state", "list", "--format", "json"]);
+        if listed.out.contains(USER) {
+            stage.plan_release();
+            let ran = stage.run(&["apply", "release.json", "--auto-approve"]);
+            assert_eq!(ran.code, 0, "{about}: {}{}", ran.out, ran.err);
+        }
+        assert_eq!(stage.account(), before, "{about}: not as it was");
+        stage.whole(&about);
+    }
+}
+
+#[test]
+fn a_release_goes_on_from_every_point() {
+    let rehearsal = Stage::new("everything");
+    rehearsal.plan();
+    rehearsal.run(&["apply", "plan.json", "--auto-approve"]).exits(0);
+    rehearsal.plan_release();
+    let points = rehearsal.points("release.json");
+    assert!(points.len() >= 24, "only {points:?}");
+    for index in 0..points.len() {
+        let stage = Stage::new("everything");
+        let before = stage.account();
+        stage.plan();
+        stage.run(&["apply", "plan.json", "--auto-approve"]).exits(0);
+        stage.plan_release();
+        let point = stage.points_of("release.json", &points)[index].clone();
+        let about = format!("released, killed at {point}");
+        stage.killed_at(&point, &["apply", "release.json", "--auto-approve"]).expect(&about);
+        stage.whole(&about);
+        let resumed = stage.run(&["resume"]);
+        assert_eq!(resumed.code, 0, "{about}: {}{}", resumed.out, resumed.err);
+        let over = matches!(point.as_str(), "state-finished" | "released");
+        if resumed.out.starts_with("No run was cut off") && !over {
+            stage.run(&["apply", "release.json", "--auto-approve"]).exits(0);
+        }
+        assert_eq!(stage.account(), before, "{about}: not as it was");
+        stage.whole(&about);
+        let status = stage.run(&["status"]).exits(0);
+        assert!(status.line_says("released"), "{about}: {}", status.out);
+    }
+}
+
+impl Stage {
+    /// The points of another stage with this one's names, in the order of the plan's steps.
+    fn points_of(&self, file: &str, points: &[String]) -> Vec<String> {
+        let plan = std::fs::read_to_string(self.place.directory.path().join(file)).unwrap();
+        let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        let steps = plan["principals"][0]["steps"].as_array().unwrap();
+        let mut seen: Vec<&str> = Vec::new();
+        let mut own = Vec::new();
+        for point in points {
+            let Some((moment, resource)) = point.split_once(' ') else {
+                own.push(point.clone());
+                continue;
+            };
+            if !seen.contains(&resource) {
+                seen.push(resource);
+            }
+            let place = seen.iter().position(|other| *other == resource).unwrap();
+            own.push(format!("{moment} {}", steps[place]["resource"].as_str().unwrap()));
+        }
+        own
+    }
+}
