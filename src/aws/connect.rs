@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Used where no Region is configured: IAM has one control plane for each partition (F23).
 const FALLBACK_REGION: &str = "us-east-1";
 
+/// How often a read is tried: throttling is what an attacker can cause (F17). The time limits below bound it.
+const READ_ATTEMPTS: u32 = 6;
+
 /// Loads the configuration that [`super::Aws`] is made of.
 pub(super) async fn load(settings: &Settings) -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
@@ -22,7 +25,7 @@ pub(super) async fn load(settings: &Settings) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .region(region.clone())
-        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .retry_config(RetryConfig::standard().with_max_attempts(READ_ATTEMPTS))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))

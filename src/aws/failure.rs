@@ -90,9 +90,18 @@ impl Failure {
         Self { action, kind: Kind::Senseless, text }
     }
 
-    /// Whether it is about this one read only, which then counts as unread (D2.12).
+    /// Whether it is about this one read only, which then counts as unread (D2.12). What is throttled, or not
+    /// answered, after every repeat is too: who can throttle a listing must not be able to veto a containment.
     pub(super) const fn is_local(&self) -> bool {
-        matches!(self.kind, Kind::NotFound | Kind::Denied | Kind::Unimplemented | Kind::Senseless)
+        matches!(
+            self.kind,
+            Kind::NotFound
+                | Kind::Denied
+                | Kind::Unimplemented
+                | Kind::Senseless
+                | Kind::Throttled
+                | Kind::Lost
+        )
     }
 
     /// What an unread thing carries.

@@ -65,6 +65,10 @@ fn standing(plan: &Plan, judged: Option<&Judgement>, complete: bool) -> Standing
     match judged {
         None => Standing::Unknown,
         Some(judged) if judged.standing == Standing::NotContained => Standing::NotContained,
+        // What others undid and nobody has done again is worse than a step that is open.
+        Some(judged) if !is_release(plan) && judged.standing == Standing::Weakened => {
+            Standing::Weakened
+        }
         Some(_) if !complete => Standing::Partial,
         // A release that steps down leaves a containment; what others changed was said in its plan.
         Some(judged) if is_release(plan) && judged.standing == Standing::Weakened => {
@@ -184,7 +188,7 @@ fn holds(plan: &Plan, one: &Active, state: Option<&State>, now: Option<&Snapshot
     }
 }
 
-fn done<'a>(one: &'a Active) -> impl Iterator<Item = &'a Step> {
+fn done(one: &Active) -> impl Iterator<Item = &Step> {
     one.plan.last_steps().filter(|step| {
         matches!(one.journal().status(step.id), StepStatus::Stored | StepStatus::Skipped)
     })
@@ -193,11 +197,8 @@ fn done<'a>(one: &'a Active) -> impl Iterator<Item = &'a Step> {
 fn notes(one: &Active, contained: Option<&Snapshot>) -> Vec<String> {
     let mut notes = contained.map(|now| newcomers(one, now)).unwrap_or_default();
     for entry in one.journal().entries() {
-        match &entry.event {
-            Event::Skipped { resource, .. } => {
-                notes.push(format!("{resource} was so already: not claimed"));
-            }
-            _ => {}
+        if let Event::Skipped { resource, .. } = &entry.event {
+            notes.push(format!("{resource} was so already: not claimed"));
         }
     }
     if let Some((fence_time, still_active)) = last_fence(one) {

@@ -21,27 +21,23 @@ impl Executor<'_> {
     pub(super) async fn settle(&mut self, run: &mut UnderWay<'_>, active: &mut [Active]) {
         let clause = self.clause(run);
         let mut reads = 0;
-        let mut rounds_over_time = 0;
+        let mut late_rounds = 0;
         loop {
             let disturbed = self.look(run, active).await;
             reads += 1;
             self.progress(run, &clause, active);
-            let added =
-                if self.stop.asked() { 0 } else { self.add_steps(run, &clause, active).await };
+            let late = run.watched_s >= clause.for_s;
+            let pending = active.iter().any(may_try_again) && Instant::now() < run.until;
+            let may_add = !self.stop.asked() && (!late || late_rounds < LAST_ROUNDS || pending);
+            let added = if may_add { self.add_steps(run, &clause, active).await } else { 0 };
             if added > 0 {
+                late_rounds += u32::from(late);
                 self.added_waves(run, active).await;
             }
-            let Some(pause) = self.next_pause(run, &clause, active, disturbed, added) else {
-                break;
-            };
-            if run.watched_s >= clause.for_s {
-                rounds_over_time += 1;
-                let pending = active.iter().any(may_try_again);
-                if rounds_over_time > LAST_ROUNDS && !(pending && Instant::now() < run.until) {
-                    break;
-                }
+            match self.next_pause(run, &clause, active, disturbed, added) {
+                Some(pause) => self.wait(run, &clause, active, pause).await,
+                None => break,
             }
-            self.wait(run, &clause, active, pause).await;
         }
         let event = || Event::Settled { watched_s: run.watched_s, reads };
         if reads == 1 && run.watched_s == 0 {

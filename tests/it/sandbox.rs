@@ -9,4 +9,5 @@ mod dumps;
 mod place;
 mod port;
 mod scenarios;
+mod settle;
 mod wire;
