@@ -281,6 +281,9 @@ fn fenced_too_early(state: &State, now: &Snapshot) -> Vec<Finding> {
 pub fn remedies(state: &State, judged: &Judgement) -> Vec<String> {
     let user = shell(state.principal.name.as_str()).into_owned();
     let again = || vec![format!("ringfence apply --again --user {user}")];
+    if state.open_run().is_some() && judged.standing != Standing::Contained {
+        return vec![format!("ringfence resume --user {user}")];
+    }
     let void = state.clock.as_ref().is_some_and(|clock| !clock.void_while_active.is_empty());
     let partial = last_run_is_open(state);
     match judged.standing {

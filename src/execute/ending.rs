@@ -54,7 +54,7 @@ pub(super) fn of(
         commands: commands(plan, one, state, judged.as_ref(), standing),
         open,
         tampering: one.tampering.clone(),
-        notes: notes(one, snapshot.filter(|_| !is_release(plan))),
+        notes: notes(one, standing, snapshot.filter(|_| !is_release(plan))),
         fence: state.and_then(|state| fence_view(state, snapshot)),
         serial: state.map_or(one.plan.serial, |state| state.serial),
         journal_head: one.journal().head().to_owned(),
@@ -194,8 +194,15 @@ fn done(one: &Active) -> impl Iterator<Item = &Step> {
     })
 }
 
-fn notes(one: &Active, contained: Option<&Snapshot>) -> Vec<String> {
+/// What helps where whoever undoes the containment may call IAM: nothing inside the account does (F30).
+const OUTSIDE: &str = "somebody undoes it as it is done: a service control policy that lets only the \
+    responder's role change the user ends that";
+
+fn notes(one: &Active, standing: Standing, contained: Option<&Snapshot>) -> Vec<String> {
     let mut notes = contained.map(|now| newcomers(one, now)).unwrap_or_default();
+    if standing == Standing::Weakened && !one.tampering.is_empty() {
+        notes.push(OUTSIDE.to_owned());
+    }
     for entry in one.journal().entries() {
         if let Event::Skipped { resource, .. } = &entry.event {
             notes.push(format!("{resource} was so already: not claimed"));

@@ -780,7 +780,7 @@ fn two_runs_at_once() {
     let ran = world.ringfence(&["state", "unlock", "deploy-bot"]).exits(5);
     assert_snapshot!(held_by(&world.redact(&ran.err)), @"
     error: the state of user `deploy-bot` is locked
-      cause: responder on HOST (process PID) has held it since THEN
+      cause: responder on HOST (process PID) has held it since THEN, run 20241121T031000Z-LINEAGE8
       the operating system releases it when process PID ends
     hint: wait for it: --lock-timeout 5m
     hint: see whether its process still lives: ringfence state unlock deploy-bot
@@ -788,7 +788,7 @@ fn two_runs_at_once() {
     let ran = world.ringfence(&["state", "rm", "deploy-bot", "--auto-approve"]).exits(5);
     assert_snapshot!(held_by(&world.redact(&ran.err)), @"
     error: the state of user `deploy-bot` is locked
-      cause: responder on HOST (process PID) has held it since THEN
+      cause: responder on HOST (process PID) has held it since THEN, run 20241121T031000Z-LINEAGE8
     hint: wait for it: --lock-timeout 5m
     hint: see whether its process still lives: ringfence state unlock deploy-bot
     ");

@@ -10,4 +10,5 @@ mod place;
 mod port;
 mod scenarios;
 mod settle;
+mod watch;
 mod wire;

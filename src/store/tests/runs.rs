@@ -78,7 +78,16 @@ fn what_is_not_ours_is_ignored_and_runs_without_a_state_are_not() {
     fs::write(root.join("123456789012/user/AIDAFILE"), "").unwrap();
     assert_eq!(store.list().unwrap(), []);
 
-    locked(&store).start_run(RUN, b"the plan").unwrap();
+    let mut log = locked(&store).start_run(RUN, b"the plan").unwrap();
+    log.append(at(1), event()).unwrap();
+    assert_eq!(store.list().unwrap(), [], "a run that has meant no call has made none");
+    let intent = Event::Intent {
+        step: 1,
+        resource: "group/devs".parse().unwrap(),
+        action: "RemoveUserFromGroup".to_owned(),
+        attempt: 1,
+    };
+    log.append(at(2), intent).unwrap();
     let list = store.list().unwrap();
     let [(found, Err(error))] = list.as_slice() else { panic!("{list:?}") };
     assert_eq!(*found, key());

@@ -177,7 +177,7 @@ fn a_run_that_is_cut_off() {
     ci-runner  partial  03:10:00Z  never                -
                ! run 20241121T031000Z-LINEAGE8 was cut off before its end
                not read: ssh keys, signing certificates, service credentials
-               ringfence apply --again --user ci-runner
+               ringfence resume --user ci-runner
     ");
     let unlocked = world.ringfence(&["state", "unlock", "ci-runner"]).ok();
     assert!(
@@ -185,7 +185,7 @@ fn a_run_that_is_cut_off() {
         "{}",
         unlocked.out
     );
-    world.ringfence(&["apply", "--again", "--user", "ci-runner", "--auto-approve"]).ok();
+    world.as_printed(status.line("ringfence resume"), &[]).ok();
     world.ringfence(&["status"]).ok();
 }
 

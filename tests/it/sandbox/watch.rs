@@ -1,0 +1,101 @@
+//! `status --watch`, as a person and as a program read it.
+
+use super::place::{Place, RINGFENCE, command, ringfence};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
+
+const USER: &str = "deploy-bot";
+
+/// A user whose leaked key is off.
+fn contained() -> (Place, String) {
+    let place = Place::new();
+    place.make("iam:CreateUser", &[("UserName", USER)]);
+    let made = place.make("iam:CreateAccessKey", &[("UserName", USER)]);
+    let key = made.text("AccessKeyId").unwrap().to_owned();
+    let apply = ["apply", "--access-key", &key, "--auto-approve"];
+    ringfence(place.directory.path(), &place.url(), &place.admin(), &apply).exits(0);
+    (place, key)
+}
+
+fn turn_on(place: &Place, key: &str) {
+    let on = [("UserName", USER), ("AccessKeyId", key), ("Status", "Active")];
+    place.make("iam:UpdateAccessKey", &on);
+}
+
+/// A watch under way, and the lines that it prints.
+struct Watch {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Watch {
+    fn start(place: &Place, more: &[&str]) -> Self {
+        let mut child = command(RINGFENCE, place.directory.path(), &place.url(), &place.admin())
+            .args(["status", "--watch", "1s"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (tell, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The next line that has these words.
+    fn line(&self, words: &str) -> String {
+        self.lines.iter().find(|line| line.contains(words)).expect("the watch has ended")
+    }
+
+    /// Interrupts it, as Ctrl-C does, and says how it ended and what it had still printed.
+    fn interrupted(mut self) -> (i32, Vec<String>) {
+        let process = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+        let status = self.child.wait().unwrap();
+        (status.code().unwrap(), self.lines.iter().collect())
+    }
+}
+
+#[test]
+fn a_watch_tells_what_changes_and_ends_as_it_looked_last() {
+    let (place, key) = contained();
+    let watch = Watch::start(&place, &[]);
+    let first = watch.line(USER);
+    assert_eq!(first.split_whitespace().nth(1), Some("contained"), "{first}");
+    turn_on(&place, &key);
+    // What did not change was not said again: the next line about the user is news.
+    let next = watch.line(USER);
+    assert_eq!(next.split_whitespace().nth(1), Some("weakened"), "{next}");
+    watch.line("is Active again");
+    watch.line(&format!("ringfence apply --again --user {USER}"));
+    assert_eq!(watch.interrupted().0, 2);
+}
+
+#[test]
+fn a_watch_over_what_holds_ends_well() {
+    let (place, _) = contained();
+    let watch = Watch::start(&place, &["--user", USER]);
+    watch.line("contained");
+    assert_eq!(watch.interrupted().0, 0);
+}
+
+#[test]
+fn as_json_every_look_is_a_line() {
+    let (place, key) = contained();
+    let watch = Watch::start(&place, &["--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&watch.line("{")).unwrap();
+    assert_eq!(report["principals"][0]["standing"], "contained");
+    turn_on(&place, &key);
+    let line = watch.line("\"weakened\"");
+    let report: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(report["principals"][0]["findings"][0]["what"], "is Active again");
+    assert_eq!(watch.interrupted().0, 2);
+}
