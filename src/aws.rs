@@ -6,7 +6,7 @@ mod connect;
 mod details;
 mod document;
 mod endpoint;
-mod failure;
+pub(crate) mod failure;
 mod listings;
 mod meter;
 mod owner;
@@ -81,6 +81,18 @@ impl Aws {
     pub fn service_time(&self) -> Option<Timestamp> {
         self.meter.latest_date()
     }
+}
+
+/// The configuration that IAM's clients are made of, for another service's.
+#[cfg(feature = "s3")]
+pub(crate) async fn sdk_config(settings: &Settings) -> aws_config::SdkConfig {
+    connect::load(settings).await
+}
+
+/// Whether a URL leads to an endpoint of AWS's own.
+#[cfg(feature = "s3")]
+pub(crate) fn own_endpoint(url: &str) -> bool {
+    endpoint::Endpoint::of(url).is_some_and(|endpoint| endpoint.is_under_aws())
 }
 
 /// What to read.

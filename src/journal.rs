@@ -142,6 +142,11 @@ pub enum Event {
         /// The steps whose resource is not.
         not_stored: Vec<u32>,
     },
+    /// Somebody broke the lock that the run held, so that it writes nothing more (D5).
+    LockBroken {
+        /// Who, on which machine.
+        by: String,
+    },
     /// The run is over.
     RunFinished {
         /// Whether every step holds.

@@ -2,14 +2,23 @@
 //!
 //! Everyone may read. Only a [`Locked`] can write, and the only way to one is [`Store::lock`] (D6).
 
+mod common;
+mod copy;
 mod files;
 mod local;
+mod location;
 mod lock;
 mod run;
+#[cfg(feature = "s3")]
+mod s3;
 
+pub use copy::{Copied, copy};
 pub use local::LocalStore;
+pub use location::{Location, Place};
 pub use lock::{LocalLock, Owner, Unlock};
 pub use run::LocalLog;
+#[cfg(feature = "s3")]
+pub use s3::{Broken, S3Lock, S3Log, S3Store, Spooled};
 
 use crate::error::Result;
 use crate::identity::{AccountId, PrincipalId};
@@ -41,6 +50,9 @@ impl fmt::Display for Key {
 pub enum Store {
     /// A directory of this machine.
     Local(LocalStore),
+    /// A place in a bucket.
+    #[cfg(feature = "s3")]
+    S3(S3Store),
 }
 
 impl Store {
@@ -55,6 +67,8 @@ impl Store {
     pub fn location(&self) -> String {
         match self {
             Self::Local(store) => store.location().display().to_string(),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.location(),
         }
     }
 
@@ -67,6 +81,8 @@ impl Store {
             Self::Local(store) => {
                 Ok(store.rules()?.iter().map(|path| path.display().to_string()).collect())
             }
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.rules().await,
         }
     }
 
@@ -77,6 +93,8 @@ impl Store {
     async fn stored(&self, key: &Key) -> Result<Option<State>> {
         match self {
             Self::Local(store) => store.load(key),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.load(key).await,
         }
     }
 
@@ -116,6 +134,8 @@ impl Store {
     pub async fn list(&self) -> Result<Vec<(Key, Result<State>)>> {
         let stored = match self {
             Self::Local(store) => store.list()?,
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.list().await?,
         };
         let mut found = Vec::new();
         for (key, state) in stored {
@@ -135,6 +155,8 @@ impl Store {
     pub async fn find(&self, user: &str) -> Result<Vec<(Key, State)>> {
         let stored = match self {
             Self::Local(store) => store.find(user)?,
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.find(user).await?,
         };
         let mut found = Vec::new();
         for (key, state) in stored {
@@ -151,6 +173,8 @@ impl Store {
     pub async fn check_writable(&self, key: &Key) -> Result<()> {
         match self {
             Self::Local(store) => store.check_writable(key),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.check_writable(key).await,
         }
     }
 
@@ -161,6 +185,8 @@ impl Store {
     pub async fn runs(&self, key: &Key) -> Result<Vec<String>> {
         match self {
             Self::Local(store) => store.runs(key),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.runs(key).await,
         }
     }
 
@@ -171,6 +197,8 @@ impl Store {
     pub async fn journal(&self, key: &Key, run: &str) -> Result<Journal> {
         match self {
             Self::Local(store) => store.journal(key, run),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.journal(key, run).await,
         }
     }
 
@@ -181,6 +209,8 @@ impl Store {
     pub async fn plan_bytes(&self, key: &Key, run: &str) -> Result<Vec<u8>> {
         match self {
             Self::Local(store) => store.plan_bytes(key, run),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.plan_bytes(key, run).await,
         }
     }
 
@@ -191,6 +221,8 @@ impl Store {
     pub async fn find_run(&self, run: &str) -> Result<Vec<Key>> {
         match self {
             Self::Local(store) => store.find_run(run),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.find_run(run).await,
         }
     }
 
@@ -201,6 +233,8 @@ impl Store {
     pub async fn verify(&self, key: &Key, state: &State) -> Result<()> {
         match self {
             Self::Local(store) => store.verify(key, state),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.verify(key, state).await,
         }
     }
 
@@ -211,6 +245,8 @@ impl Store {
     pub async fn lock(&self, key: &Key, owner: &Owner) -> Result<Option<Locked>> {
         match self {
             Self::Local(store) => Ok(store.lock(key, owner)?.map(Locked::Local)),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => Ok(store.lock(key, owner).await?.map(Locked::S3)),
         }
     }
 
@@ -221,6 +257,8 @@ impl Store {
     pub async fn holder(&self, key: &Key) -> Result<Option<Owner>> {
         match self {
             Self::Local(store) => store.holder(key),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.holder(key).await,
         }
     }
 
@@ -228,6 +266,8 @@ impl Store {
     pub async fn locked_error(&self, key: &Key) -> crate::error::Error {
         match self {
             Self::Local(store) => store.locked_error(key),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.locked_error(key).await,
         }
     }
 
@@ -238,6 +278,10 @@ impl Store {
     pub async fn unlock(&self, key: &Key) -> Result<Unlock> {
         match self {
             Self::Local(store) => store.unlock(key),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => {
+                Ok(store.holder(key).await?.map_or(Unlock::NotLocked, Unlock::HeldBy))
+            }
         }
     }
 
@@ -250,6 +294,35 @@ impl Store {
             (Self::Local(store), Locked::Local(locked)) => {
                 Ok(store.remove(locked)?.display().to_string())
             }
+            #[cfg(feature = "s3")]
+            (Self::S3(store), Locked::S3(locked)) => store.remove(locked).await,
+            #[cfg(feature = "s3")]
+            (_, locked) => Err(crate::error::Error::failed(format!(
+                "the lock of {} is of another store",
+                locked.key()
+            ))
+            .hint("remove a state from the store that it was locked in")),
+        }
+    }
+
+    /// A run as another store would take it: its plan, if there is one, and the whole lines of its journal.
+    async fn run_bytes(&self, key: &Key, run: &str) -> Result<(Option<Vec<u8>>, Vec<u8>)> {
+        match self {
+            Self::Local(store) => store.run_bytes(key, run),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.run_bytes(key, run).await,
+        }
+    }
+
+    /// Gives back every lock that was dropped on the way to an error. A local one goes by itself.
+    ///
+    /// # Errors
+    /// If one could not be: it stays, and `state unlock` clears it.
+    pub async fn close(&self) -> Result<()> {
+        match self {
+            Self::Local(_) => Ok(()),
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.release_dropped().await,
         }
     }
 }
@@ -260,6 +333,9 @@ impl Store {
 pub enum Locked {
     /// Of a directory of this machine.
     Local(LocalLock),
+    /// Of a place in a bucket.
+    #[cfg(feature = "s3")]
+    S3(S3Lock),
 }
 
 impl Locked {
@@ -268,6 +344,8 @@ impl Locked {
     pub fn key(&self) -> &Key {
         match self {
             Self::Local(locked) => locked.key(),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.key(),
         }
     }
 
@@ -278,6 +356,8 @@ impl Locked {
     pub async fn name_run(&mut self, run: &str) -> Result<()> {
         match self {
             Self::Local(locked) => locked.name_run(run),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.name_run(run).await,
         }
     }
 
@@ -289,6 +369,8 @@ impl Locked {
     pub async fn stored(&mut self) -> Result<Option<State>> {
         match self {
             Self::Local(locked) => locked.load(),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.load().await,
         }
     }
 
@@ -299,6 +381,8 @@ impl Locked {
     pub async fn save(&mut self, state: &State) -> Result<()> {
         match self {
             Self::Local(locked) => locked.save(state),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.save(state).await,
         }
     }
 
@@ -309,6 +393,8 @@ impl Locked {
     pub async fn start_run(&mut self, run: &str, plan: &[u8]) -> Result<RunLog> {
         match self {
             Self::Local(locked) => locked.start_run(run, plan).map(RunLog::Local),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.start_run(run, plan).await.map(RunLog::S3),
         }
     }
 
@@ -319,6 +405,31 @@ impl Locked {
     pub async fn reopen_run(&mut self, run: &str) -> Result<RunLog> {
         match self {
             Self::Local(locked) => locked.reopen_run(run).map(RunLog::Local),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.reopen_run(run).await.map(RunLog::S3),
+        }
+    }
+
+    /// Makes a run what it is in another store: its plan, and the lines of its journal, of which a beginning may
+    /// be here already. Says how many entries are new.
+    ///
+    /// # Errors
+    /// If another plan or other lines are here, or it cannot be written.
+    pub async fn adopt_run(&mut self, run: &str, plan: Option<&[u8]>, lines: &[u8]) -> Result<u64> {
+        match self {
+            Self::Local(locked) => locked.adopt_run(run, plan, lines),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.adopt_run(run, plan, lines).await,
+        }
+    }
+
+    /// The folder to which the record has moved, where its store could not be reached in mid-run.
+    #[must_use]
+    pub fn moved(&self) -> Option<&Path> {
+        match self {
+            Self::Local(_) => None,
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.moved(),
         }
     }
 
@@ -329,6 +440,8 @@ impl Locked {
     pub async fn release(self) -> Result<()> {
         match self {
             Self::Local(_) => Ok(()),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.release().await,
         }
     }
 }
@@ -338,6 +451,9 @@ impl Locked {
 pub enum RunLog {
     /// In a directory of this machine.
     Local(LocalLog),
+    /// In a bucket.
+    #[cfg(feature = "s3")]
+    S3(S3Log),
 }
 
 impl RunLog {
@@ -348,6 +464,8 @@ impl RunLog {
     pub async fn append(&mut self, at: Timestamp, event: Event) -> Result<()> {
         match self {
             Self::Local(log) => log.append(at, event),
+            #[cfg(feature = "s3")]
+            Self::S3(log) => log.append(at, event).await,
         }
     }
 
@@ -356,6 +474,8 @@ impl RunLog {
     pub const fn journal(&self) -> &Journal {
         match self {
             Self::Local(log) => log.journal(),
+            #[cfg(feature = "s3")]
+            Self::S3(log) => log.journal(),
         }
     }
 }

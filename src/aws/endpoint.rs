@@ -32,6 +32,14 @@ impl Endpoint {
         &self.0
     }
 
+    /// Whether its host is under one of AWS's own suffixes.
+    #[cfg(feature = "s3")]
+    pub(super) fn is_under_aws(&self) -> bool {
+        let host = self.0.split_once("://").map_or("", |(_, host)| host);
+        let host = host.split(':').next().unwrap_or(host);
+        SUFFIXES.iter().any(|suffix| host.ends_with(suffix))
+    }
+
     /// Whether it is AWS's own endpoint of IAM or STS.
     ///
     /// The suffix alone does not say so: customers' load balancers and machines have names under it.

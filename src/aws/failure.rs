@@ -12,7 +12,7 @@ const LONGEST: usize = 400;
 
 /// What a failed call means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// What it is about is not there.
     NotFound,
     /// The caller lacks a permission.
@@ -41,18 +41,18 @@ pub(super) enum Kind {
 
 /// A failed call.
 #[derive(Clone, Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// The action in a policy's words, such as `iam:GetUser`.
     pub(super) action: &'static str,
     /// What it means.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// What was said, `CODE: message`, in one line without control characters.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 impl Failure {
     /// Sorts an error of the SDK.
-    pub(super) fn of<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    pub(crate) fn of<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: StdError + ProvideErrorMetadata + 'static,
     {

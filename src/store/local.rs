@@ -1,16 +1,13 @@
 //! The store in a directory of this machine: where things are, and reading them.
 
+use super::common::{RULES, check_owner, check_run_id, is_run_id, no_file, pick, wrong_end};
 use super::{Key, files};
 use crate::error::{Error, Result};
 use crate::identity::{AccountId, PrincipalId};
 use crate::journal::Journal;
 use crate::state::State;
-use crate::text::{count, shell, shown};
-use std::cmp::Reverse;
+use crate::text::shell;
 use std::path::{Path, PathBuf};
-
-/// The files in the location that would rule over approvals (D5).
-const RULES: [&str; 2] = ["policy.toml", "allowed_signers"];
 
 /// A store in a directory. Reading makes and changes nothing (D2.1).
 #[derive(Clone, Debug)]
@@ -60,7 +57,7 @@ impl LocalStore {
             return Ok(None);
         };
         let state = State::parse(&bytes, &files::name(&path))?;
-        self.check_owner(key, &state, &path)?;
+        check_owner(key, &state, &files::name(&path))?;
         Ok(Some(state))
     }
 
@@ -92,25 +89,7 @@ impl LocalStore {
     /// If the store cannot be read; if a state that may be the one meant cannot be: that of the principal ID, or,
     /// where no other has the name, any.
     pub fn find(&self, user: &str) -> Result<Vec<(Key, State)>> {
-        let mut found = Vec::new();
-        let mut unread = None;
-        for (key, state) in self.list()? {
-            let named = key.id.as_str() == user;
-            match state {
-                Ok(state) if named || state.principal.name.same_user(user) => {
-                    found.push((key, state))
-                }
-                Ok(_) => {}
-                Err(error) if named => return Err(error),
-                Err(error) => unread = unread.or(Some(error)),
-            }
-        }
-        if let (true, Some(error)) = (found.is_empty(), unread) {
-            return Err(error
-                .detail(format!("no other state is of user `{}`; this one may be", shown(user))));
-        }
-        found.sort_by_key(|(_, state)| Reverse(state.runs.last().map(|run| run.started_at)));
-        Ok(found)
+        pick(self.list()?, user)
     }
 
     /// Finds out, before anything is changed in IAM, whether the principal's state and runs can be written.
@@ -161,6 +140,18 @@ impl LocalStore {
         self.run_file(key, run, "plan.json").map(|(_, bytes)| bytes)
     }
 
+    /// A run as another store would take it: its plan, if there is one, and the whole lines of its journal.
+    pub(super) fn run_bytes(&self, key: &Key, run: &str) -> Result<(Option<Vec<u8>>, Vec<u8>)> {
+        let directory = self.run_directory(key, run)?;
+        self.no_links(&directory)?;
+        let plan = files::read(&directory.join("plan.json"))?;
+        let path = directory.join("journal.jsonl");
+        let mut lines = files::read(&path)?.unwrap_or_default();
+        let whole = Journal::parse(&lines, &files::name(&path))?.bytes_len();
+        lines.truncate(usize::try_from(whole).unwrap_or(lines.len()));
+        Ok((plan, lines))
+    }
+
     /// The principals that took part in a run, sorted.
     ///
     /// # Errors
@@ -186,27 +177,9 @@ impl LocalStore {
             let Some(end) = &run.end else { continue };
             let journal = self.journal(key, &run.id)?;
             let path = files::name(&self.run_directory(key, &run.id)?.join("journal.jsonl"));
-            let wrong = if journal.len() != end.journal_entries {
-                let recorded = usize::try_from(end.journal_entries).unwrap_or(usize::MAX);
-                format!(
-                    "the state records {}, the file has {}",
-                    count(recorded, "entry", "entries"),
-                    journal.len()
-                )
-            } else if journal.head() != end.journal_head {
-                format!(
-                    "the state records the head {}, the file has {}",
-                    end.journal_head,
-                    journal.head()
-                )
-            } else {
-                continue;
-            };
-            return Err(Error::failed(format!(
-                "the journal `{path}` is not the one that the run ended with"
-            ))
-            .because(wrong)
-            .hint("keep both files, and compare with the head that the run printed at its end"));
+            if let Some(error) = wrong_end(&journal, end, &path) {
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -235,19 +208,6 @@ impl LocalStore {
 
     pub(super) fn no_links(&self, path: &Path) -> Result<()> {
         files::no_links(&self.location, path)
-    }
-
-    /// Checks that a state is of the principal whose directory it stands in.
-    pub(super) fn check_owner(&self, key: &Key, state: &State, path: &Path) -> Result<()> {
-        if state.account_id == key.account && state.principal.id == key.id {
-            return Ok(());
-        }
-        Err(Error::failed(format!("the state `{}` is of another principal", files::name(path)))
-            .because(format!(
-                "it is of {} in account {}, its place is for {} in account {}",
-                state.principal.id, state.account_id, key.id, key.account
-            ))
-            .hint("put it back where it belongs: ACCOUNT/user/PRINCIPAL_ID/state.json"))
     }
 
     /// Every principal that has a directory, sorted.
@@ -307,24 +267,7 @@ impl LocalStore {
         self.no_links(&path)?;
         match files::read(&path)? {
             Some(bytes) => Ok((path, bytes)),
-            None => Err(Error::failed(format!("there is no `{}`", files::name(&path)))
-                .because(format!(
-                    "the run `{run}` was never there, was cut off as it began, or was removed"
-                ))
-                .hint("see which runs there are: ringfence state history")),
+            None => Err(no_file(&files::name(&path), run)),
         }
     }
-}
-
-fn is_run_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-fn check_run_id(run: &str) -> Result<()> {
-    if is_run_id(run) {
-        return Ok(());
-    }
-    Err(Error::failed(format!("`{}` is no run ID", shown(run)))
-        .because("expected 1 to 64 letters, digits or hyphens, such as 20261121T031240Z-7c41e09a")
-        .hint("see which runs there are: ringfence state history"))
 }

@@ -1,5 +1,6 @@
 //! The lock of a principal's state: the operating system's own, gone with the process that holds it.
 
+use super::common::{self, check_owner, follows};
 use super::files;
 use super::run::LocalLog;
 use super::{Key, LocalStore};
@@ -154,19 +155,8 @@ impl LocalStore {
     /// The error for a lock that another holds: who, where, since when, which run.
     #[must_use]
     pub fn locked_error(&self, key: &Key) -> Error {
-        // The name is for the reader only; without a readable state the ID has to do.
-        let user = match self.load(key) {
-            Ok(Some(state)) => state.principal.name.to_string(),
-            _ => key.id.to_string(),
-        };
-        let error = Error::new(Exit::Locked, format!("the state of user `{user}` is locked"));
-        match self.holder(key) {
-            Ok(Some(owner)) => error.because(owner.words()),
-            Ok(None) => error.because("another run held it a moment ago"),
-            Err(unknown) => error.because(unknown.cause().unwrap_or(unknown.message())),
-        }
-        .hint("wait for it: --lock-timeout 5m")
-        .hint(format!("see whether its process still lives: ringfence state unlock {user}"))
+        let state = self.load(key).ok().flatten();
+        common::locked(key, state.as_ref(), self.holder(key))
     }
 
     /// What `state unlock` does: clears what a dead holder left, and breaks no lock that is held.
@@ -271,7 +261,7 @@ impl LocalLock {
     pub fn save(&self, state: &State) -> Result<()> {
         let path = self.store.state_path(&self.key);
         self.store.no_links(&path)?;
-        self.store.check_owner(&self.key, state, &path)?;
+        check_owner(&self.key, state, &files::name(&path))?;
         let bytes = state.bytes();
         if let Some(there) = files::read(&path)? {
             if there == bytes {
@@ -279,7 +269,7 @@ impl LocalLock {
             }
             let there = State::parse(&there, &files::name(&path))
                 .map_err(|error| error.detail("it was not overwritten"))?;
-            follows(&there, state, &path)?;
+            follows(&there, state, &files::name(&path))?;
         }
         files::write_atomically(&path, &bytes)
     }
@@ -296,9 +286,7 @@ impl LocalLock {
         match DirBuilder::new().mode(files::DIRECTORY_MODE).create(&directory) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return Err(Error::stale(format!("the run `{run}` exists already"))
-                    .because(format!("`{}` is there", files::name(&directory)))
-                    .hint(format!("see what it did: ringfence show {run}")));
+                return Err(common::run_exists(run, &files::name(&directory)));
             }
             Err(error) => return Err(files::unwritable(&directory, &error)),
         }
@@ -324,30 +312,35 @@ impl LocalLock {
             .map_err(|error| files::unwritable(&path, &error))?;
         Ok(LocalLog::new(path, file, journal, Arc::clone(&self.hold)))
     }
-}
 
-/// Whether a state may take the place of the one on disk.
-fn follows(there: &State, state: &State, path: &Path) -> Result<()> {
-    let refuse = |cause: String| {
-        Err(Error::stale(format!("the state `{}` has moved on", files::name(path)))
-            .because(cause)
-            .detail("it was not overwritten")
-            .hint("see what it says now: ringfence state show; then plan again"))
-    };
-    if state.lineage == there.lineage && state.serial <= there.serial {
-        return refuse(format!(
-            "it has serial {}, what was to be written has {}",
-            there.serial, state.serial
-        ));
+    /// Makes a run what it is elsewhere: its plan, and the lines of its journal, of which a beginning may be
+    /// there already. Says how many entries are new.
+    ///
+    /// # Errors
+    /// If another plan or other lines are there, or it cannot be written.
+    pub fn adopt_run(&self, run: &str, plan: Option<&[u8]>, lines: &[u8]) -> Result<u64> {
+        let directory = self.store.run_directory(&self.key, run)?;
+        self.store.no_links(&directory)?;
+        let runs = files::parent(&directory);
+        files::make_directory(&directory)?;
+        if let Some(plan) = plan {
+            let path = directory.join("plan.json");
+            match files::read(&path)? {
+                Some(there) if there == plan => {}
+                Some(_) => return Err(common::other_plan(run, &files::name(&path))),
+                None => files::write_atomically(&path, plan)?,
+            }
+        }
+        let path = directory.join("journal.jsonl");
+        let there = files::read(&path)?.unwrap_or_default();
+        let new = common::new_lines(run, &files::name(&path), &there, lines)?;
+        if !new.is_empty() || there.is_empty() {
+            files::write_atomically(&path, lines)?;
+        }
+        files::sync_directory(&directory)?;
+        files::sync_directory(&runs)?;
+        Ok(common::entries(new))
     }
-    // A baseline may only go with a containment that its successor names (D5).
-    if state.lineage != there.lineage && state.previous_lineage.as_ref() != Some(&there.lineage) {
-        return refuse(format!(
-            "it is of lineage {}, and what was to be written, of lineage {}, does not follow on it",
-            there.lineage, state.lineage
-        ));
-    }
-    Ok(())
 }
 
 fn unlockable(path: &Path, error: &std::io::Error) -> Error {

@@ -146,6 +146,7 @@ fn describe(event: &Event) -> (bool, String) {
             }
             words
         }
+        Event::LockBroken { by } => format!("the run was stopped: its lock was broken by {by}"),
         Event::RunFinished { complete: true } => "run ends, complete".to_owned(),
         Event::RunFinished { complete: false } => "run ends, partial".to_owned(),
     };
@@ -159,6 +160,7 @@ fn is_bad(event: &Event) -> bool {
         Event::FenceTime { still_active, .. } => !still_active.is_empty(),
         Event::RunResumed { .. } | Event::Tampering { .. } => true,
         Event::RunFinished { complete } => !complete,
+        Event::LockBroken { .. } => true,
         _ => false,
     }
 }
