@@ -89,14 +89,23 @@ fn in_runtime(verb: impl Future<Output = Result<Exit, Error>>) -> Result<Exit, E
 /// Runs a verb that works on an account.
 async fn run(cli: &Cli, terminal: &Terminal, around: &Surroundings) -> Result<Exit, Error> {
     let session = Session::new(&cli.global, terminal, around)?;
+    let result = verb(cli, &session).await;
+    // What was asked for is done or not; a lock that could not be given back is said besides.
+    if let Err(error) = session.store.close().await {
+        terminal.error(&error);
+    }
+    result
+}
+
+async fn verb(cli: &Cli, session: &Session<'_>) -> Result<Exit, Error> {
     match &cli.verb {
-        Verb::Plan(args) => plan::run(&session, args).await,
-        Verb::Show(args) => show::run(&session, args).await,
-        Verb::Apply(args) => apply::run(&session, args).await,
-        Verb::Resume(args) => resume::run(&session, args).await,
-        Verb::Status(args) => status::run(&session, args).await,
-        Verb::Rollback(args) => rollback::run(&session, args).await,
-        Verb::State(args) => state::run(&session, args).await,
+        Verb::Plan(args) => plan::run(session, args).await,
+        Verb::Show(args) => show::run(session, args).await,
+        Verb::Apply(args) => apply::run(session, args).await,
+        Verb::Resume(args) => resume::run(session, args).await,
+        Verb::Status(args) => status::run(session, args).await,
+        Verb::Rollback(args) => rollback::run(session, args).await,
+        Verb::State(args) => state::run(session, args).await,
         // These work on no account, and never come here.
         #[cfg(feature = "sandbox")]
         Verb::Drill(_) | Verb::Sandbox(_) => Ok(Exit::Usage),

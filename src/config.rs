@@ -191,10 +191,14 @@ impl Config {
 
 fn location(file: &File<'_>, value: &Item<'_>) -> Result<String> {
     let location = file.text(value)?;
-    if location.contains("://") {
+    if location.contains("://") && !location.starts_with("s3://") {
         return Err(file
-            .error(value.span().start, &format!("`{}` is no folder", location.escape_debug()))
-            .because("this version keeps its state in a local folder only"));
+            .error(
+                value.span().start,
+                &format!("`{}` is no place for the state", location.escape_debug()),
+            )
+            .because("states are kept in a folder or in S3")
+            .hint("location = \"state\", or location = \"s3://BUCKET/PREFIX\""));
     }
     Ok(location.to_owned())
 }

@@ -166,6 +166,20 @@ impl Store {
         Ok(found)
     }
 
+    /// The principals of this ID that have anything in the store, a state or not.
+    ///
+    /// # Errors
+    /// If the store cannot be listed.
+    pub async fn keys(&self, id: &str) -> Result<Vec<Key>> {
+        let mut keys = match self {
+            Self::Local(store) => store.principals()?,
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.principals().await?,
+        };
+        keys.retain(|key| key.id.as_str() == id);
+        Ok(keys)
+    }
+
     /// Finds out, before anything is changed in IAM, whether the principal's state and runs can be written.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub(super) struct Global {
     /// Configuration file [default: ringfence.toml, where there is one]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Folder of the state files [default: state]
+    /// Where the states are: a folder, or s3://BUCKET/PREFIX [default: state]
     #[arg(long, global = true, value_name = "LOCATION")]
     pub(super) state: Option<String>,
     /// How long to wait for another run's lock
@@ -258,6 +258,26 @@ pub(super) enum StateVerb {
     Unlock {
         /// The user's name or unique ID
         user: String,
+        /// Break a lock in a bucket without asking
+        #[arg(long)]
+        auto_approve: bool,
+    },
+    /// Copy a user's state, plans and journals from the store to a folder
+    Pull {
+        /// The user's name or unique ID
+        user: String,
+        /// Where to
+        #[arg(long, value_name = "DIR", default_value = "ringfence-pulled")]
+        out: PathBuf,
+    },
+    /// Take states, plans and journals from a folder to the store
+    Push {
+        /// A folder of states: a copy, or the one that an apply has named
+        #[arg(value_name = "DIR")]
+        from: PathBuf,
+        /// Only this user, by name or unique ID (repeatable)
+        #[arg(long = "user", value_name = "NAME")]
+        users: Vec<String>,
     },
     /// Rebuild a lost state from a run's plan and what can be read back
     Import {

@@ -8,7 +8,9 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::state::State;
-use crate::store::{Key, Owner, Store};
+#[cfg(feature = "s3")]
+use crate::store::S3Store;
+use crate::store::{Key, Location, Owner, Store};
 use crate::text::shown;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -60,33 +62,21 @@ impl<'a> Session<'a> {
         };
         let location = global.state.clone().or_else(|| config.location.clone());
         let location = location.unwrap_or_else(|| "state".to_owned());
-        if location.contains("://") {
-            return Err(Error::failed(format!("`{}` is no folder", shown(&location)))
-                .because("this version keeps its state in a local folder only")
-                .hint("--state DIR"));
-        }
-        let path = Path::new(&location);
-        if path.exists() && !path.is_dir() {
-            return Err(Error::failed(format!(
-                "`{}` is a file, and no folder for the state",
-                shown(&location)
-            ))
-            .hint("name a folder: --state DIR"));
-        }
+        let settings = Settings {
+            profile: global.profile.clone(),
+            region: global.region.clone(),
+            endpoint_url: global.endpoint_url.clone(),
+        };
         Ok(Self {
             terminal,
-            store: Store::local(Path::new(&location)),
+            store: store(&location, &settings, surroundings.sdk.as_ref())?,
             config,
             context: surroundings.context.clone(),
             sdk: surroundings.sdk.clone(),
             format: global.format,
             incident: global.incident.clone(),
             lock_timeout: global.lock_timeout,
-            settings: Settings {
-                profile: global.profile.clone(),
-                region: global.region.clone(),
-                endpoint_url: global.endpoint_url.clone(),
-            },
+            settings,
         })
     }
 
@@ -175,8 +165,35 @@ impl<'a> Session<'a> {
                 shown(user),
                 shown(&self.store.location())
             ))
-            .hint("ringfence state list shows the users there are; --state names another folder")
+            .hint("ringfence state list shows the users there are; --state names another place")
         })
+    }
+}
+
+/// The store at a location, as it was typed.
+fn store(
+    location: &str,
+    settings: &Settings,
+    sdk: Option<&aws_config::SdkConfig>,
+) -> Result<Store> {
+    match Location::parse(location)? {
+        Location::Directory(path) if path.exists() && !path.is_dir() => Err(Error::failed(
+            format!("`{}` is a file, and no folder for the state", shown(location)),
+        )
+        .hint("name a folder: --state DIR")),
+        Location::Directory(path) => Ok(Store::local(&path)),
+        #[cfg(feature = "s3")]
+        Location::Bucket(place) => Ok(Store::S3(match sdk {
+            Some(sdk) => S3Store::from_config(place, sdk),
+            None => S3Store::connect(place, settings),
+        })),
+        #[cfg(not(feature = "s3"))]
+        Location::Bucket(_) => {
+            let _ = (settings, sdk);
+            Err(Error::failed(format!("`{}` is in S3", shown(location)))
+                .because("this ringfence was built without the feature `s3`")
+                .hint("--state DIR"))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Key, Owner};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::journal::Journal;
+use crate::journal::{Entry, Event, Journal};
 use crate::state::{RunEnd, State};
 use crate::text::{count, shell, shown};
 use std::cmp::Reverse;
@@ -167,18 +167,28 @@ pub(super) fn new_lines<'l>(
 ) -> Result<&'l [u8]> {
     lines.strip_prefix(there).ok_or_else(|| {
         let (ours, theirs) = (entries(lines), entries(there));
-        let cause = if there.starts_with(lines) {
-            format!("the one there has {theirs} entries, the other {ours}: it would be cut short")
-        } else {
-            format!("both go on otherwise; the one there has {theirs} entries, the other {ours}")
+        let last = there.split_inclusive(|byte| *byte == b'\n').next_back();
+        let cause = match last.and_then(tombstone_words) {
+            Some(words) => format!("the lock of that run was broken: {words}"),
+            None if there.starts_with(lines) => {
+                format!("it has {theirs} entries, the other {ours}: it would be cut short")
+            }
+            None => format!("both go on otherwise; it has {theirs} entries, the other {ours}"),
         };
         Error::stale(format!("the journal `{place}` does not begin the one to be written"))
             .because(cause)
-            .detail(format!(
-                "run {run} was gone on with in both stores, or one of the two was changed"
-            ))
+            .detail(format!("run {run} is not the same in both stores; nothing of it was written"))
             .hint(format!("compare them: ringfence show {run} --state LOCATION, for each store"))
     })
+}
+
+/// Who has broken the lock of a run, and when, if this line of its journal says so.
+pub(super) fn tombstone_words(line: &[u8]) -> Option<String> {
+    let entry: Entry = serde_json::from_slice(line).ok()?;
+    match entry.event {
+        Event::LockBroken { by } => Some(format!("{} broke it at {}", shown(&by), entry.at)),
+        _ => None,
+    }
 }
 
 /// How many lines there are.

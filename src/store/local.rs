@@ -211,7 +211,7 @@ impl LocalStore {
     }
 
     /// Every principal that has a directory, sorted.
-    fn principals(&self) -> Result<Vec<Key>> {
+    pub(super) fn principals(&self) -> Result<Vec<Key>> {
         let mut keys = Vec::new();
         for account in files::names(&self.location)? {
             let Ok(account) = account.parse::<AccountId>() else {

@@ -311,7 +311,7 @@ impl S3Store {
     }
 
     /// Every principal that has something below it, sorted.
-    async fn principals(&self) -> Result<Vec<Key>> {
+    pub(super) async fn principals(&self) -> Result<Vec<Key>> {
         let accounts = self.list_at("").await?.folders;
         let accounts = accounts.iter().filter_map(|folder| last_part(folder)?.parse().ok());
         let keys: Vec<Result<Vec<Key>>> = iter(accounts)

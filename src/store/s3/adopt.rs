@@ -23,7 +23,9 @@ impl S3Store {
     /// If the lock cannot be read or written.
     pub async fn take_over(&self, key: &Key, token: &str, owner: &Owner) -> Result<Option<S3Lock>> {
         match self.lock_text(key).await? {
-            Some((text, object)) if text.token == token => self.relock(key, owner, &object).await,
+            Some((text, object)) if text.token == token => {
+                self.relock(key, owner, token, &object).await
+            }
             _ => Ok(None),
         }
     }

@@ -58,6 +58,8 @@ pub(super) struct Inner {
     lost: Option<Error>,
     pub(super) spool: Option<Spool>,
     released: bool,
+    /// Only an outright release gives it back.
+    stays: bool,
 }
 
 /// A run under this lock, as it has to be written elsewhere if the bucket goes away.
@@ -112,17 +114,23 @@ impl S3Store {
         Ok(Some(self.held(key, text, etag)))
     }
 
-    /// Takes the place of a lock that was looked at, if it is still there.
+    /// Takes the place of the holder of a lock that was looked at, if it is still there. The token stays, and
+    /// so does the lock if this is dropped: what could not be finished can be tried again.
     pub(super) async fn relock(
         &self,
         key: &Key,
         owner: &Owner,
+        token: &str,
         there: &Object,
     ) -> Result<Option<S3Lock>> {
         let path = lock_path(key);
-        let text = LockText { owner: owner.clone(), token: token()? };
+        let text = LockText { owner: owner.clone(), token: token.to_owned() };
         match self.objects.put(&path, &text.bytes(), Only::IfStill(&there.etag)).await {
-            Ok(Put::Written(etag)) => Ok(Some(self.held(key, text, etag))),
+            Ok(Put::Written(etag)) => {
+                let locked = self.held(key, text, etag);
+                locked.hold.inner.lock().await.stays = true;
+                Ok(Some(locked))
+            }
             Ok(Put::Not(_)) => Ok(None),
             Err(failure) => Err(failure.error("write", &self.uri(&path))),
         }
@@ -137,6 +145,7 @@ impl S3Store {
             lost: None,
             spool: None,
             released: false,
+            stays: false,
         };
         S3Lock {
             hold: Arc::new(Hold {
@@ -374,6 +383,7 @@ impl Drop for S3Lock {
         if std::mem::replace(&mut inner.released, true)
             || inner.lost.is_some()
             || inner.spool.is_some()
+            || inner.stays
         {
             return;
         }

@@ -5,6 +5,7 @@ use super::objects::{Object, Only, Put};
 use super::{entry_path, journal_path};
 use crate::error::{Error, Result};
 use crate::journal::{Event, Journal};
+use crate::store::common::tombstone_words;
 use crate::store::run::LocalLog;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -98,6 +99,6 @@ impl S3Log {
 
 /// Who has written in our place.
 fn foreign(there: Option<Object>) -> String {
-    let words = there.and_then(|there| super::unlock::tombstone_words(&there.bytes));
+    let words = there.and_then(|there| tombstone_words(&there.bytes));
     words.unwrap_or_else(|| "somebody else has written the next entry of its journal".to_owned())
 }

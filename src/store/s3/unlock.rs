@@ -5,8 +5,8 @@ use super::objects::{Deleted, Only, Put};
 use super::{Key, LockText, Owner, S3Store, entry_path, journal_path, lock_path};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::journal::{Entry, Event, Journal};
-use crate::text::shown;
+use crate::journal::{Event, Journal};
+use crate::store::common::tombstone_words;
 use jiff::Timestamp;
 
 /// How often a tombstone is tried against a holder that goes on writing.
@@ -87,14 +87,5 @@ impl S3Store {
     pub(super) async fn tombstone(&self, key: &Key, run: &str) -> Option<String> {
         let lines = self.entries(key, run).await.ok()?;
         lines.split_inclusive(|byte| *byte == b'\n').rev().find_map(tombstone_words)
-    }
-}
-
-/// A tombstone in words.
-pub(super) fn tombstone_words(line: &[u8]) -> Option<String> {
-    let entry: Entry = serde_json::from_slice(line).ok()?;
-    match entry.event {
-        Event::LockBroken { by } => Some(format!("{} broke it at {}", shown(&by), entry.at)),
-        _ => None,
     }
 }
