@@ -20,3 +20,5 @@ mod reads;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod scenario;
+#[cfg(feature = "s3")]
+mod store;

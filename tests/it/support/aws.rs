@@ -46,6 +46,7 @@ pub const LACKING: &str = "not on this emulator";
 pub struct Aws {
     pub iam: aws_sdk_iam::Client,
     pub sts: aws_sdk_sts::Client,
+    pub s3: aws_sdk_s3::Client,
     runtime: Runtime,
 }
 
@@ -82,6 +83,15 @@ impl Aws {
             .behavior_version(BehaviorVersion::latest())
             .http_client(Builder::new().build_http())
             .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.clone())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(url)
+            .credentials_provider(keys.clone())
+            .build();
+        let s3 = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(Builder::new().build_http())
+            .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .region(Region::new("us-east-1"))
             .endpoint_url(url)
@@ -90,6 +100,7 @@ impl Aws {
         Self {
             iam: aws_sdk_iam::Client::from_conf(iam),
             sts: aws_sdk_sts::Client::from_conf(sts),
+            s3: aws_sdk_s3::Client::from_conf(s3),
             runtime,
         }
     }
@@ -117,6 +128,23 @@ impl Aws {
             Some(code) => code.to_owned(),
             None => format!("no answer of IAM's ({error:?})"),
         })
+    }
+
+    /// Makes a bucket.
+    pub fn bucket(&self, name: &str) {
+        self.make(self.s3.create_bucket().bucket(name).send());
+    }
+
+    /// Every object of a bucket, by key.
+    pub fn objects(&self, bucket: &str) -> BTreeMap<String, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let page = self.make(self.s3.list_objects_v2().bucket(bucket).send());
+        assert_eq!(page.is_truncated(), Some(false), "more than one page");
+        for key in page.contents().iter().filter_map(|object| object.key()) {
+            let reply = self.make(self.s3.get_object().bucket(bucket).key(key).send());
+            found.insert(key.to_owned(), self.make(reply.body.collect()).to_vec());
+        }
+        found
     }
 
     /// Who the caller is.

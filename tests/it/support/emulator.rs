@@ -21,7 +21,7 @@ pub enum Kind {
 
 impl Kind {
     /// The reads that it answers with a 500 and a page of HTML, for want of them.
-    pub(super) const fn lacks(self) -> &'static [&'static str] {
+    pub const fn lacks(self) -> &'static [&'static str] {
         match self {
             Self::Ministack => &[],
             Self::Moto => &["ListServiceSpecificCredentials"],

@@ -1,7 +1,7 @@
 //! A proxy between the program and an emulator: it writes down every call, and fails when told to.
 //!
-//! It speaks as much HTTP/1.1 as the Query protocol needs: a request with a length, one answer, and
-//! the connection is closed.
+//! It speaks as much HTTP/1.1 as the Query protocol and S3 need: a request with a length, one answer,
+//! and the connection is closed.
 
 use super::Clock;
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// A call that was seen.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The action, such as `GetUser`.
+    /// The action, such as `GetUser` or `PutObject`.
     pub action: String,
     /// Its parameters, decoded, in the order they were sent.
     pub parameters: Vec<(String, String)>,
@@ -49,6 +49,8 @@ pub enum Fault {
     LoseReply,
     /// This answer instead of the emulator's: a status and an XML body.
     Answer(u16, String),
+    /// The emulator does not hear of the conditions that S3 is asked to write on.
+    Unconditional,
 }
 
 type Hook = Arc<Mutex<dyn FnMut(&Call) + Send>>;
@@ -60,6 +62,8 @@ enum Deed {
 
 struct Rule {
     action: &'static str,
+    /// What the path of an object must contain.
+    path: &'static str,
     /// How often it still applies; `None` for ever.
     left: Option<usize>,
     deed: Deed,
@@ -120,18 +124,38 @@ impl Proxy {
 
     /// From now on every call of this action ends so.
     pub fn always(&self, action: &'static str, fault: Fault) {
-        self.rule(action, None, Deed::Fault(fault));
+        self.rule(action, "", None, Deed::Fault(fault));
+    }
+
+    /// The same, for calls of S3 about objects whose path contains this.
+    pub fn always_on(&self, action: &'static str, path: &'static str, fault: Fault) {
+        self.rule(action, path, None, Deed::Fault(fault));
+    }
+
+    /// The next calls of S3, so many of them, about objects whose path contains this, end so.
+    pub fn next_on(&self, times: usize, action: &'static str, path: &'static str, fault: Fault) {
+        self.rule(action, path, Some(times), Deed::Fault(fault));
+    }
+
+    /// Something happens right before the next such call is passed on.
+    pub fn before_on(
+        &self,
+        action: &'static str,
+        path: &'static str,
+        hook: impl FnMut(&Call) + Send + 'static,
+    ) {
+        self.rule(action, path, Some(1), Deed::Hook(Arc::new(Mutex::new(hook))));
     }
 
     /// The next calls of this action, so many of them, end so.
     pub fn next(&self, times: usize, action: &'static str, fault: Fault) {
-        self.rule(action, Some(times), Deed::Fault(fault));
+        self.rule(action, "", Some(times), Deed::Fault(fault));
     }
 
     /// Something happens right before the next call of this action is passed on; said twice, before
     /// the one after it as well.
     pub fn before(&self, action: &'static str, hook: impl FnMut(&Call) + Send + 'static) {
-        self.rule(action, Some(1), Deed::Hook(Arc::new(Mutex::new(hook))));
+        self.rule(action, "", Some(1), Deed::Hook(Arc::new(Mutex::new(hook))));
     }
 
     /// Forgets every fault and hook.
@@ -161,8 +185,8 @@ impl Proxy {
         self.calls().into_iter().filter(|call| !call.reads()).map(|call| call.action).collect()
     }
 
-    fn rule(&self, action: &'static str, left: Option<usize>, deed: Deed) {
-        self.shared.rules.lock().unwrap().push(Rule { action, left, deed });
+    fn rule(&self, action: &'static str, path: &'static str, left: Option<usize>, deed: Deed) {
+        self.shared.rules.lock().unwrap().push(Rule { action, path, left, deed });
     }
 }
 
@@ -180,7 +204,8 @@ impl Shared {
         self.calls.lock().unwrap().push(call.clone());
         let (mut hook, mut fault) = (None, None);
         for rule in self.rules.lock().unwrap().iter_mut() {
-            if rule.action != call.action || rule.left == Some(0) {
+            let meant = rule.action == call.action && call.get("Path").contains(rule.path);
+            if !meant || rule.left == Some(0) {
                 continue;
             }
             match &rule.deed {
@@ -215,6 +240,13 @@ fn serve(stream: &TcpStream, shared: &Shared) -> Option<()> {
             &shared.clock,
         ),
         None => forward(&request, shared.upstream)?,
+        Some(Fault::Unconditional) => {
+            let unconditional = |line: &String| {
+                header(line, "if-match").is_none() && header(line, "if-none-match").is_none()
+            };
+            let head = request.head.iter().filter(|line| unconditional(line)).cloned().collect();
+            forward(&Request { head, body: request.body }, shared.upstream)?
+        }
         Some(Fault::LoseRequest) => return None,
         Some(Fault::LoseReply) => {
             forward(&request, shared.upstream)?;
@@ -278,12 +310,35 @@ fn parse(request: &Request) -> Call {
         .map(|(key, value)| (decode(key), decode(value)))
         .collect();
     let mut call = Call { action: String::new(), parameters };
-    // A request that is none of the Query protocol shows as what it is, and not as a read.
+    let first = request.head.first().cloned().unwrap_or_default();
     call.action = match call.get("Action") {
-        "" => request.head.first().cloned().unwrap_or_default(),
+        "" => match object_call(&first) {
+            Some((action, path)) => {
+                call.parameters = vec![("Path".to_owned(), decode(path))];
+                action.to_owned()
+            }
+            // A request that is none of either shows as what it is, and not as a read.
+            None => first,
+        },
         action => action.to_owned(),
     };
     call
+}
+
+/// A request of S3's, and the path that it is about.
+fn object_call(first: &str) -> Option<(&'static str, &str)> {
+    let mut words = first.split(' ');
+    let (method, target) = (words.next()?, words.next()?);
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let object = path.trim_matches('/').contains('/');
+    let action = match (method, object) {
+        ("GET", false) if query.contains("list-type=2") => return Some(("ListObjectsV2", target)),
+        ("GET", true) => "GetObject",
+        ("PUT", true) => "PutObject",
+        ("DELETE", true) => "DeleteObject",
+        _ => return None,
+    };
+    Some((action, path))
 }
 
 /// Passes a request on and returns the whole answer.
