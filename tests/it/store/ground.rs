@@ -13,10 +13,10 @@ use ringfence::lineage::Lineage;
 use ringfence::plan::{Kind as RunKind, PrincipalKind};
 use ringfence::posture::Posture;
 use ringfence::state::{Principal, Run, RunEnd, State};
-use ringfence::store::{Key, Location, Locked, Owner, RunLog, S3Store, Store};
+use ringfence::store::{Key, LocalStore, Location, Locked, Owner, RunLog, S3Store, Spooled, Store};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tempfile::TempDir;
 
 pub const RUN: &str = "20261121T031240Z-7c41e09a";
@@ -294,9 +294,13 @@ pub fn dies<T>(held: T) {
     std::mem::forget(held);
 }
 
-/// The folder to which a record has moved.
-pub fn moved(locked: &Locked) -> Option<PathBuf> {
-    locked.moved().map(Path::to_owned)
+/// The lock that a run whose record has moved to this folder has left in the bucket.
+#[track_caller]
+pub fn locked_else(g: &Ground, folder: &Path) -> Locked {
+    let mark = Spooled::find(&LocalStore::new(folder), &key()).unwrap().unwrap();
+    let store = g.s3(&Credentials::root());
+    let taken = g.go(store.take_over(&key(), &mark.token, &owner("responder"))).unwrap();
+    Locked::S3(taken.expect("the lock is there"))
 }
 
 #[track_caller]
