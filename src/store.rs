@@ -180,6 +180,21 @@ impl Store {
         Ok(keys)
     }
 
+    /// A file of the store that is no file of this machine, by its name; `None` where the name is of another.
+    ///
+    /// # Errors
+    /// If there is none of that name, or it cannot be read.
+    pub async fn file(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::Local(_) => {
+                let _ = name;
+                Ok(None)
+            }
+            #[cfg(feature = "s3")]
+            Self::S3(store) => store.file(name).await,
+        }
+    }
+
     /// Finds out, before anything is changed in IAM, whether the principal's state and runs can be written.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `ringfence state …`
 
 mod transfer;
+mod unlock;
 
 use super::args::{Format, StateArgs, StateVerb};
 use super::session::{Session, name_of, read_file};
@@ -11,7 +12,7 @@ use crate::plan::Plan;
 use crate::record;
 use crate::render::{markdown, text};
 use crate::standing::stage;
-use crate::store::{Key, Owner, Store, Unlock};
+use crate::store::Key;
 use crate::text::{shell, shown};
 use crate::view::StateLine;
 use std::path::Path;
@@ -23,7 +24,7 @@ pub(super) async fn run(session: &Session<'_>, args: &StateArgs) -> Result<Exit>
         StateVerb::Show { user } => show(session, user).await,
         StateVerb::History { user, verify } => history(session, user, *verify).await,
         StateVerb::Rm { user, auto_approve } => remove(session, user, *auto_approve).await,
-        StateVerb::Unlock { user, auto_approve } => unlock(session, user, *auto_approve).await,
+        StateVerb::Unlock { user, auto_approve } => unlock::run(session, user, *auto_approve).await,
         StateVerb::Pull { user, out } => transfer::pull(session, user, out).await,
         StateVerb::Push { from, users } => transfer::push(session, from, users).await,
         StateVerb::Import { plan } => import(session, plan).await,
@@ -161,79 +162,11 @@ async fn whose(session: &Session<'_>, user: &str) -> Result<(Key, String)> {
     }
 }
 
-async fn unlock(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit> {
-    let (key, name) = whose(session, user).await?;
-    match session.store.unlock(&key).await? {
-        Unlock::NotLocked => session.terminal.print(&format!("User `{name}` is not locked.")),
-        Unlock::StaleRemoved(owner) => session.terminal.print(&format!(
-            "Cleared what a run that died had left: {}.\nringfence status --user {} tells what holds.",
-            owner.words(),
-            shell(&name)
-        )),
-        Unlock::HeldBy(owner) => return break_lock(session, &key, &name, &owner, auto_approve).await,
-    }
-    Ok(Exit::Done)
-}
-
-/// A lock in a bucket stays when its holder dies, so a person has to say that it is to go. One of the
-/// operating system's is held by a live process, and cannot be broken.
-async fn break_lock(
-    session: &Session<'_>,
-    key: &Key,
-    name: &str,
-    owner: &Owner,
-    auto_approve: bool,
-) -> Result<Exit> {
-    let store = match &session.store {
-        Store::Local(_) => {
-            return Err(session.store.locked_error(key).await.detail(format!(
-                "the operating system releases it when process {} ends",
-                owner.pid
-            )));
-        }
-        #[cfg(feature = "s3")]
-        Store::S3(store) => store,
-    };
-    #[cfg(feature = "s3")]
-    {
-        use crate::store::Broken;
-        if !auto_approve {
-            session.terminal.confirm(&format!(
-                "The state of user `{name}` is locked: {}.\nIf that process still runs, it stops at its next write. Break the lock?",
-                owner.words()
-            ))?;
-        }
-        match store.break_lock(key, owner, &session.owner(), session.context.now()).await? {
-            Broken::NotLocked => {
-                session.terminal.print(&format!("User `{name}` is not locked any more."));
-            }
-            Broken::HeldBy(other) => {
-                return Err(session.store.locked_error(key).await.detail(format!(
-                    "it has changed hands since you were asked, and was not broken: {}",
-                    other.words()
-                )));
-            }
-            Broken::Gone { tombstone } => {
-                let noted = match (tombstone, &owner.run) {
-                    (Some(n), Some(run)) => format!(
-                        "Entry {n} of the journal of run {} says so, and stops that run.\n",
-                        shown(run)
-                    ),
-                    _ => String::new(),
-                };
-                session.terminal.print(&format!(
-                    "The lock is broken: {}.\n{noted}ringfence status --user {} tells what holds.",
-                    owner.words(),
-                    shell(name)
-                ));
-            }
-        }
-        Ok(Exit::Done)
-    }
-}
-
 async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
-    let bytes = read_file(path)?;
+    let bytes = match session.store.file(&path.to_string_lossy()).await? {
+        Some(bytes) => bytes,
+        None => read_file(path)?,
+    };
     let plan = Plan::parse(&bytes, &name_of(path))?;
     let users: Vec<_> = plan.principals.iter().map(|principal| principal.name.clone()).collect();
     let managed: Vec<_> = crate::execute::managed(&plan);

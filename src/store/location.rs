@@ -94,6 +94,12 @@ impl Place {
         object.strip_prefix(self.prefix.as_str())?.strip_prefix('/')
     }
 
+    /// A path in the store, by a URI below it.
+    #[must_use]
+    pub fn inside<'u>(&self, uri: &'u str) -> Option<&'u str> {
+        self.path(uri.strip_prefix("s3://")?.strip_prefix(self.bucket.as_str())?.strip_prefix('/')?)
+    }
+
     /// A path in the store, as an error names it (D2.14); the store itself where it is empty.
     #[must_use]
     pub fn uri(&self, path: &str) -> String {
@@ -132,6 +138,9 @@ mod tests {
         assert_eq!(with.path("prod/eurasia/lock"), None);
         assert_eq!(with.uri("a/lock"), "s3://incidents/prod/eu/a/lock");
         assert_eq!(with.uri(""), "s3://incidents/prod/eu");
+        assert_eq!(with.inside("s3://incidents/prod/eu/a/lock"), Some("a/lock"));
+        assert_eq!(with.inside("s3://incidents2/prod/eu/a/lock"), None);
+        assert_eq!(with.inside("prod/eu/a/lock"), None);
         for bare in ["s3://incidents", "s3://incidents/"] {
             assert_eq!(place(bare).object("a"), "a");
             assert_eq!(place(bare).uri(""), "s3://incidents");

@@ -238,6 +238,19 @@ impl S3Store {
         }
     }
 
+    /// An object below the location, by its URI; `None` where the name is of something else.
+    ///
+    /// # Errors
+    /// If there is none of that name, or it cannot be read.
+    pub async fn file(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some(path) = self.objects.place.inside(name) else { return Ok(None) };
+        match self.get(path).await? {
+            Some(object) => Ok(Some(object.bytes)),
+            None => Err(Error::failed(format!("there is no `{}`", self.uri(path)))
+                .hint("ringfence state rm says where it has moved a record")),
+        }
+    }
+
     /// The principals that took part in a run, sorted.
     ///
     /// # Errors

@@ -338,6 +338,11 @@ impl Objects {
         *client = Some(Client::from_conf(moved.build()));
     }
 
+    /// Whether the bucket is AWS's, which honours conditions.
+    pub(super) async fn is_aws(&self) -> bool {
+        is_aws(self.config().await)
+    }
+
     async fn config(&self) -> &SdkConfig {
         self.config.get_or_init(|| sdk_config(&self.settings)).await
     }
@@ -390,13 +395,16 @@ fn once() -> Builder {
 
 /// The configuration of IAM's clients. Only AWS's own endpoints have a host name for each bucket.
 fn builder(config: &SdkConfig) -> Builder {
+    Builder::from(config).force_path_style(!is_aws(config))
+}
+
+/// Whether the endpoint is AWS's own: none is set for every service, nor for S3 alone.
+fn is_aws(config: &SdkConfig) -> bool {
     let key = ServiceConfigKey::builder()
         .service_id("S3")
         .env("AWS_ENDPOINT_URL")
         .profile("endpoint_url")
         .build();
     let for_s3 = || config.service_config()?.load_config(key.ok()?);
-    let endpoint = config.endpoint_url().map(str::to_owned).or_else(for_s3);
-    let elsewhere = endpoint.is_some_and(|url| !own_endpoint(&url));
-    Builder::from(config).force_path_style(elsewhere)
+    config.endpoint_url().map(str::to_owned).or_else(for_s3).is_none_or(|url| own_endpoint(&url))
 }

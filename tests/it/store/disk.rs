@@ -1,0 +1,166 @@
+//! Folders that cannot take a record: a full disk, one that is read-only, a limit on files.
+
+use crate::support::{Ran, World};
+use std::process::Command;
+
+/// Keys that every run of the program finds in the account, one a user.
+fn leaked(world: &World, n: usize) -> (String, String) {
+    let user = format!("user-{n}");
+    let key = world.victim(&user);
+    (user, key.id)
+}
+
+/// A script that runs before the program does, in a shell that then becomes it.
+fn behind(world: &World, script: &str, arguments: &[&str]) -> Ran {
+    let quoted: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+    let program = env!("CARGO_BIN_EXE_ringfence");
+    world.write("behind.sh", format!("set -e\n{script}\nexec {program} {}\n", quoted.join(" ")));
+    world.shell("behind.sh")
+}
+
+/// Whether this machine lets an ordinary process mount what only it sees.
+fn can_mount() -> bool {
+    let tried = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"])
+        .output();
+    let can = tried.is_ok_and(|ran| ran.status.success());
+    if !can {
+        eprintln!(
+            "!! NOT RUN: this machine lets nobody mount a small disk (unshare --user --mount)"
+        );
+    }
+    can
+}
+
+/// The same script, in a place of its own where `/mnt` is a disk with so much room.
+fn mounted(world: &World, options: &str, script: &str) -> Ran {
+    world.write("inside.sh", script);
+    let outside = format!(
+        "exec unshare --user --map-root-user --mount /bin/sh -ec 'mount -t tmpfs -o {options} none /mnt; exec /bin/sh -e inside.sh'\n"
+    );
+    world.write("outside.sh", outside);
+    world.shell("outside.sh")
+}
+
+/// What must hold however full the disk is: what was called has an intent on record, and what is on record
+/// can be read.
+fn nothing_without_its_record(world: &World, said: &str) {
+    let writes = world.proxy.writes();
+    let intents = world.read("copy/journal");
+    for action in writes {
+        assert!(
+            intents.contains(&format!("\"action\":\"{action}\"")),
+            "{action} has no intent\n{said}"
+        );
+    }
+}
+
+/// From a disk that takes nothing to one that takes it all.
+#[test]
+fn a_disk_that_is_full_stops_the_run_and_nothing_is_called_without_its_record() {
+    if !can_mount() {
+        return;
+    }
+    let world = World::ministack();
+    let program = env!("CARGO_BIN_EXE_ringfence");
+    let mut codes = Vec::new();
+    for (n, pages) in [1, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 64].into_iter().enumerate() {
+        let (user, key) = leaked(&world, n);
+        let before = world.facts(&user);
+        world.proxy.take_calls();
+        // The record is looked at from within: the disk goes with the last process on it. An empty journal
+        // is one line in the copy.
+        let script = format!(
+            "set +e\n{program} apply --access-key {key} --auto-approve --state /mnt/state\ncode=$?\n\
+             rm -rf copy; mkdir copy; cat /mnt/state/*/user/*/runs/*/journal.jsonl >copy/journal 2>/dev/null || : >copy/journal\n\
+             {program} state list --state /mnt/state >copy/list 2>&1\nexit $code\n"
+        );
+        let ran = mounted(&world, &format!("size={}k", pages * 4), &script);
+        let said = format!("{pages} pages, exit {}\n{}{}", ran.code, ran.out, ran.err);
+        nothing_without_its_record(&world, &said);
+        let now = world.facts(&user);
+        match ran.code {
+            0 => assert_ne!(now, before, "{said}"),
+            1 => {
+                assert_eq!(now, before, "{said}");
+                assert!(ran.err.contains("No space left on device"), "{said}");
+                assert!(
+                    ran.err.contains("hint: a store elsewhere works now: --state DIR"),
+                    "{said}"
+                );
+            }
+            6 => assert!(
+                ran.out.contains("No space left")
+                    || ran.out.contains("the record could not be written"),
+                "{said}"
+            ),
+            _ => panic!("{said}"),
+        }
+        assert!(
+            !ran.err.contains("panicked") && !world.read("copy/list").contains("panicked"),
+            "{said}"
+        );
+        codes.push(ran.code);
+    }
+    assert_eq!((codes.first(), codes.last()), (Some(&1), Some(&0)), "{codes:?}");
+    eprintln!("exit statuses: {codes:?}");
+}
+
+#[test]
+fn a_disk_that_is_read_only_is_found_before_anything_is_done() {
+    let world = World::ministack();
+    let (user, key) = leaked(&world, 0);
+    let before = world.facts(&user);
+    let apply = ["apply", "--access-key", &key, "--auto-approve", "--state"];
+    // /proc takes no folder, from root neither.
+    let said = world.refused(1, &[&apply[..], &["/proc/ringfence"]].concat());
+    assert!(
+        said.contains("cannot make the directory `/proc/ringfence") && said.contains("--state DIR"),
+        "{said}"
+    );
+    assert_eq!(world.facts(&user), before);
+    if can_mount() {
+        let program = env!("CARGO_BIN_EXE_ringfence");
+        let script = format!(
+            "mkdir /mnt/state; mount -o remount,ro /mnt\nexec {program} {} /mnt/state\n",
+            apply.join(" ")
+        );
+        let ran = mounted(&world, "size=1m", &script).exits(1);
+        assert!(
+            ran.err.contains("Read-only file system") && ran.err.contains("--state DIR"),
+            "{}",
+            ran.err
+        );
+        assert_eq!(world.facts(&user), before);
+    }
+}
+
+/// A limit on the size of files, as a quota: the journal's lines are the first to reach it, or the plan.
+#[test]
+fn a_file_that_may_not_grow_stops_the_run() {
+    let world = World::ministack();
+    for (n, blocks) in [0, 1, 2, 4, 8, 200].into_iter().enumerate() {
+        let (user, key) = leaked(&world, n);
+        let before = world.facts(&user);
+        world.proxy.take_calls();
+        let state = format!("state-{n}");
+        // Without the signal's being ignored the process would be killed by it.
+        let ran = behind(
+            &world,
+            &format!("trap '' XFSZ\nulimit -f {blocks}"),
+            &["apply", "--access-key", &key, "--auto-approve", "--state", &state],
+        );
+        let said = format!("{blocks} blocks, exit {}\n{}{}", ran.code, ran.out, ran.err);
+        match ran.code {
+            0 => assert_ne!(world.facts(&user), before, "{said}"),
+            1 => {
+                assert_eq!(world.facts(&user), before, "{said}");
+                assert!(ran.err.contains("File too large"), "{said}");
+            }
+            6 => assert!(ran.out.contains("the record could not be written"), "{said}"),
+            _ => panic!("{said}"),
+        }
+        let list = world.ringfence(&["state", "list", "--state", &state]);
+        assert!(!list.err.contains("broken at line"), "{said}\n{}", list.err);
+    }
+}
