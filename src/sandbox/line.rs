@@ -146,6 +146,13 @@ impl Line {
         self.state().log.clone()
     }
 
+    /// What was done to one call, by its number.
+    #[must_use]
+    pub fn carried(&self, number: u64) -> Option<Carried> {
+        let place = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.state().log.get(place).cloned()
+    }
+
     /// A configuration of the SDK whose every request goes over this line.
     #[must_use]
     pub fn sdk_config(&self, credentials: &Credentials) -> SdkConfig {

@@ -22,3 +22,5 @@ mod sandbox;
 mod scenario;
 #[cfg(feature = "s3")]
 mod store;
+#[cfg(feature = "sandbox")]
+mod simulation;

@@ -1,0 +1,142 @@
+//! What has to hold after every stage, and at the end.
+
+use super::course::Course;
+use super::truth::Meant;
+use ringfence::journal::Event;
+use ringfence::posture::{AccessKeys, Password, Sessions};
+use ringfence::resource::Resource;
+use ringfence::state::State;
+use ringfence::view::{Ending, Standing};
+
+impl Course {
+    /// Files always parse and verify, and tell the truth (D2.5).
+    pub async fn check_store(&mut self) {
+        let wrong = std::mem::take(&mut self.stage.ledger.lock().unwrap().wrong);
+        for wrong in wrong {
+            self.fail(wrong);
+        }
+        for key in self.stage.store_keys() {
+            let state = match self.stage.store.load(&key).await {
+                Ok(state) => state,
+                Err(error) => {
+                    self.fail(format!("the state of {key} cannot be read: {error}"));
+                    continue;
+                }
+            };
+            if let Some(state) = &state
+                && let Err(error) = self.stage.store.verify(&key, state).await
+            {
+                self.fail(format!("the state of {key} does not verify: {error}"));
+            }
+            for run in self.stage.store.runs(&key).await.unwrap() {
+                if let Err(error) = self.stage.store.journal(&key, &run).await {
+                    self.fail(format!("the journal of {run} cannot be read: {error}"));
+                }
+            }
+            for untruth in self.stage.untruths(key.id.as_str(), state.as_ref()) {
+                self.fail(untruth);
+            }
+        }
+    }
+
+    /// `contained` at the end of a run, where the adversary did nothing since it was read.
+    pub async fn check_ending(&mut self, ending: &Ending, from: u64) {
+        let mutation = self.stage.ledger.lock().unwrap().last_mutation;
+        let quiet = self.stage.adversary.as_ref().is_none_or(|adversary| {
+            let last = adversary.log().last().map_or(0, |deed| deed.before_call);
+            last <= mutation.max(from)
+        });
+        for one in &ending.principals {
+            let name = one.user.as_str();
+            let Some(person) = self.stage.people.iter().position(|(known, _)| *known == name)
+            else {
+                continue;
+            };
+            self.coverage.add(format!("a run ends {}", one.standing.words()));
+            if one.standing == Standing::Contained
+                && quiet
+                && !self.stage.replaced(person)
+                && let Some(state) = self.state(person).await
+            {
+                self.check_contained(person, &state).await;
+            }
+        }
+    }
+
+    /// After the last round: contained, or an excuse that is said.
+    pub async fn check_end(&mut self, person: usize, standing: Option<Standing>) {
+        let Some(state) = self.state(person).await else {
+            self.coverage.add("no state in the end");
+            return;
+        };
+        if state.is_released() {
+            return;
+        }
+        if standing != Some(Standing::Contained) {
+            let excuse = self.excuse(person, &state).await;
+            match excuse {
+                Some(excuse) => self.coverage.add(format!("not contained: {excuse}")),
+                None => self.fail(format!("it does not come to contained in calm: {standing:?}")),
+            }
+        }
+        let on: Vec<Resource> = self
+            .meant_off
+            .get(&person)
+            .into_iter()
+            .flatten()
+            .filter(|key| self.stage.is_on(person, key))
+            .cloned()
+            .collect();
+        if !on.is_empty() {
+            self.fail(format!("the plan turns off {on:?}, and they are on in the end"));
+        }
+    }
+
+    /// Why a principal cannot be contained by its posture, as it is.
+    async fn excuse(&mut self, person: usize, state: &State) -> Option<String> {
+        if let Some(why) = self.excused.get(&person).and_then(|all| all.first()) {
+            let said = why.split(':').next().unwrap_or_default();
+            return Some(format!(
+                "said in the plan: {}",
+                said.split('/').next().unwrap_or_default()
+            ));
+        }
+        if !self.drawn.denied.is_empty() {
+            return Some("the responder lacks permissions".to_owned());
+        }
+        let posture = &state.posture;
+        if posture.sessions == Sessions::Keep && state.fence().is_none() {
+            return Some("the posture keeps sessions".to_owned());
+        }
+        if posture.access_keys == AccessKeys::Keep {
+            return Some("the posture keeps keys".to_owned());
+        }
+        let acting = self.stage.acting(person, &Meant::of(state));
+        if posture.login_profile == Password::Keep && acting.contains("login_profile") {
+            return Some("the posture keeps a password younger than the exposure".to_owned());
+        }
+        None
+    }
+
+    /// What the journals say, for the report of a failure and the trace.
+    pub async fn journals(&self) -> String {
+        let mut text = String::new();
+        for key in self.stage.store_keys() {
+            for run in self.stage.store.runs(&key).await.unwrap_or_default() {
+                text.push_str(&format!("run {run} of {}\n", key.id));
+                let Ok(journal) = self.stage.store.journal(&key, &run).await else { continue };
+                for entry in journal.entries() {
+                    let event = match &entry.event {
+                        Event::RunStarted { prior, .. } => {
+                            format!("RunStarted, prior {:?}", prior.keys().collect::<Vec<_>>())
+                        }
+                        other => format!("{other:?}"),
+                    };
+                    text.push_str(&format!("  {:>3} {} {event}\n", entry.n, entry.at));
+                }
+                text.push_str(&format!("  head {}\n", journal.head()));
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,194 @@
+//! Rollback in calm: before its time, after it, and at last everything.
+
+use super::course::Course;
+use super::truth::Meant;
+use ringfence::posture::Posture;
+use ringfence::release::Request;
+use ringfence::resource::Resource;
+use ringfence::sandbox::Trouble;
+use ringfence::standing::live_credentials;
+use ringfence::state::State;
+use std::collections::BTreeSet;
+
+/// More than every session that a fence covers can live (F9), in seconds.
+const EXPIRED: u64 = 37 * 3_600;
+const PAST_LAG: u64 = 12;
+
+impl Course {
+    pub async fn give_back(&mut self) {
+        for person in 0..self.stage.people.len() {
+            if self.stage.replaced(person) {
+                continue;
+            }
+            if self.random.per_mille(500) {
+                self.early(person).await;
+            }
+            if self.fine() {
+                self.late(person).await;
+            }
+        }
+    }
+
+    /// Before its time, as the person may try it.
+    async fn early(&mut self, person: usize) {
+        let Some(state) = self.contained(person).await else { return };
+        let trouble = self.random.per_mille(400);
+        if trouble {
+            self.stage.line.set_trouble(self.drawn.trouble);
+        }
+        let mut request = Request::default();
+        match self.random.below(10) {
+            0..=4 => self.coverage.add("rollback before its time"),
+            5..=6 => {
+                self.coverage.add("rollback that steps down");
+                let to = Posture::built_in(["revoke", "quarantine"][self.random.below(2) as usize]);
+                request.to = to.filter(|to| state.posture.covers(to) && *to != state.posture);
+            }
+            7 => {
+                self.coverage.add("rollback that lifts the fence");
+                request.lift_fence_now = true;
+            }
+            _ => {
+                self.coverage.add("rollback that re-activates");
+                let held = state.resources.keys().filter(|r| r.is_credential());
+                request.reactivate = held.cloned().collect();
+            }
+        }
+        self.release(person, &state, &request, 500).await;
+        for _ in 0..3 {
+            self.finish_open(person, 300).await;
+        }
+        self.stage.line.set_trouble(Trouble::none());
+        self.finish_open(person, 0).await;
+    }
+
+    /// After every session has expired: what is suspect stays off; then everything, by every flag.
+    async fn late(&mut self, person: usize) {
+        self.stage.wait(EXPIRED).await;
+        let Some(state) = self.contained(person).await else { return };
+        self.coverage.add("rollback after its time");
+        self.release(person, &state, &Request::default(), 300).await;
+        self.finish_open(person, 300).await;
+        self.finish_open(person, 0).await;
+        if !self.fine() {
+            return;
+        }
+        let Some(state) = self.contained(person).await else { return };
+        let request = Request {
+            reactivate: self.everything(person, &state).await,
+            lift_fence_now: true,
+            ..Request::default()
+        };
+        self.release(person, &state, &request, 300).await;
+        self.finish_open(person, 300).await;
+        self.finish_open(person, 0).await;
+        if self.fine() {
+            self.check_restored(person).await;
+        }
+    }
+
+    async fn check_restored(&mut self, person: usize) {
+        if !self.drawn.denied.is_empty() {
+            return;
+        }
+        let left = self.stage.not_restored(person);
+        if left.is_empty() {
+            self.coverage.add("everything restored");
+        } else {
+            self.fail(format!("not restored: {left:?}"));
+        }
+    }
+
+    /// A state of which there is something to give back.
+    async fn contained(&mut self, person: usize) -> Option<State> {
+        let state = self.state(person).await?;
+        (!state.resources.is_empty()).then_some(state)
+    }
+
+    /// Every credential that a flag can name.
+    async fn everything(&mut self, person: usize, state: &State) -> Vec<Resource> {
+        let mut all: BTreeSet<Resource> =
+            state.resources.keys().filter(|resource| resource.is_credential()).cloned().collect();
+        if let Ok(Some((_, now))) = self.stage.status(state).await {
+            all.extend(live_credentials(&now));
+        }
+        let _ = person;
+        all.into_iter().collect()
+    }
+
+    async fn finish_open(&mut self, person: usize, crashes: u16) {
+        let Some(state) = self.state(person).await else { return };
+        if let Some(run) = state.open_run().map(|run| run.id.clone())
+            && self.fine()
+        {
+            self.resume_release(person, &run, crashes).await;
+        }
+    }
+
+    async fn resume_release(&mut self, person: usize, run: &str, crashes: u16) {
+        let key = self.stage.key(person);
+        let bytes = self.stage.store.plan_bytes(&key, run).await.unwrap();
+        let plan = ringfence::plan::Plan::parse(&bytes, run).unwrap();
+        self.coverage.add("a rollback resumed");
+        let Some(state) = self.state(person).await else { return };
+        let from = self.stage.changes();
+        self.apply(&plan, Some(run), crashes).await;
+        if plan.kind == ringfence::plan::Kind::Release {
+            self.check_release(person, from, &state);
+        }
+    }
+
+    /// Plans a release and applies it, and checks what it did.
+    pub async fn release(&mut self, person: usize, state: &State, request: &Request, crashes: u16) {
+        let key = self.stage.key(person);
+        let plan = self.stage.rollback(&key, state, request).await;
+        self.stage.note();
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.refused("rollback", &error);
+                return;
+            }
+        };
+        self.told_of_plan(&plan);
+        let meant = Meant::of(state);
+        self.stage.wait(PAST_LAG).await;
+        let before = self.stage.acting(person, &meant);
+        let from = self.stage.changes();
+        self.apply(&plan, None, crashes).await;
+        self.coverage.add("a rollback");
+        self.check_release(person, from, state);
+        self.check_rearmed(person, from, state, request);
+        self.stage.wait(PAST_LAG).await;
+        let after = self.stage.acting(person, &meant);
+        let asked = |one: &String| {
+            request.reactivate.iter().any(|resource| one.contains(resource.id()))
+                || (request.lift_fence_now && one.starts_with("session"))
+        };
+        let again: Vec<_> = after.difference(&before).filter(|one| !asked(one)).collect();
+        if !again.is_empty() && self.calm {
+            self.fail(format!("the rollback lets act again what nobody asked for: {again:?}"));
+        }
+    }
+
+    /// Nothing was touched but what ringfence had changed, and that was given back as it was (D2.6).
+    fn check_release(&mut self, person: usize, from: usize, state: &State) {
+        for wrong in self.stage.released_wrongly(person, from, state) {
+            self.fail(wrong);
+        }
+    }
+
+    /// Nothing was turned on but what was asked for, or made before a known exposure (D2.7).
+    fn check_rearmed(&mut self, person: usize, from: usize, state: &State, request: &Request) {
+        for resource in self.stage.turned_on(person, from) {
+            let made = self.stage.made(person, &resource);
+            let safe = matches!((made, state.since), (Some(made), Some(since)) if made < since)
+                && !state.is_compromised(&resource);
+            if !safe && !request.reactivate.contains(&resource) {
+                self.fail(format!(
+                    "the rollback turned on {resource}, which may be the attacker's"
+                ));
+            }
+        }
+    }
+}

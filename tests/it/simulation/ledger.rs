@@ -1,0 +1,327 @@
+//! Who changed what: the responder or the adversary, and whether it was written down before.
+
+use ringfence::lineage::is_our_name;
+use ringfence::policy::PolicyDocument;
+use ringfence::resource::{Resource, Value};
+use ringfence::sandbox::{ACCOUNT, Fate, Line, Sandbox, Status, User};
+use ringfence::snapshot;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What is stored of each principal, and under no principal the managed policies of ringfence's names.
+pub type Facts = BTreeMap<(String, Resource), String>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Responder,
+    Adversary,
+}
+
+/// One resource that somebody changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub who: Who,
+    /// The call of the responder that did it, or that came next.
+    pub call: u64,
+    pub owner: String,
+    pub resource: Resource,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+/// A mutation by the responder that the service did, and what the resource was right after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub call: u64,
+    pub owner: String,
+    pub resource: Resource,
+    pub value: Option<String>,
+}
+
+/// A mutation as the responder sent it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Sent {
+    action: String,
+    user: Option<String>,
+    resource: Resource,
+}
+
+pub struct Ledger {
+    names: Vec<&'static str>,
+    place: PathBuf,
+    facts: Facts,
+    /// Every principal that ever bore one of the names.
+    bearers: BTreeMap<&'static str, BTreeSet<String>>,
+    last: Option<u64>,
+    sends: BTreeMap<Sent, usize>,
+    /// Policies whose creation was sent, and whose outcome the responder cannot know without a read.
+    unread: BTreeMap<Resource, u64>,
+    pub changes: Vec<Change>,
+    pub written: Vec<Written>,
+    /// The number of the last mutation that was sent.
+    pub last_mutation: u64,
+    /// How many mutations were sent.
+    pub mutations: usize,
+    pub wrong: Vec<String>,
+}
+
+impl Ledger {
+    pub fn new(sandbox: &Sandbox, names: Vec<&'static str>, place: &Path) -> Self {
+        let mut ledger = Self {
+            facts: Facts::new(),
+            bearers: names.iter().map(|name| (*name, BTreeSet::new())).collect(),
+            names,
+            place: place.to_owned(),
+            last: None,
+            sends: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            changes: Vec::new(),
+            written: Vec::new(),
+            last_mutation: 0,
+            mutations: 0,
+            wrong: Vec::new(),
+        };
+        ledger.facts = ledger.read(sandbox);
+        ledger
+    }
+
+    /// Every principal that ever bore one of the names.
+    pub fn principals(&self) -> BTreeSet<String> {
+        self.bearers.values().flatten().cloned().collect()
+    }
+
+    /// What is stored now, as of the last look.
+    pub fn now(&self, owner: &str, resource: &Resource) -> Option<&String> {
+        self.facts.get(&owned(owner, resource))
+    }
+
+    /// Notes what has changed since the last look, as somebody's doing.
+    pub fn look(&mut self, sandbox: &Sandbox, who: Who, line: &Line) {
+        let now = self.read(sandbox);
+        let before = std::mem::replace(&mut self.facts, now);
+        let call = self.last.unwrap_or(0);
+        let keys: BTreeSet<_> = before.keys().chain(self.facts.keys()).cloned().collect();
+        for key in keys {
+            let (was, is) = (before.get(&key).cloned(), self.facts.get(&key).cloned());
+            if was != is {
+                let (owner, resource) = key;
+                let change = Change { who, call, owner, resource, before: was, after: is };
+                self.changes.push(change);
+            }
+        }
+        if who == Who::Responder {
+            self.note_written(line);
+        }
+    }
+
+    /// What became of the call before.
+    fn note_written(&mut self, line: &Line) {
+        let Some(call) = self.last.take() else { return };
+        let carried = line.carried(call).unwrap();
+        if carried.status.is_some() {
+            self.note_read(&carried.about, carried.fate);
+        }
+        if carried.status != Some(200) {
+            return;
+        }
+        let Some(sent) = self.parse(&carried.about) else { return };
+        let owner =
+            sent.user.as_ref().and_then(|name| sandbox_owner(&self.facts, &self.bearers, name));
+        let owner = owner.unwrap_or_default();
+        let value = self.now(&owner, &sent.resource).cloned();
+        self.written.push(Written { call, owner, resource: sent.resource, value });
+    }
+
+    /// A read that finds nothing tells as much.
+    fn note_read(&mut self, about: &str, fate: Fate) {
+        if let Some(arn) = about.strip_prefix("GetPolicy ")
+            && matches!(fate, Fate::Passed | Fate::ShortPage(_))
+        {
+            self.unread.remove(&Resource::ManagedPolicy(arn.to_owned()));
+        }
+    }
+
+    /// A call of the responder is about to be made, or lost: a mutation has to be in a journal by now.
+    pub fn sent(&mut self, line: &Line, number: u64) {
+        self.last = Some(number);
+        let carried = line.carried(number).unwrap();
+        let read = ["Get", "List"].iter().any(|verb| carried.about.starts_with(verb));
+        if read {
+            return;
+        }
+        self.last_mutation = number;
+        self.mutations += 1;
+        let Some(sent) = self.parse(&carried.about) else {
+            self.wrong.push(format!("call {number} is no mutation of a plan: {}", carried.about));
+            return;
+        };
+        let times = self.sends.entry(sent.clone()).or_insert(0);
+        *times += 1;
+        let times = *times;
+        let meant = self.intents(&sent);
+        if meant < times {
+            self.wrong.push(format!(
+                "call {number} has no intent of its own: {} was sent {times} times, meant {meant}",
+                carried.about
+            ));
+        }
+        if sent.action == "CreatePolicy" {
+            if let Some(earlier) = self.unread.get(&sent.resource) {
+                self.wrong.push(format!(
+                    "call {number} makes {} again, and nobody has read what became of call {earlier}",
+                    sent.resource
+                ));
+            }
+            if !matches!(carried.fate, Fate::Throttled | Fate::Refused) {
+                self.unread.insert(sent.resource, number);
+            }
+        }
+    }
+
+    /// How often a mutation is recorded as meant in the journals of the user's principals, read without
+    /// ringfence's own reader.
+    fn intents(&self, sent: &Sent) -> usize {
+        let bearers = self.bearers.iter().filter(|(name, _)| match &sent.user {
+            Some(user) => user == *name,
+            None => true,
+        });
+        let ids = bearers.flat_map(|(_, ids)| ids);
+        let mut count = 0;
+        for id in ids {
+            let runs = self.place.join(ACCOUNT).join("user").join(id).join("runs");
+            for run in std::fs::read_dir(runs).into_iter().flatten().flatten() {
+                let text = std::fs::read_to_string(run.path().join("journal.jsonl"));
+                let text = text.unwrap_or_default();
+                let lines = text.lines().filter(|line| line.contains("\"intent\""));
+                count += lines.filter(|line| is_intent(line, sent)).count();
+            }
+        }
+        count
+    }
+
+    /// Which mutation a line of the log is about.
+    fn parse(&self, about: &str) -> Option<Sent> {
+        let mut words = about.split(' ');
+        let action = words.next()?.to_owned();
+        let mut rest: Vec<&str> = words.collect();
+        let user = rest.iter().position(|word| self.names.contains(word));
+        let user = user.map(|place| rest.remove(place).to_owned());
+        rest.retain(|word| !matches!(*word, "Active" | "Inactive"));
+        let id = rest.first().copied().unwrap_or_default().to_owned();
+        let resource = match action.as_str() {
+            "UpdateAccessKey" => Resource::AccessKey(id.parse().ok()?),
+            "UpdateSSHPublicKey" => Resource::SshKey(id),
+            "UpdateSigningCertificate" => Resource::SigningCertificate(id),
+            "UpdateServiceSpecificCredential" => Resource::ServiceCredential(id),
+            "PutUserPolicy" | "DeleteUserPolicy" => Resource::InlinePolicy(id),
+            "AttachUserPolicy" | "DetachUserPolicy" => Resource::AttachedPolicy(id),
+            "CreatePolicy" => {
+                Resource::ManagedPolicy(format!("arn:aws:iam::{ACCOUNT}:policy/{id}"))
+            }
+            "DeletePolicy" => Resource::ManagedPolicy(id),
+            "PutUserPermissionsBoundary" | "DeleteUserPermissionsBoundary" => {
+                Resource::PermissionsBoundary
+            }
+            "DeleteLoginProfile" => Resource::LoginProfile,
+            "AddUserToGroup" | "RemoveUserFromGroup" => Resource::Group(id),
+            _ => return None,
+        };
+        Some(Sent { action, user, resource })
+    }
+
+    fn read(&mut self, sandbox: &Sandbox) -> Facts {
+        let mut facts = Facts::new();
+        sandbox.edit(|world| {
+            let account = world.account(ACCOUNT).unwrap();
+            for name in &self.names {
+                let Some(user) = account.user(name) else { continue };
+                self.bearers.get_mut(name).unwrap().insert(user.id.clone());
+                of_user(user, &mut facts);
+                for group in account.groups_of(user) {
+                    let resource = Resource::Group(group.name.clone());
+                    facts.insert((user.id.clone(), resource), "member".to_owned());
+                }
+            }
+            for policy in account.policies.values().filter(|policy| is_our_name(&policy.name)) {
+                let resource = Resource::ManagedPolicy(policy.arn.clone());
+                let document = policy.document().unwrap_or_default().to_owned();
+                facts.insert((String::new(), resource), document);
+            }
+        });
+        facts
+    }
+}
+
+/// Under whom a resource stands.
+fn owned(owner: &str, resource: &Resource) -> (String, Resource) {
+    let owner = if matches!(resource, Resource::ManagedPolicy(_)) { "" } else { owner };
+    (owner.to_owned(), resource.clone())
+}
+
+/// Who bears a name: only the present bearer has facts.
+fn sandbox_owner(
+    facts: &Facts,
+    bearers: &BTreeMap<&'static str, BTreeSet<String>>,
+    name: &str,
+) -> Option<String> {
+    let ids = bearers.get(name)?;
+    let now = facts.keys().map(|(owner, _)| owner).find(|owner| ids.contains(*owner));
+    now.or(ids.iter().next()).cloned()
+}
+
+fn is_intent(line: &str, sent: &Sent) -> bool {
+    let Ok(entry) = serde_json::from_str::<serde_json::Value>(line) else { return false };
+    let event = &entry["event"];
+    event["type"] == "intent"
+        && event["action"] == sent.action.as_str()
+        && event["resource"] == sent.resource.to_string().as_str()
+}
+
+fn of_user(user: &User, facts: &mut Facts) {
+    let mut add = |resource: Resource, value: &str| {
+        facts.insert((user.id.clone(), resource), value.to_owned());
+    };
+    for key in &user.keys {
+        add(Resource::AccessKey(key.id.parse().unwrap()), words(key.status));
+    }
+    for key in &user.ssh_keys {
+        add(Resource::SshKey(key.id.clone()), words(key.status));
+    }
+    for known in &user.certificates {
+        add(Resource::SigningCertificate(known.id.clone()), words(known.status));
+    }
+    for made in &user.service_credentials {
+        add(Resource::ServiceCredential(made.id.clone()), words(made.status));
+    }
+    if let Some(login) = &user.login {
+        add(Resource::LoginProfile, &login.password);
+    }
+    for (name, document) in &user.permissions.inline {
+        add(Resource::InlinePolicy(name.clone()), document);
+    }
+    for arn in &user.permissions.attached {
+        add(Resource::AttachedPolicy(arn.clone()), "attached");
+    }
+    if let Some(arn) = &user.permissions.boundary {
+        add(Resource::PermissionsBoundary, arn);
+    }
+}
+
+const fn words(status: Status) -> &'static str {
+    status.as_str()
+}
+
+/// A stored value as a state writes it.
+pub fn value(resource: &Resource, stored: &str) -> Value {
+    match resource {
+        Resource::InlinePolicy(_) | Resource::ManagedPolicy(_) => {
+            Value::Document(PolicyDocument::parse(stored))
+        }
+        Resource::AttachedPolicy(_) => Value::Attached,
+        Resource::Group(_) => Value::Member,
+        Resource::LoginProfile => Value::Password,
+        Resource::PermissionsBoundary => Value::PolicyArn(stored.to_owned()),
+        _ if stored == "Active" => Value::Status(snapshot::Status::Active),
+        _ => Value::Status(snapshot::Status::Inactive),
+    }
+}

@@ -1,0 +1,293 @@
+//! What is so, asked of the sandbox and the ledger, and never of ringfence.
+
+use super::ledger::{Who, value};
+use super::stage::Stage;
+use jiff::Timestamp;
+use ringfence::resource::{Resource, fits};
+use ringfence::sandbox::{ACCOUNT, Credentials, SessionKind, Status};
+use ringfence::state::{HeldStatus, State};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a containment is about (D2.13): what is compromised, and what is younger than the exposure.
+pub struct Meant {
+    pub compromised: BTreeSet<Resource>,
+    pub since: Option<Timestamp>,
+}
+
+impl Meant {
+    pub fn of(state: &State) -> Self {
+        let compromised = state.compromised.iter().map(|item| item.resource.clone()).collect();
+        Self { compromised, since: state.since }
+    }
+
+    fn covers(&self, resource: &Resource, made: Option<Timestamp>) -> bool {
+        let younger = matches!((made, self.since), (Some(made), Some(since)) if made >= since);
+        younger || self.compromised.contains(resource)
+    }
+}
+
+impl Stage {
+    /// Every meant credential of a principal that can act at this moment, sessions included.
+    pub fn acting(&self, person: usize, meant: &Meant) -> BTreeSet<String> {
+        let mut found = self.acting_sessions(person, meant);
+        let id = self.people[person].1.as_str();
+        let Some(user) = self.sandbox.edit(|world| {
+            world.account(ACCOUNT).and_then(|account| account.user_of_id(id).cloned())
+        }) else {
+            return found;
+        };
+        for key in &user.keys {
+            let resource = Resource::AccessKey(key.id.parse().unwrap());
+            let credentials = Credentials {
+                access_key_id: key.id.clone(),
+                secret_access_key: key.secret.clone(),
+                session_token: None,
+            };
+            if meant.covers(&resource, Some(key.created)) && self.sandbox.can_act(&credentials) {
+                found.insert(resource.to_string());
+            }
+        }
+        if !self.may_act(&user.name) {
+            return found;
+        }
+        let mut add = |resource: Resource, status: Status, made: Timestamp| {
+            if status == Status::Active && meant.covers(&resource, Some(made)) {
+                found.insert(resource.to_string());
+            }
+        };
+        for key in &user.ssh_keys {
+            add(Resource::SshKey(key.id.clone()), key.status, key.created);
+        }
+        for known in &user.certificates {
+            add(Resource::SigningCertificate(known.id.clone()), known.status, known.created);
+        }
+        for made in &user.service_credentials {
+            add(Resource::ServiceCredential(made.id.clone()), made.status, made.created);
+        }
+        if let Some(login) = &user.login {
+            add(Resource::LoginProfile, Status::Active, login.created);
+        }
+        found
+    }
+
+    /// Sessions that a meant key has minted, and that can act. Roles assumed before are not the user's (F3).
+    fn acting_sessions(&self, person: usize, meant: &Meant) -> BTreeSet<String> {
+        let id = self.people[person].1.as_str();
+        let made = self.made_keys();
+        let sessions: Vec<_> = self.sandbox.edit(|world| world.sessions().cloned().collect());
+        let mut found = BTreeSet::new();
+        for session in sessions {
+            let of_user = match &session.kind {
+                SessionKind::User { user } | SessionKind::Federated { user, .. } => user == id,
+                SessionKind::Role { .. } => false,
+            };
+            let key = Resource::AccessKey(session.minted_with.parse().unwrap());
+            if !of_user || !meant.covers(&key, made.get(&session.minted_with).copied()) {
+                continue;
+            }
+            let credentials = Credentials {
+                access_key_id: session.access_key_id.clone(),
+                secret_access_key: session.secret.clone(),
+                session_token: Some(session.token.clone()),
+            };
+            if self.sandbox.can_act(&credentials) {
+                let (key, issued) = (&session.minted_with, session.issued);
+                found.insert(format!("session {} of {key}, {issued}", session.access_key_id));
+            }
+        }
+        found
+    }
+
+    /// When each key was made, those that are gone included.
+    fn made_keys(&self) -> BTreeMap<String, Timestamp> {
+        let mut made = BTreeMap::new();
+        if let Some(adversary) = &self.adversary {
+            let own = adversary.loot().into_iter().filter(|loot| loot.from != "stolen");
+            made.extend(own.map(|loot| (loot.credentials.access_key_id, loot.since)));
+        }
+        self.sandbox.edit(|world| {
+            let users = world.account(ACCOUNT).unwrap().users.values();
+            for key in users.flat_map(|user| &user.keys) {
+                made.insert(key.id.clone(), key.created);
+            }
+        });
+        made
+    }
+
+    /// Whether anything denies a user everything: asked with a key that it does not have.
+    fn may_act(&self, name: &str) -> bool {
+        let fork = self.sandbox.fork();
+        let now = fork.now();
+        let key = fork.edit(|world| world.add_key(ACCOUNT, name, now));
+        key.is_some_and(|key| fork.can_act(&key))
+    }
+
+    /// What a state tells of IAM that is not so.
+    pub fn untruths(&self, id: &str, state: Option<&State>) -> Vec<String> {
+        let ledger = self.ledger.lock().unwrap();
+        let mut found = Vec::new();
+        let claimed = |held: &ringfence::state::Held| {
+            matches!(held.status, HeldStatus::Held | HeldStatus::Kept)
+        };
+        for (resource, held) in state.iter().flat_map(|state| &state.resources) {
+            let really = ledger.written.iter().any(|written| {
+                let now = written.value.as_ref().map(|text| value(resource, text));
+                written.resource == *resource
+                    && (written.owner == id || written.owner.is_empty())
+                    && fits(held.ours.as_ref(), now.as_ref())
+            });
+            if claimed(held) && !really {
+                let what = held.status.words();
+                found.push(format!(
+                    "the state says that {resource} is {what}, and it was never written"
+                ));
+            }
+        }
+        let known = |resource: &Resource| {
+            state
+                .and_then(|state| state.resources.get(resource))
+                .is_some_and(|held| claimed(held) || held.status == HeldStatus::InDoubt)
+        };
+        for ((owner, resource), left) in self.left_changed(&ledger.changes) {
+            if owner == id && !known(&resource) {
+                found.push(format!("the state forgets {resource}, which ringfence left {left:?}"));
+            }
+        }
+        found
+    }
+
+    /// What the responder changed last, and is neither as it was before its first touch nor as it was at first.
+    fn left_changed(
+        &self,
+        changes: &[super::ledger::Change],
+    ) -> BTreeMap<(String, Resource), Option<String>> {
+        let mut left: BTreeMap<(String, Resource), Option<String>> = BTreeMap::new();
+        let mut before: BTreeMap<(String, Resource), Vec<Option<String>>> = BTreeMap::new();
+        for change in changes {
+            let key = (change.owner.clone(), change.resource.clone());
+            let first = before.entry(key.clone()).or_insert_with(|| vec![change.before.clone()]);
+            if change.who == Who::Responder {
+                if first.len() == 1 {
+                    first.push(change.before.clone());
+                }
+                left.insert(key, change.after.clone());
+            } else {
+                left.remove(&key);
+            }
+        }
+        left.retain(|key, after| !before[key].contains(after));
+        left
+    }
+
+    /// How many changes there are so far.
+    pub fn changes(&self) -> usize {
+        self.ledger.lock().unwrap().changes.len()
+    }
+
+    /// What of a resource the responder has left changed, though nobody else touched it since its first touch.
+    pub fn not_restored(&self, person: usize) -> Vec<String> {
+        let ledger = self.ledger.lock().unwrap();
+        let id = self.people[person].1.as_str();
+        let mut first: BTreeMap<&Resource, Option<&String>> = BTreeMap::new();
+        let mut others: BTreeSet<&Resource> = BTreeSet::new();
+        for change in ledger.changes.iter().filter(|change| change.owner == id) {
+            match change.who {
+                Who::Responder => {
+                    first.entry(&change.resource).or_insert(change.before.as_ref());
+                }
+                Who::Adversary if first.contains_key(&change.resource) => {
+                    others.insert(&change.resource);
+                }
+                Who::Adversary => {}
+            }
+        }
+        first.retain(|resource, _| {
+            !others.contains(resource) && **resource != Resource::LoginProfile
+        });
+        let wrong = first.into_iter().filter(|(resource, was)| ledger.now(id, resource) != *was);
+        wrong
+            .map(|(resource, was)| {
+                format!("{resource} was {was:?} and is {:?}", ledger.now(id, resource))
+            })
+            .collect()
+    }
+
+    /// What a release has changed and should not have: anything that ringfence had not written before, or
+    /// that is not as it left it (D2.6), or that was not given back as it was.
+    pub fn released_wrongly(&self, person: usize, from: usize, state: &State) -> Vec<String> {
+        let ledger = self.ledger.lock().unwrap();
+        let id = self.people[person].1.as_str();
+        let mut found = Vec::new();
+        let news = ledger.changes.iter().skip(from).filter(|change| change.who == Who::Responder);
+        for change in news {
+            let resource = &change.resource;
+            let Some(held) = state.resources.get(resource) else {
+                found
+                    .push(format!("the release changed {resource}, which the state does not know"));
+                continue;
+            };
+            let of = |text: &Option<String>| text.as_ref().map(|text| value(resource, text));
+            let (before, after) = (of(&change.before), of(&change.after));
+            let ours = ledger.written.iter().any(|written| {
+                written.call < change.call
+                    && written.resource == *resource
+                    && (written.owner == id || written.owner.is_empty())
+                    && of(&written.value) == before
+            });
+            if !ours {
+                found.push(format!(
+                    "the release changed {resource} from {before:?}, which is not ringfence's"
+                ));
+            }
+            if after != held.baseline && !fits(held.ours.as_ref(), after.as_ref()) {
+                found.push(format!(
+                    "the release made {resource} {after:?}, and it was {:?}",
+                    held.baseline
+                ));
+            }
+        }
+        found
+    }
+
+    /// The credentials that the responder has turned on since.
+    pub fn turned_on(&self, person: usize, from: usize) -> Vec<Resource> {
+        let ledger = self.ledger.lock().unwrap();
+        let id = self.people[person].1.as_str();
+        let news = ledger.changes.iter().skip(from);
+        news.filter(|change| change.who == Who::Responder && change.owner == id)
+            .filter(|change| change.resource.is_credential())
+            .filter(|change| change.after.as_deref() == Some("Active"))
+            .map(|change| change.resource.clone())
+            .collect()
+    }
+
+    /// When a credential was made, by what is stored.
+    pub fn made(&self, person: usize, resource: &Resource) -> Option<Timestamp> {
+        let id = self.people[person].1.as_str();
+        self.sandbox.edit(|world| {
+            let user = world.account(ACCOUNT)?.user_of_id(id)?;
+            let uploaded = |all: &[ringfence::sandbox::Uploaded]| {
+                all.iter().find(|one| one.id == resource.id()).map(|one| one.created)
+            };
+            match resource {
+                Resource::AccessKey(key) => user.key(key.as_str()).map(|key| key.created),
+                Resource::SshKey(_) => uploaded(&user.ssh_keys),
+                Resource::SigningCertificate(_) => uploaded(&user.certificates),
+                Resource::ServiceCredential(one) => user
+                    .service_credentials
+                    .iter()
+                    .find(|made| made.id == *one)
+                    .map(|made| made.created),
+                Resource::LoginProfile => user.login.as_ref().map(|login| login.created),
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether a key of a principal is there and Active.
+    pub fn is_on(&self, person: usize, key: &Resource) -> bool {
+        let id = self.people[person].1.as_str();
+        let ledger = self.ledger.lock().unwrap();
+        ledger.now(id, key).is_some_and(|status| status == "Active")
+    }
+}
