@@ -282,13 +282,15 @@ impl Journal {
         })
     }
 
-    /// Whether the service is known to have made the step's change at some time of the run.
+    /// Whether the service is known to have made the step's change at some time of the run, whatever others
+    /// have made of it since.
     #[must_use]
     pub fn was_written(&self, step: u32) -> bool {
-        self.entries.iter().any(|entry| match &entry.event {
-            Event::Outcome { step: id, result, .. } => *id == step && *result == StepResult::Done,
-            _ => false,
-        }) || self.status(step) == StepStatus::Stored
+        let mut status = StepStatus::Planned;
+        self.entries.iter().any(|entry| {
+            status = next_status(status, step, &entry.event).unwrap_or(StepStatus::InDoubt);
+            matches!(status, StepStatus::Done | StepStatus::Stored)
+        })
     }
 
     /// The steps that settling added.

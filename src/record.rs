@@ -294,14 +294,14 @@ fn settle_contained(
     };
     match outcome.status(step) {
         StepStatus::Stored | StepStatus::Done => held(state),
-        // What somebody deleted after it was turned off was turned off.
-        StepStatus::NotStored if step.turns_off() && is_gone(&step.resource, outcome) => {
-            held(state);
-        }
-        // It was written, and taken away: ringfence answers for it all the same.
+        // It was written, and taken away or deleted: ringfence answers for it all the same.
         StepStatus::NotStored | StepStatus::Open if was_written => held(state),
         // Found done, or never tried: not claimed beyond what was held before (D2.9).
         StepStatus::Skipped | StepStatus::Planned | StepStatus::Open => {
+            give_back(state, &step.resource, before);
+        }
+        // Somebody deleted it, and nothing tells that it was off by then.
+        _ if step.turns_off() && is_gone(&step.resource, outcome) => {
             give_back(state, &step.resource, before);
         }
         _ if now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref())) => {

@@ -1,11 +1,11 @@
 //! One principal while its plan is applied.
 
 use crate::error::{Error, Result};
-use crate::journal::{Event, Journal};
+use crate::journal::{Event, Journal, StepStatus};
 use crate::plan::{Plan, PrincipalPlan, Step};
 use crate::record::{self, Outcome};
 use crate::resource::{Resource, Value};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Now, Snapshot};
 use crate::state::State;
 use crate::store::{Locked, RunLog};
 use crate::view::Finding;
@@ -83,11 +83,19 @@ impl Active {
         self.journal().added().any(|added| added.id == step.id)
     }
 
+    /// Whether a credential that a step turns off is not there any more, and so can do nothing.
+    pub(super) fn is_off(&self, step: &Step) -> bool {
+        step.turns_off() && self.now.value(&step.resource) == Now::Absent
+    }
+
     /// Which steps are stored, by what was read; a step whose call was never made is left out.
     pub(super) fn read_back(&self) -> Event {
         let (mut stored, mut not_stored) = (Vec::new(), Vec::new());
         for step in self.plan.last_steps() {
-            if self.journal().status(step.id) == crate::journal::StepStatus::Planned {
+            let status = self.journal().status(step.id);
+            // What was found gone is gone still: nobody has taken anything away.
+            let gone = status == StepStatus::Skipped && self.is_off(step);
+            if status == StepStatus::Planned || gone {
                 continue;
             }
             match self.now.value(&step.resource).known() {

@@ -84,6 +84,7 @@ fn open_steps(one: &Active) -> Vec<Finding> {
         let what = match one.journal().status(step.id) {
             StepStatus::Stored | StepStatus::Skipped | StepStatus::Done => continue,
             StepStatus::Planned => "was not tried".to_owned(),
+            _ if one.unread.is_none() && one.is_off(step) => continue,
             StepStatus::NotStored => "was written, and taken away again".to_owned(),
             StepStatus::Intended | StepStatus::Repeated | StepStatus::InDoubt => {
                 "no answer says whether it was done".to_owned()

@@ -258,7 +258,7 @@ fn uploaded(prefix: &str, person: &Person, drawn: &[Credential]) -> Vec<Uploaded
 }
 
 fn unique(prefix: &str, name: &str, number: usize) -> String {
-    format!("{prefix}{:0>17}", format!("{}{number}", name.to_uppercase()))
+    format!("{prefix}{:0>20}", format!("{}{number}", name.to_uppercase()))
 }
 
 const fn status(drawn: Credential) -> Status {
