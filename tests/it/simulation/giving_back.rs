@@ -2,6 +2,7 @@
 
 use super::course::Course;
 use super::truth::Meant;
+use ringfence::plan::{Kind, Plan};
 use ringfence::posture::Posture;
 use ringfence::release::Request;
 use ringfence::resource::Resource;
@@ -54,36 +55,51 @@ impl Course {
                 request.reactivate = held.cloned().collect();
             }
         }
-        self.release(person, &state, &request, 500).await;
-        for _ in 0..3 {
-            self.finish_open(person, 300).await;
-        }
+        self.release_through(person, &request, 500).await;
         self.stage.line.set_trouble(Trouble::none());
-        self.finish_open(person, 0).await;
+        self.release_through(person, &request, 0).await;
     }
 
     /// After every session has expired: what is suspect stays off; then everything, by every flag.
     async fn late(&mut self, person: usize) {
         self.stage.wait(EXPIRED).await;
-        let Some(state) = self.contained(person).await else { return };
+        if self.contained(person).await.is_none() {
+            return;
+        }
         self.coverage.add("rollback after its time");
-        self.release(person, &state, &Request::default(), 300).await;
-        self.finish_open(person, 300).await;
-        self.finish_open(person, 0).await;
+        self.release_through(person, &Request::default(), 300).await;
         if !self.fine() {
             return;
         }
         let Some(state) = self.contained(person).await else { return };
         let request = Request {
-            reactivate: self.everything(person, &state).await,
+            reactivate: self.everything(&state).await,
             lift_fence_now: true,
             ..Request::default()
         };
-        self.release(person, &state, &request, 300).await;
-        self.finish_open(person, 300).await;
-        self.finish_open(person, 0).await;
+        self.release_through(person, &request, 300).await;
         if self.fine() {
             self.check_restored(person).await;
+        }
+    }
+
+    /// A release and its resumes, until it is over.
+    async fn release_through(&mut self, person: usize, request: &Request, crashes: u16) {
+        for crashes in [crashes, crashes / 2, 0] {
+            let Some(state) = self.state(person).await else { return };
+            if !self.fine() {
+                return;
+            }
+            let over = match state.open_run().map(|run| run.id.clone()) {
+                Some(run) => {
+                    self.coverage.add("a rollback resumed");
+                    self.resume_release(person, &run, &state, request, crashes).await
+                }
+                None => self.release(person, &state, request, crashes).await,
+            };
+            if over {
+                return;
+            }
         }
     }
 
@@ -106,75 +122,92 @@ impl Course {
     }
 
     /// Every credential that a flag can name.
-    async fn everything(&mut self, person: usize, state: &State) -> Vec<Resource> {
-        let mut all: BTreeSet<Resource> =
-            state.resources.keys().filter(|resource| resource.is_credential()).cloned().collect();
+    async fn everything(&mut self, state: &State) -> Vec<Resource> {
+        let held = state.resources.keys().filter(|resource| resource.is_credential());
+        let mut all: BTreeSet<Resource> = held.cloned().collect();
         if let Ok(Some((_, now))) = self.stage.status(state).await {
             all.extend(live_credentials(&now));
         }
-        let _ = person;
         all.into_iter().collect()
     }
 
-    async fn finish_open(&mut self, person: usize, crashes: u16) {
-        let Some(state) = self.state(person).await else { return };
-        if let Some(run) = state.open_run().map(|run| run.id.clone())
-            && self.fine()
-        {
-            self.resume_release(person, &run, crashes).await;
-        }
+    async fn resume_release(
+        &mut self,
+        person: usize,
+        run: &str,
+        state: &State,
+        request: &Request,
+        crashes: u16,
+    ) -> bool {
+        let bytes = self.stage.store.plan_bytes(&self.stage.key(person), run).await.unwrap();
+        let plan = Plan::parse(&bytes, run).unwrap();
+        self.carry_out(person, &plan, Some(run), state, request, crashes).await
     }
 
-    async fn resume_release(&mut self, person: usize, run: &str, crashes: u16) {
-        let key = self.stage.key(person);
-        let bytes = self.stage.store.plan_bytes(&key, run).await.unwrap();
-        let plan = ringfence::plan::Plan::parse(&bytes, run).unwrap();
-        self.coverage.add("a rollback resumed");
-        let Some(state) = self.state(person).await else { return };
-        let from = self.stage.changes();
-        self.apply(&plan, Some(run), crashes).await;
-        if plan.kind == ringfence::plan::Kind::Release {
-            self.check_release(person, from, &state);
-        }
-    }
-
-    /// Plans a release and applies it, and checks what it did.
-    pub async fn release(&mut self, person: usize, state: &State, request: &Request, crashes: u16) {
-        let key = self.stage.key(person);
-        let plan = self.stage.rollback(&key, state, request).await;
+    /// Plans a release and applies it, and checks what it did; whether it came to its end.
+    pub async fn release(
+        &mut self,
+        person: usize,
+        state: &State,
+        request: &Request,
+        crashes: u16,
+    ) -> bool {
+        let plan = self.stage.rollback(&self.stage.key(person), state, request).await;
         self.stage.note();
-        let plan = match plan {
-            Ok(plan) => plan,
+        match plan {
+            Ok(plan) => {
+                self.told_of_plan(&plan);
+                self.coverage.add("a rollback");
+                self.carry_out(person, &plan, None, state, request, crashes).await
+            }
             Err(error) => {
                 self.refused("rollback", &error);
-                return;
+                false
             }
-        };
-        self.told_of_plan(&plan);
+        }
+    }
+
+    async fn carry_out(
+        &mut self,
+        person: usize,
+        plan: &Plan,
+        resumed: Option<&str>,
+        state: &State,
+        request: &Request,
+        crashes: u16,
+    ) -> bool {
         let meant = Meant::of(state);
         self.stage.wait(PAST_LAG).await;
         let before = self.stage.acting(person, &meant);
         let from = self.stage.changes();
-        self.apply(&plan, None, crashes).await;
-        self.coverage.add("a rollback");
-        self.check_release(person, from, state);
-        self.check_rearmed(person, from, state, request);
-        self.stage.wait(PAST_LAG).await;
-        let after = self.stage.acting(person, &meant);
-        let asked = |one: &String| {
-            request.reactivate.iter().any(|resource| one.contains(resource.id()))
-                || (request.lift_fence_now && one.starts_with("session"))
-        };
-        let again: Vec<_> = after.difference(&before).filter(|one| !asked(one)).collect();
-        if !again.is_empty() && self.calm {
-            self.fail(format!("the rollback lets act again what nobody asked for: {again:?}"));
+        self.apply(plan, resumed, crashes).await;
+        if plan.kind == Kind::Release {
+            for wrong in self.stage.released_wrongly(person, from, state) {
+                self.fail(wrong);
+            }
+            self.check_rearmed(person, from, state, request);
+            self.stage.wait(PAST_LAG).await;
+            let after = self.stage.acting(person, &meant);
+            self.check_let_in(&before, &after, request);
         }
+        let now = self.state(person).await;
+        now.is_some_and(|now| now.serial > state.serial && now.open_run().is_none())
     }
 
-    /// Nothing was touched but what ringfence had changed, and that was given back as it was (D2.6).
-    fn check_release(&mut self, person: usize, from: usize, state: &State) {
-        for wrong in self.stage.released_wrongly(person, from, state) {
-            self.fail(wrong);
+    /// Nothing that is meant acts again but what was asked for (D2.7).
+    fn check_let_in(
+        &mut self,
+        before: &BTreeSet<String>,
+        after: &BTreeSet<String>,
+        request: &Request,
+    ) {
+        let asked = |one: &String| {
+            request.reactivate.iter().any(|resource| *one == resource.to_string())
+                || (request.lift_fence_now && one.starts_with("session"))
+        };
+        let again: Vec<_> = after.difference(before).filter(|one| !asked(one)).collect();
+        if !again.is_empty() && self.calm {
+            self.fail(format!("the rollback lets act again what nobody asked for: {again:?}"));
         }
     }
 
