@@ -452,6 +452,16 @@ impl Locked {
         }
     }
 
+    /// Where the store is that it is a lock of.
+    #[must_use]
+    pub fn location(&self) -> String {
+        match self {
+            Self::Local(locked) => locked.location().display().to_string(),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.location(),
+        }
+    }
+
     /// The folder to which the record has moved, where its store could not be reached in mid-run.
     #[must_use]
     pub fn moved(&self) -> Option<&Path> {

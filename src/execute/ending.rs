@@ -8,7 +8,7 @@ use crate::resource::Resource;
 use crate::snapshot::Snapshot;
 use crate::standing::{Judgement, fence_view, hold_stands, judge, remedies};
 use crate::state::{HeldStatus, State};
-use crate::text::{clock, count, shell};
+use crate::text::{clock, count, shell, shown};
 use crate::view::{Finding, PrincipalEnding, Standing};
 
 pub(super) fn of(
@@ -37,8 +37,9 @@ pub(super) fn of(
         open.push(Finding { resource: None, what });
     }
     if let Some(error) = &one.broken {
+        let cause = error.cause().map_or_else(String::new, |cause| format!(": {cause}"));
         let what = format!(
-            "the record could not be written, so nothing more was done: {}",
+            "the record could not be written, so nothing more was done: {}{cause}",
             error.message()
         );
         open.push(Finding { resource: None, what });
@@ -201,6 +202,14 @@ const OUTSIDE: &str = "somebody undoes it as it is done: a service control polic
 
 fn notes(one: &Active, standing: Standing, contained: Option<&Snapshot>) -> Vec<String> {
     let mut notes = contained.map(|now| newcomers(one, now)).unwrap_or_default();
+    if let Some(folder) = one.locked.moved() {
+        let (folder, store) = (folder.display().to_string(), one.locked.location());
+        notes.push(format!(
+            "the record of this run is in {}: {} could not be reached",
+            shown(&folder),
+            shown(&store)
+        ));
+    }
     if standing == Standing::Weakened && !one.tampering.is_empty() {
         notes.push(OUTSIDE.to_owned());
     }
@@ -239,11 +248,16 @@ fn commands(
     standing: Standing,
 ) -> Vec<String> {
     let user = shell(one.plan.name.as_str());
-    match (state, judged) {
+    let mut commands = match (state, judged) {
         (Some(_), Some(_)) if is_release(plan) && standing.is_weak() => {
             vec![format!("ringfence rollback --user {user}")]
         }
         (Some(state), Some(judged)) => remedies(state, &Judgement { standing, ..judged.clone() }),
         _ => vec![format!("ringfence status --user {user}")],
+    };
+    if let Some(folder) = one.locked.moved() {
+        let (folder, store) = (folder.display().to_string(), one.locked.location());
+        commands.push(format!("ringfence state push {} --state {}", shell(&folder), shell(&store)));
     }
+    commands
 }

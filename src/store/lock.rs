@@ -234,6 +234,12 @@ impl LocalLock {
         &self.key
     }
 
+    /// Where its store is.
+    #[must_use]
+    pub fn location(&self) -> &Path {
+        self.store.location()
+    }
+
     /// Says in the lock for which run it is held.
     ///
     /// # Errors

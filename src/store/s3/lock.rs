@@ -241,6 +241,12 @@ impl S3Lock {
         &self.hold.key
     }
 
+    /// Where its store is.
+    #[must_use]
+    pub fn location(&self) -> String {
+        self.hold.store.location()
+    }
+
     /// The folder to which the record has moved, because the bucket could not be reached.
     #[must_use]
     pub fn moved(&self) -> Option<&Path> {
@@ -359,16 +365,17 @@ impl S3Lock {
     /// has, until `state push` has brought the rest.
     ///
     /// # Errors
-    /// If that fails: the lock stays, and `state unlock` clears it.
+    /// If that fails. It is tried once more when the store is closed; after that, `state unlock` clears it.
     pub async fn release(self) -> Result<()> {
         let mut inner = self.hold.inner.lock().await;
-        if std::mem::replace(&mut inner.released, true)
-            || inner.lost.is_some()
-            || inner.spool.is_some()
-        {
+        if !inner.gives_back() {
             return Ok(());
         }
-        self.hold.store.give_back(&self.hold.key, &self.hold.token, &inner.etag).await
+        let given = self.hold.store.give_back(&self.hold.key, &self.hold.token, &inner.etag).await;
+        if given.is_err() {
+            self.hold.remember(&inner);
+        }
+        given
     }
 
     pub(super) fn store(&self) -> &S3Store {
@@ -380,23 +387,20 @@ impl Drop for S3Lock {
     fn drop(&mut self) {
         // Nobody else waits for it: whoever used it is done.
         let Ok(mut inner) = self.hold.inner.try_lock() else { return };
-        if std::mem::replace(&mut inner.released, true)
-            || inner.lost.is_some()
-            || inner.spool.is_some()
-            || inner.stays
-        {
-            return;
+        if !inner.stays && inner.gives_back() {
+            self.hold.remember(&inner);
         }
-        let dropped = Dropped {
-            key: self.hold.key.clone(),
-            token: self.hold.token.clone(),
-            etag: inner.etag.clone(),
-        };
-        self.hold.store.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(dropped);
     }
 }
 
 impl Hold {
+    /// Leaves the lock to be released when the store is closed.
+    fn remember(&self, inner: &Inner) {
+        let dropped =
+            Dropped { key: self.key.clone(), token: self.token.clone(), etag: inner.etag.clone() };
+        self.store.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(dropped);
+    }
+
     async fn name_run(&self, inner: &mut Inner, run: &str) -> Result<()> {
         inner.check()?;
         if inner.owner.run.as_deref() == Some(run) {
@@ -449,6 +453,12 @@ impl Hold {
 }
 
 impl Inner {
+    /// Notes that nothing more is written under the lock, and says whether it is there to be given back.
+    fn gives_back(&mut self) -> bool {
+        let released = std::mem::replace(&mut self.released, true);
+        !released && self.lost.is_none() && self.spool.is_none()
+    }
+
     /// Whether the lock is still ours, as far as is known.
     pub(super) fn check(&self) -> Result<()> {
         match &self.lost {
