@@ -130,6 +130,11 @@ fn a_record_is_removed_and_imported_again() {
     assert!(none.err.contains("there is no `s3://incidents/prod/none.json`"), "{}", none.err);
 }
 
+/// A screen as running text: it breaks its lines where they would be too long.
+fn words(screen: &str) -> String {
+    screen.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Starts a run that stops before it has the answer to this call.
 fn stopped_in(
     world: &World,
@@ -210,7 +215,9 @@ fn a_run_whose_lock_is_broken_stops_and_says_who_broke_it() {
     world.proxy.before("UpdateAccessKey", move |_| break_lock(&url));
     let apply = at(&["apply", "--access-key", &leaked.id, "--auto-approve"]);
     let ran = world.ringfence(&apply).exits(6);
-    assert!(ran.out.contains("was broken"), "{}\n{}", ran.out, ran.err);
+    let said = words(&ran.out);
+    let who = "was broken: colleague on ws-9 (process 77) broke it at 2024-11-21T03:20:00Z";
+    assert!(said.contains(who), "{}\n{}", ran.out, ran.err);
     let writes = world.proxy.writes();
     assert!(!writes.contains(&"PutUserPolicy".to_owned()), "{writes:?}");
     // It left the next one's place alone, and that one goes on.
@@ -219,6 +226,49 @@ fn a_run_whose_lock_is_broken_stops_and_says_who_broke_it() {
     assert!(String::from_utf8_lossy(&objects[last]).contains("colleague on ws-9"));
     world.ringfence(&at(&["apply", "--again", "--user", "deploy-bot", "--auto-approve"])).ok();
     world.ringfence(&at(&["status"])).ok();
+}
+
+/// The bucket goes away in the middle: the containment does not stop, its record goes on in a folder, and the
+/// command that is printed takes it back.
+#[test]
+fn a_bucket_that_goes_away_does_not_stop_a_containment() {
+    let world = world(Kind::Ministack);
+    let leaked = world.victim("deploy-bot");
+    world.proxy.always_on("PutObject", "journal/00000003", Fault::LoseRequest);
+    let apply = at(&["apply", "--access-key", &leaked.id, "--auto-approve"]);
+    let ran = world.ringfence(&apply).exits(0);
+    let run = ran.line("Run ").split([' ', ',']).nth(1).unwrap().to_owned();
+    let folder = format!("ringfence-spool/{run}");
+    let note =
+        format!("record of this run is in {folder}: s3://incidents/prod could not be reached.");
+    assert!(words(&ran.out).contains(&note), "{}", ran.out);
+    let push = format!("ringfence state push {folder} --state s3://incidents/prod");
+    assert_eq!(ran.line("ringfence state push"), push);
+    assert!(ran.out.contains("User `deploy-bot` is contained."), "{}", ran.out);
+
+    // What works meanwhile, and what does not.
+    let spool = ["--state", &folder];
+    world.ringfence(&[&["status"], &spool[..]].concat()).exits(0);
+    world.ringfence(&[&["state", "history", "deploy-bot", "--verify"], &spool[..]].concat()).ok();
+    world.ringfence(&at(&["apply", "--again", "--user", "deploy-bot", "--auto-approve"])).exits(5);
+
+    world.proxy.heal();
+    let pushed = world.as_printed(&push, &[]).ok();
+    assert_snapshot!(words(&pushed.out).replace(&run, "RUN"), @"User `deploy-bot`: serial 2, 1 run, 6 entries new, from ringfence-spool/RUN to s3://incidents/prod. The lock that its run had left there is released.");
+    world.ringfence(&at(&["status"])).ok();
+    world.ringfence(&at(&["state", "history", "deploy-bot", "--verify"])).ok();
+    world.ringfence(&at(&["state", "unlock", "deploy-bot"])).ok();
+    world
+        .ringfence(&at(&[
+            "rollback",
+            "--user",
+            "deploy-bot",
+            "--lift-fence-now",
+            "--out",
+            "r.json",
+        ]))
+        .ok();
+    world.ringfence(&at(&["apply", "r.json", "--auto-approve"])).ok();
 }
 
 #[test]

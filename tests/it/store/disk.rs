@@ -134,16 +134,50 @@ fn a_disk_that_fills_up_in_the_middle_stops_the_run() {
     let ran = mounted(&world, "size=1m", &script).exits(6);
     assert!(world.path("full").exists());
     let said = format!("{}{}", ran.out, ran.err);
-    assert!(
-        said.contains("the record could not be written") && said.contains("No space left"),
-        "{said}"
-    );
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("the record could not be written"), "{said}");
+    assert!(words.contains("No space left on device"), "{said}");
     nothing_without_its_record(&world, &said);
     world.ringfence(&["status", "--state", "copy"]).exits(2);
     let again = ["apply", "--again", "--user", "deploy-bot", "--auto-approve", "--state", "copy"];
     world.ringfence(&again).exits(0);
     world.ringfence(&["status", "--state", "copy"]).exits(0);
     assert_eq!(world.facts("deploy-bot")[&format!("access_key/{}", key.id)], "Inactive");
+}
+
+/// A limit on files that is reached by the journal alone, after the first call: nothing is called after that.
+#[test]
+fn a_journal_that_may_not_grow_stops_the_run() {
+    let world = World::ministack();
+    let key = world.victim("deploy-bot");
+    let (pid, dir) = (world.path("pid"), world.dir().to_owned());
+    world.proxy.before("UpdateAccessKey", move |_| {
+        let pid = std::fs::read_to_string(&pid).unwrap();
+        let journal = crate::support::tree(&dir.join("state"))
+            .into_iter()
+            .find(|(path, _)| path.ends_with("journal.jsonl"));
+        let room = journal.unwrap().1.1.len() + 50;
+        let limit = Command::new("prlimit")
+            .args(["--pid", pid.trim(), &format!("--fsize={room}:unlimited")])
+            .status();
+        assert!(limit.unwrap().success());
+    });
+    // Without the signal's being ignored the process would be killed by it.
+    let ran = behind(
+        &world,
+        "trap '' XFSZ\necho $$ >pid",
+        &["apply", "--access-key", &key.id, "--auto-approve"],
+    );
+    let said = format!("exit {}\n{}{}", ran.code, ran.out, ran.err);
+    assert_eq!(ran.code, 6, "{said}");
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("the record could not be written"), "{said}");
+    assert!(words.contains("journal.jsonl`: File too large"), "{said}");
+    assert_eq!(world.proxy.writes(), ["UpdateAccessKey"], "{said}");
+    // The torn line is dropped, and the run can be gone on with.
+    world.ringfence(&["status"]).exits(2);
+    world.ringfence(&["apply", "--again", "--user", "deploy-bot", "--auto-approve"]).exits(0);
+    world.ringfence(&["status"]).ok();
 }
 
 #[test]
