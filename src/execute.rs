@@ -104,7 +104,7 @@ impl Executor<'_> {
             check_protection(&principal.name, self.protected_users, plan.override_protection)?;
         }
         let mut locks = Vec::new();
-        let refused = match self.apply_locked(plan, bytes, &mut locks).await {
+        let refused = match Box::pin(self.apply_locked(plan, bytes, &mut locks)).await {
             Ok(ending) => return Ok(ending),
             Err(error) => error,
         };
@@ -153,7 +153,7 @@ impl Executor<'_> {
                 break;
             }
             let locked = locks.remove(0);
-            match self.begin(&run, bytes, principal, previous, now, locked).await {
+            match Box::pin(self.begin(&run, bytes, principal, previous, now, locked)).await {
                 Ok(one) => active.push(one),
                 Err(error) => {
                     locks.extend(active.into_iter().map(|one: Active| one.locked));
@@ -162,14 +162,15 @@ impl Executor<'_> {
             }
         }
         self.at(Point::StateBegun).await;
-        self.go_on(&mut run, active).await
+        Box::pin(self.go_on(&mut run, active)).await
     }
 
     /// The waves, the watch, and the end.
     async fn go_on(&mut self, run: &mut UnderWay<'_>, mut active: Vec<Active>) -> Result<Ending> {
-        self.waves(run, &mut active).await;
-        self.settle(run, &mut active).await;
-        self.finish(run, active).await
+        // Each is large, and none is called often: on the heap they do not add up on the stack.
+        Box::pin(self.waves(run, &mut active)).await;
+        Box::pin(self.settle(run, &mut active)).await;
+        Box::pin(self.finish(run, active)).await
     }
 
     async fn refuse_rules(&self) -> Result<()> {
@@ -221,7 +222,7 @@ impl Executor<'_> {
 
     async fn read(&self, plan: &Plan, managed: &[(UserName, String)]) -> Result<Reading> {
         let users: Vec<UserName> = plan.principals.iter().map(|p| p.name.clone()).collect();
-        crate::aws::read_known(self.aws, &users, managed).await
+        Box::pin(crate::aws::read_known(self.aws, &users, managed)).await
     }
 
     fn under_way<'p>(

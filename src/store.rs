@@ -45,6 +45,8 @@ impl fmt::Display for Key {
     }
 }
 
+// What waits for a bucket is large, and stands on the heap: a folder's answer waits for nothing.
+
 /// Where states are kept. Reading makes and changes nothing (D2.1).
 #[derive(Clone, Debug)]
 pub enum Store {
@@ -82,7 +84,7 @@ impl Store {
                 Ok(store.rules()?.iter().map(|path| path.display().to_string()).collect())
             }
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.rules().await,
+            Self::S3(store) => Box::pin(store.rules()).await,
         }
     }
 
@@ -94,7 +96,7 @@ impl Store {
         match self {
             Self::Local(store) => store.load(key),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.load(key).await,
+            Self::S3(store) => Box::pin(store.load(key)).await,
         }
     }
 
@@ -135,7 +137,7 @@ impl Store {
         let stored = match self {
             Self::Local(store) => store.list()?,
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.list().await?,
+            Self::S3(store) => Box::pin(store.list()).await?,
         };
         let mut found = Vec::new();
         for (key, state) in stored {
@@ -156,7 +158,7 @@ impl Store {
         let stored = match self {
             Self::Local(store) => store.find(user)?,
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.find(user).await?,
+            Self::S3(store) => Box::pin(store.find(user)).await?,
         };
         let mut found = Vec::new();
         for (key, state) in stored {
@@ -174,7 +176,7 @@ impl Store {
         let mut keys = match self {
             Self::Local(store) => store.principals()?,
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.principals().await?,
+            Self::S3(store) => Box::pin(store.principals()).await?,
         };
         keys.retain(|key| key.id.as_str() == id);
         Ok(keys)
@@ -191,7 +193,7 @@ impl Store {
                 Ok(None)
             }
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.file(name).await,
+            Self::S3(store) => Box::pin(store.file(name)).await,
         }
     }
 
@@ -203,7 +205,7 @@ impl Store {
         match self {
             Self::Local(store) => store.check_writable(key),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.check_writable(key).await,
+            Self::S3(store) => Box::pin(store.check_writable(key)).await,
         }
     }
 
@@ -215,7 +217,7 @@ impl Store {
         match self {
             Self::Local(store) => store.runs(key),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.runs(key).await,
+            Self::S3(store) => Box::pin(store.runs(key)).await,
         }
     }
 
@@ -227,7 +229,7 @@ impl Store {
         match self {
             Self::Local(store) => store.journal(key, run),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.journal(key, run).await,
+            Self::S3(store) => Box::pin(store.journal(key, run)).await,
         }
     }
 
@@ -239,7 +241,7 @@ impl Store {
         match self {
             Self::Local(store) => store.plan_bytes(key, run),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.plan_bytes(key, run).await,
+            Self::S3(store) => Box::pin(store.plan_bytes(key, run)).await,
         }
     }
 
@@ -251,7 +253,7 @@ impl Store {
         match self {
             Self::Local(store) => store.find_run(run),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.find_run(run).await,
+            Self::S3(store) => Box::pin(store.find_run(run)).await,
         }
     }
 
@@ -263,7 +265,7 @@ impl Store {
         match self {
             Self::Local(store) => store.verify(key, state),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.verify(key, state).await,
+            Self::S3(store) => Box::pin(store.verify(key, state)).await,
         }
     }
 
@@ -275,7 +277,7 @@ impl Store {
         match self {
             Self::Local(store) => Ok(store.lock(key, owner)?.map(Locked::Local)),
             #[cfg(feature = "s3")]
-            Self::S3(store) => Ok(store.lock(key, owner).await?.map(Locked::S3)),
+            Self::S3(store) => Ok(Box::pin(store.lock(key, owner)).await?.map(Locked::S3)),
         }
     }
 
@@ -287,7 +289,7 @@ impl Store {
         match self {
             Self::Local(store) => store.holder(key),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.holder(key).await,
+            Self::S3(store) => Box::pin(store.holder(key)).await,
         }
     }
 
@@ -296,7 +298,7 @@ impl Store {
         match self {
             Self::Local(store) => store.locked_error(key),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.locked_error(key).await,
+            Self::S3(store) => Box::pin(store.locked_error(key)).await,
         }
     }
 
@@ -324,7 +326,7 @@ impl Store {
                 Ok(store.remove(locked)?.display().to_string())
             }
             #[cfg(feature = "s3")]
-            (Self::S3(store), Locked::S3(locked)) => store.remove(locked).await,
+            (Self::S3(store), Locked::S3(locked)) => Box::pin(store.remove(locked)).await,
             #[cfg(feature = "s3")]
             (_, locked) => Err(crate::error::Error::failed(format!(
                 "the lock of {} is of another store",
@@ -339,7 +341,7 @@ impl Store {
         match self {
             Self::Local(store) => store.run_bytes(key, run),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.run_bytes(key, run).await,
+            Self::S3(store) => Box::pin(store.run_bytes(key, run)).await,
         }
     }
 
@@ -351,7 +353,7 @@ impl Store {
         match self {
             Self::Local(_) => Ok(()),
             #[cfg(feature = "s3")]
-            Self::S3(store) => store.release_dropped().await,
+            Self::S3(store) => Box::pin(store.release_dropped()).await,
         }
     }
 }
@@ -386,7 +388,7 @@ impl Locked {
         match self {
             Self::Local(locked) => locked.name_run(run),
             #[cfg(feature = "s3")]
-            Self::S3(locked) => locked.name_run(run).await,
+            Self::S3(locked) => Box::pin(locked.name_run(run)).await,
         }
     }
 
@@ -399,7 +401,7 @@ impl Locked {
         match self {
             Self::Local(locked) => locked.load(),
             #[cfg(feature = "s3")]
-            Self::S3(locked) => locked.load().await,
+            Self::S3(locked) => Box::pin(locked.load()).await,
         }
     }
 
@@ -411,7 +413,7 @@ impl Locked {
         match self {
             Self::Local(locked) => locked.save(state),
             #[cfg(feature = "s3")]
-            Self::S3(locked) => locked.save(state).await,
+            Self::S3(locked) => Box::pin(locked.save(state)).await,
         }
     }
 
@@ -423,7 +425,7 @@ impl Locked {
         match self {
             Self::Local(locked) => locked.start_run(run, plan).map(RunLog::Local),
             #[cfg(feature = "s3")]
-            Self::S3(locked) => locked.start_run(run, plan).await.map(RunLog::S3),
+            Self::S3(locked) => Box::pin(locked.start_run(run, plan)).await.map(RunLog::S3),
         }
     }
 
@@ -435,7 +437,7 @@ impl Locked {
         match self {
             Self::Local(locked) => locked.reopen_run(run).map(RunLog::Local),
             #[cfg(feature = "s3")]
-            Self::S3(locked) => locked.reopen_run(run).await.map(RunLog::S3),
+            Self::S3(locked) => Box::pin(locked.reopen_run(run)).await.map(RunLog::S3),
         }
     }
 
@@ -448,7 +450,7 @@ impl Locked {
         match self {
             Self::Local(locked) => locked.adopt_run(run, plan, lines),
             #[cfg(feature = "s3")]
-            Self::S3(locked) => locked.adopt_run(run, plan, lines).await,
+            Self::S3(locked) => Box::pin(locked.adopt_run(run, plan, lines)).await,
         }
     }
 
@@ -480,7 +482,7 @@ impl Locked {
         match self {
             Self::Local(_) => Ok(()),
             #[cfg(feature = "s3")]
-            Self::S3(locked) => locked.release().await,
+            Self::S3(locked) => Box::pin(locked.release()).await,
         }
     }
 }
@@ -504,7 +506,7 @@ impl RunLog {
         match self {
             Self::Local(log) => log.append(at, event),
             #[cfg(feature = "s3")]
-            Self::S3(log) => log.append(at, event).await,
+            Self::S3(log) => Box::pin(log.append(at, event)).await,
         }
     }
 

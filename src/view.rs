@@ -229,6 +229,8 @@ pub struct Ending {
     pub kind: Kind,
     /// Whether every step holds.
     pub complete: bool,
+    /// Whether a person stopped it (D4).
+    pub stopped: bool,
     /// By whom.
     pub applied_by: Arn,
     /// For how long the principals were watched after the last wave, in seconds.

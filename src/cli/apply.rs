@@ -151,12 +151,12 @@ pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: &Run<'_>) -> 
     let widths = text::widths(plan);
     let json = session.format == Format::Json;
     let mut emit = |event: ApplyEvent| {
-        if json {
+        if let ApplyEvent::Settling { watched_s, for_s, tampering } = event {
+            session.terminal.progress(&text::settling(watched_s, for_s, tampering));
+        } else if json {
             // Serialising to memory fails only for maps with keys that are no text; there are none here.
             let line = serde_json::to_string(&event).unwrap_or_default();
             session.terminal.print(&line);
-        } else if let ApplyEvent::Settling { watched_s, for_s, tampering } = event {
-            session.terminal.progress(&text::settling(watched_s, for_s, tampering));
         } else if let Some(line) = text::apply_event(&event, screen, &widths) {
             session.terminal.end_progress();
             session.terminal.print(&line);

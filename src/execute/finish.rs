@@ -27,6 +27,7 @@ impl Executor<'_> {
             run: run.id.clone(),
             kind: run.plan.kind,
             complete: complete && !stopped,
+            stopped,
             applied_by: run.before.caller.arn.clone(),
             watched_s: run.watched_s,
             principals,

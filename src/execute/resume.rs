@@ -20,7 +20,7 @@ impl Executor<'_> {
     pub async fn resume(&mut self, plan: &Plan, bytes: &[u8], run: &str) -> Result<Ending> {
         self.refuse_rules().await?;
         let mut locks = Vec::new();
-        let refused = match self.resume_locked(plan, bytes, run, &mut locks).await {
+        let refused = match Box::pin(self.resume_locked(plan, bytes, run, &mut locks)).await {
             Ok(ending) => return Ok(ending),
             Err(error) => error,
         };
@@ -88,7 +88,7 @@ impl Executor<'_> {
             }
         }
         self.at(Point::StateBegun).await;
-        self.go_on(&mut run, active).await
+        Box::pin(self.go_on(&mut run, active)).await
     }
 
     /// Opens the journal of a principal again, and reads back what the calls before have come to.

@@ -23,7 +23,7 @@ impl Executor<'_> {
         let mut reads = 0;
         let mut late_rounds = 0;
         loop {
-            let disturbed = self.look(run, active).await;
+            let disturbed = Box::pin(self.look(run, active)).await;
             reads += 1;
             self.progress(run, &clause, active);
             let late = run.watched_s >= clause.for_s;
@@ -32,7 +32,7 @@ impl Executor<'_> {
             let added = if may_add { self.add_steps(run, &clause, active).await } else { 0 };
             if added > 0 {
                 late_rounds += u32::from(late);
-                self.added_waves(run, active).await;
+                Box::pin(self.added_waves(run, active)).await;
             }
             match self.next_pause(run, &clause, active, disturbed, added) {
                 Some(pause) => self.wait(run, &clause, active, pause).await,
@@ -114,7 +114,7 @@ impl Executor<'_> {
     pub(super) async fn look(&mut self, run: &UnderWay<'_>, active: &mut [Active]) -> bool {
         let users: Vec<_> = active.iter().map(|one| one.plan.name.clone()).collect();
         let managed = run.managed(active);
-        let read = crate::aws::read_known(self.aws, &users, &managed).await;
+        let read = Box::pin(crate::aws::read_known(self.aws, &users, &managed)).await;
         let mut disturbed = false;
         for one in active.iter_mut() {
             disturbed |= self.look_at(run, one, &read).await;

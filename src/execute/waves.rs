@@ -56,7 +56,7 @@ impl Executor<'_> {
         for one in active.iter_mut() {
             self.fix_fence_time(run, one, wave).await;
         }
-        self.wave(run, active, wave).await;
+        Box::pin(self.wave(run, active, wave)).await;
         let lost = |one: &Active| {
             one.plan.steps.iter().any(|step| {
                 step.wave == wave
@@ -65,8 +65,8 @@ impl Executor<'_> {
             })
         };
         if active.iter().any(lost) {
-            self.look(run, active).await;
-            self.wave(run, active, wave).await;
+            Box::pin(self.look(run, active)).await;
+            Box::pin(self.wave(run, active, wave)).await;
         }
     }
 

@@ -276,6 +276,7 @@ pub(super) fn ending() -> Ending {
         applied_by: "arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice"
             .parse()
             .unwrap(),
+        stopped: false,
         watched_s: 0,
         principals: vec![PrincipalEnding {
             held_for_s: 0,

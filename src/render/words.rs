@@ -315,6 +315,9 @@ pub(super) fn fence(ending: &PrincipalEnding) -> Option<String> {
 
 /// Whether a run is over without everything in it done, where no principal's part says so already.
 pub(super) fn incomplete(ending: &Ending) -> Option<&'static str> {
+    if ending.stopped {
+        return Some("The run was stopped before its end.");
+    }
     let said = ending.principals.iter().any(|one| one.standing == Standing::Partial);
     (!ending.complete && !said)
         .then_some("The run is not complete: some of its steps did not hold.")

@@ -20,7 +20,7 @@ mod reads;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod scenario;
-#[cfg(feature = "s3")]
-mod store;
 #[cfg(feature = "sandbox")]
 mod simulation;
+#[cfg(feature = "s3")]
+mod store;
