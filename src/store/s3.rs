@@ -5,6 +5,7 @@ mod adopt;
 mod failure;
 mod lock;
 mod objects;
+mod probe;
 mod remove;
 mod run;
 mod spool;
@@ -386,3 +387,6 @@ fn entry_path(key: &Key, run: &str, n: u64) -> String {
 fn last_part(folder: &str) -> Option<&str> {
     folder.trim_end_matches('/').rsplit('/').next()
 }
+
+#[cfg(test)]
+mod tests;

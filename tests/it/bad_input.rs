@@ -686,10 +686,10 @@ fn a_state_that_cannot_be_written() {
       cause: the store follows none below its location, so that no record is pointed elsewhere
     hint: put what it points to in its place, or name that place: --state DIR
     ");
-    assert_snapshot!(apply("s3://bucket/prefix"), @"
-    error: `s3://bucket/prefix` is no folder
-      cause: this version keeps its state in a local folder only
-    hint: --state DIR
+    assert_snapshot!(apply("gs://bucket/prefix"), @"
+    error: `gs://bucket/prefix` is no place for the state
+      cause: states are kept in a folder or in S3, and not in `gs`
+    hint: --state DIR, or --state s3://BUCKET/PREFIX
     ");
     assert_snapshot!(apply("/proc/nowhere"), @"
     error: cannot make the directory `/proc/nowhere`

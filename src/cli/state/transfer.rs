@@ -92,7 +92,9 @@ async fn one(session: &Session<'_>, local: &LocalStore, source: &Store, key: &Ke
     };
     let copied = copy(source, &session.store, &mut locked).await?;
     locked.release().await?;
-    forget(local, key)?;
+    // The folder is a record like any other from now on.
+    #[cfg(feature = "s3")]
+    crate::store::Spooled::forget(local, key)?;
     let name = match session.store.load(key).await? {
         Some(state) => state.principal.name.to_string(),
         None => key.id.to_string(),
@@ -119,7 +121,10 @@ async fn lock(
         return Ok(Some((locked, false)));
     }
     match &session.store {
-        Store::Local(_) => Ok(None),
+        Store::Local(_) => {
+            let _ = local;
+            Ok(None)
+        }
         #[cfg(feature = "s3")]
         Store::S3(store) => {
             let Some(mark) = crate::store::Spooled::find(local, key)? else { return Ok(None) };
@@ -127,13 +132,6 @@ async fn lock(
             Ok(taken.map(|locked| (Locked::S3(locked), true)))
         }
     }
-}
-
-/// The folder is a record like any other from now on.
-fn forget(local: &LocalStore, key: &Key) -> Result<()> {
-    #[cfg(feature = "s3")]
-    crate::store::Spooled::forget(local, key)?;
-    Ok(())
 }
 
 fn other_place(session: &Session<'_>, other: &Store) -> Result<()> {

@@ -7,7 +7,7 @@
 use super::objects::{Deleted, Object, Only, Put};
 use super::run::S3Log;
 use super::spool::Spool;
-use super::{Key, Owner, S3Store, directory, lock_path, plan_path, state_path};
+use super::{Key, Owner, S3Store, lock_path, plan_path, state_path};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::Journal;
@@ -16,7 +16,6 @@ use crate::store::common::{check_owner, check_run_id, follows, moved_on, run_exi
 use crate::text::hex;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 use tokio::sync::Mutex;
 
@@ -156,46 +155,6 @@ impl S3Store {
                 moved: OnceLock::new(),
             }),
         }
-    }
-
-    /// Finds out, before anything is changed in IAM, whether the principal's objects can be written and
-    /// deleted, and whether the bucket honours conditions: without them a lock would be none.
-    ///
-    /// # Errors
-    /// If not, with the object and the missing permission.
-    pub async fn check_writable(&self, key: &Key) -> Result<()> {
-        const NO_ETAG: &str = "\"00000000000000000000000000000000\"";
-        let path = format!("{}/.probe-{}", directory(key), token()?);
-        let refused = |failure: super::failure::Failure| failure.error("write", &self.uri(&path));
-        let objects = &self.objects;
-        // What is not there is deleted first, so that nothing stays behind of a probe that cannot be deleted.
-        objects.delete(&path, NO_ETAG).await.map_err(refused)?;
-        let Put::Written(etag) =
-            objects.put(&path, b"probe\n", Only::IfAbsent).await.map_err(refused)?
-        else {
-            return Err(self.unsound("an object of a name made up just now is there already"));
-        };
-        if !self.sound.load(Ordering::SeqCst) && !objects.is_aws().await {
-            let twice = objects.put(&path, b"again\n", Only::IfAbsent).await.map_err(refused)?;
-            if matches!(twice, Put::Written(_)) {
-                return Err(self.unsound("If-None-Match was ignored: an object was made twice"));
-            }
-            let other = objects.delete(&path, NO_ETAG).await.map_err(refused)?;
-            if matches!(other, Deleted::Gone) {
-                return Err(self.unsound("If-Match was ignored: another object was deleted"));
-            }
-            self.sound.store(true, Ordering::SeqCst);
-        }
-        objects.delete(&path, &etag).await.map_err(refused)?;
-        Ok(())
-    }
-
-    fn unsound(&self, what: &str) -> Error {
-        Error::failed(format!("`{}` cannot keep a state safely", self.location()))
-            .because(format!("its endpoint does not honour conditional writes: {what}"))
-            .hint(
-                "two could hold the lock at once; use a bucket of AWS's, or a folder: --state DIR",
-            )
     }
 
     /// Releases the locks that were dropped on the way to an error.
@@ -488,7 +447,7 @@ fn somebody_wrote(uri: &str, there: Option<Object>) -> Error {
 }
 
 /// Something that nobody else has.
-fn token() -> Result<String> {
+pub(super) fn token() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|_| Error::failed("the operating system gives no random bytes"))?;
