@@ -75,19 +75,19 @@ fn whom_to_contain() {
     ");
     assert_snapshot!(world.refused(1, &["status", "--user", "nobody"]), @"
     error: there is no state for user `nobody` in `state`
-    hint: ringfence state list shows the users there are; --state names another folder
+    hint: ringfence state list shows the users there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["rollback", "--user", "nobody"]), @"
     error: there is no state for user `nobody` in `state`
-    hint: ringfence state list shows the users there are; --state names another folder
+    hint: ringfence state list shows the users there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["apply", "--again", "--user", "nobody"]), @"
     error: there is no state for user `nobody` in `state`
-    hint: ringfence state list shows the users there are; --state names another folder
+    hint: ringfence state list shows the users there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["state", "show", "nobody"]), @"
     error: there is no state for user `nobody` in `state`
-    hint: ringfence state list shows the users there are; --state names another folder
+    hint: ringfence state list shows the users there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["show", "20260101T000000Z-00000000"]), @"
     error: `20260101T000000Z-LINEAGE8` is neither a file nor a run
@@ -174,7 +174,7 @@ fn names_on_the_command_line() {
     ");
     assert_snapshot!(world.refused(1, &["state", "show", "../../etc/\u{1b}[2Jpasswd"]), @r"
     error: there is no state for user `../../etc/\u{1b}[2Jpasswd` in `state`
-    hint: ringfence state list shows the users there are; --state names another folder
+    hint: ringfence state list shows the users there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["plan", "--user", "a", "--posture", "\u{1b}[2Jrevoke"]), @r"
     error: there is no posture `\u{1b}[2Jrevoke`

@@ -106,6 +106,13 @@ fn an_incident(kind: Kind) {
     assert!(!world.facts("deploy-bot").keys().any(|fact| fact.contains("Ringfence")));
     world.ringfence(&at(&["state", "history", "deploy-bot", "--verify"])).ok();
 
+    // A bucket may demand conditions of everyone.
+    let calls = world.proxy.take_calls().into_iter();
+    let written: Vec<_> =
+        calls.filter(|call| !call.reads() && !call.get("Path").is_empty()).collect();
+    assert!(!written.is_empty());
+    assert!(written.iter().all(|call| !call.get("Condition").is_empty()), "{written:?}");
+
     // The copy is old now.
     let old = world.ringfence(&at(&["state", "push", "copy"])).exits(3);
     assert!(old.err.contains("has moved on") && old.err.contains("not overwritten"), "{}", old.err);
@@ -152,6 +159,15 @@ fn stopped_in(
     (run, go_on)
 }
 
+/// Kills a run that waits for an answer, and lets the call come to its end.
+fn kill(run: Running, go_on: &mpsc::Sender<()>, world: &World) {
+    let process = run.id().to_string();
+    assert!(Command::new("kill").args(["-KILL", &process]).status().unwrap().success());
+    run.killed();
+    go_on.send(()).unwrap();
+    world.proxy.settle();
+}
+
 #[test]
 fn a_lock_in_a_bucket_outlives_its_holder() {
     let world = world(Kind::Ministack);
@@ -176,12 +192,7 @@ fn a_lock_in_a_bucket_outlives_its_holder() {
         at(&["apply", "--again", "--user", "deploy-bot", "--auto-approve", "--lock-timeout", "1s"]);
     world.ringfence(&waited).exits(5);
 
-    assert!(
-        Command::new("kill").args(["-KILL", &run.id().to_string()]).status().unwrap().success()
-    );
-    run.killed();
-    go_on.send(()).unwrap();
-    world.proxy.settle();
+    kill(run, &go_on, &world);
 
     // Nor after that, until somebody says so.
     world.ringfence(&at(&["apply", "--again", "--user", "deploy-bot", "--auto-approve"])).exits(5);
@@ -201,7 +212,8 @@ fn a_lock_in_a_bucket_outlives_its_holder() {
     world.ringfence(&at(&["state", "unlock", "deploy-bot", "--auto-approve"])).ok();
     let status = world.ringfence(&at(&["status"])).exits(2);
     assert!(status.out.contains("was cut off before its end"), "{}", status.out);
-    world.ringfence(&at(&["apply", "--again", "--user", "deploy-bot", "--auto-approve"])).ok();
+    // The run goes on after the tombstone.
+    world.ringfence(&at(&["resume"])).exits(0);
     world.ringfence(&at(&["status"])).ok();
     world.ringfence(&at(&["state", "history", "deploy-bot", "--verify"])).ok();
 }
@@ -269,6 +281,26 @@ fn a_bucket_that_goes_away_does_not_stop_a_containment() {
         ]))
         .ok();
     world.ringfence(&at(&["apply", "r.json", "--auto-approve"])).ok();
+}
+
+/// Killed after its record has moved: the folder is gone on with, and taken back under the lock that is left.
+#[test]
+fn a_run_that_is_killed_after_its_record_has_moved_is_resumed_in_the_folder() {
+    let world = world(Kind::Ministack);
+    let leaked = world.victim("deploy-bot");
+    world.proxy.always_on("PutObject", "journal/00000003", Fault::LoseRequest);
+    let apply = at(&["apply", "--access-key", &leaked.id, "--auto-approve"]);
+    let (run, go_on) = stopped_in(&world, "PutUserPolicy", &apply);
+    kill(run, &go_on, &world);
+    world.proxy.heal();
+    let mut folders = std::fs::read_dir(world.path("ringfence-spool")).unwrap();
+    let folder = folders.next().unwrap().unwrap().file_name().into_string().unwrap();
+    let folder = format!("ringfence-spool/{folder}");
+    world.ringfence(&at(&["resume"])).exits(5);
+    world.ringfence(&["resume", "--state", &folder]).exits(0);
+    world.ringfence(&at(&["state", "push", &folder])).ok();
+    world.ringfence(&at(&["status"])).ok();
+    world.ringfence(&at(&["state", "history", "deploy-bot", "--verify"])).ok();
 }
 
 #[test]

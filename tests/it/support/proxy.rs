@@ -314,7 +314,13 @@ fn parse(request: &Request) -> Call {
     call.action = match call.get("Action") {
         "" => match object_call(&first) {
             Some((action, path)) => {
-                call.parameters = vec![("Path".to_owned(), decode(path))];
+                let condition = request.head.iter().find_map(|line| {
+                    header(line, "if-match").or_else(|| header(line, "if-none-match"))
+                });
+                call.parameters = vec![
+                    ("Path".to_owned(), decode(path)),
+                    ("Condition".to_owned(), condition.unwrap_or_default().to_owned()),
+                ];
                 action.to_owned()
             }
             // A request that is none of either shows as what it is, and not as a read.
