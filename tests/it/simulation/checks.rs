@@ -118,6 +118,19 @@ impl Course {
         None
     }
 
+    /// What went wrong on the line, and what the adversary achieved.
+    pub fn tally(&mut self) {
+        for carried in self.stage.line.log() {
+            let fate = format!("{:?}", carried.fate);
+            let fate = fate.split('(').next().unwrap_or_default();
+            self.coverage.add(format!("fate {fate}"));
+        }
+        let deeds = self.stage.adversary.as_ref().map(|adversary| adversary.log());
+        for deed in deeds.into_iter().flatten().filter(|deed| deed.outcome == "ok") {
+            self.coverage.add(format!("tampering {:?}", deed.tampering));
+        }
+    }
+
     /// What the journals say, for the report of a failure and the trace.
     pub async fn journals(&self) -> String {
         let mut text = String::new();

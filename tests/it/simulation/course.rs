@@ -83,6 +83,7 @@ impl Course {
         if self.fine() {
             self.give_back().await;
         }
+        self.tally();
     }
 
     async fn in_trouble(&mut self) {
