@@ -282,6 +282,13 @@ impl Journal {
         })
     }
 
+    /// Whether a call of the step was made, or may have been.
+    #[must_use]
+    pub fn was_tried(&self, step: u32) -> bool {
+        let about = |event: &Event| matches!(event, Event::Intent { step: id, .. } if *id == step);
+        self.entries.iter().any(|entry| about(&entry.event))
+    }
+
     /// Whether the service is known to have made the step's change at some time of the run, whatever others
     /// have made of it since.
     #[must_use]

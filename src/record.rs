@@ -11,7 +11,7 @@ use crate::standing::{hold_stands, judge, still_active};
 use crate::state::{Clock, FORMAT_VERSION, Held, HeldStatus, Principal, Role, Run, RunEnd, State};
 use crate::view::Standing;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Resources as they stood in the state before a run: a step that comes to nothing goes back to that.
 pub type Prior = BTreeMap<Resource, Held>;
@@ -157,9 +157,7 @@ impl State {
     fn doubt(&mut self, step: &Step, kind: Kind) {
         match (self.resources.get_mut(&step.resource), kind) {
             // A second containment keeps the baseline; a release keeps what was written, to tell it apart.
-            (Some(held), Kind::Contain)
-                if !matches!(held.status, HeldStatus::Released | HeldStatus::GivenUp) =>
-            {
+            (Some(held), Kind::Contain) if is_kept_up(held.status) => {
                 held.status = HeldStatus::InDoubt;
                 held.ours.clone_from(&step.after);
                 held.reversible &= step.reversible;
@@ -208,6 +206,8 @@ pub fn finish(
 ) -> (State, bool) {
     let mut state = begun.clone();
     let prior = outcome.journal.prior();
+    let planned: BTreeSet<Resource> =
+        principal.steps.iter().map(|step| step.resource.clone()).collect();
     let extended = principal.with_added(outcome.journal.added());
     let principal = &extended;
     for step in outcome.journal.added() {
@@ -220,7 +220,13 @@ pub fn finish(
             || (outcome.read_back.is_none() && status == StepStatus::Done)
             || (plan.kind == Kind::Contain && step.turns_off() && is_gone(&step.resource, outcome));
         complete &= holds;
+        // What only settling writes stands in the state as it was before the run.
         let before = prior.get(&step.resource);
+        let before = if planned.contains(&step.resource) {
+            before
+        } else {
+            before.or_else(|| begun.resources.get(&step.resource))
+        };
         match plan.kind {
             Kind::Contain => settle_contained(&mut state, principal, before, step, outcome),
             Kind::Release => settle_released(&mut state, before, step, holds, outcome),
@@ -281,23 +287,35 @@ fn settle_contained(
     outcome: &Outcome<'_>,
 ) {
     let now = outcome.read_back.and_then(|now| now.value(&step.resource).known());
-    let about = || principal.steps.iter().filter(|other| other.resource == step.resource);
-    let was_written = about().any(|step| outcome.journal.was_written(step.id));
-    let held = |state: &mut State| {
-        let fence = outcome.journal.fence(&about().map(|step| step.id).collect::<Vec<_>>());
+    let about: Vec<&Step> =
+        principal.steps.iter().filter(|other| other.resource == step.resource).collect();
+    let written = about.iter().rev().find(|step| outcome.journal.was_written(step.id));
+    let tried = about.iter().find(|step| outcome.journal.was_tried(step.id));
+    if let (Some(tried), Some(held)) = (tried, state.resources.get_mut(&step.resource))
+        && before.is_none_or(|held| !is_kept_up(held.status))
+    {
+        // A step that was never tried has touched nothing: the baseline is what the first touch met.
+        held.baseline.clone_from(&tried.before);
+    }
+    let held = |state: &mut State, written: &Step| {
+        let fence = outcome.journal.fence(&about.iter().map(|step| step.id).collect::<Vec<_>>());
         let Some(held) = state.resources.get_mut(&step.resource) else { return };
         held.status = HeldStatus::Held;
         held.written_at = Some(outcome.now);
+        held.ours.clone_from(&written.after);
         if let (Some(Value::Document(document)), Some(fence)) = (&held.ours, fence) {
             held.ours = Some(Value::Document(document.with_fence_time(fence.fence_time)));
         }
     };
-    match outcome.status(step) {
-        StepStatus::Stored | StepStatus::Done => held(state),
-        // It was written, and taken away or deleted: ringfence answers for it all the same.
-        StepStatus::NotStored | StepStatus::Open if was_written => held(state),
+    match (outcome.status(step), written) {
+        (StepStatus::Stored | StepStatus::Done, _) => held(state, step),
+        // It was written, and taken away or deleted, or was to be written again: ringfence answers for it.
+        (
+            StepStatus::NotStored | StepStatus::Open | StepStatus::Planned | StepStatus::Skipped,
+            Some(written),
+        ) => held(state, written),
         // Found done, or never tried: not claimed beyond what was held before (D2.9).
-        StepStatus::Skipped | StepStatus::Planned | StepStatus::Open => {
+        (StepStatus::Skipped | StepStatus::Planned | StepStatus::Open, None) => {
             give_back(state, &step.resource, before);
         }
         // Somebody deleted it, and nothing tells that it was off by then.
@@ -309,6 +327,11 @@ fn settle_contained(
         }
         _ => {}
     }
+}
+
+/// Whether a second containment keeps the baseline of what stands so.
+const fn is_kept_up(status: HeldStatus) -> bool {
+    !matches!(status, HeldStatus::Released | HeldStatus::GivenUp)
 }
 
 /// What an earlier run left in doubt and this one did not touch is as it was read.

@@ -59,3 +59,19 @@ fn a_lost_outcome_leaves_the_step_intended() {
     assert_eq!(journal.status(1), StepStatus::Intended);
     assert!(!journal.finished());
 }
+
+#[test]
+fn what_was_read_as_stored_was_written_whatever_comes_of_it() {
+    let mut journal = Journal::default();
+    let at: Timestamp = "2026-11-21T03:12:40Z".parse().unwrap();
+    let resource: Resource = "access_key/AKIA3EXAMPLE4LEAKED1".parse().unwrap();
+    assert!(!journal.was_tried(1));
+    let action = "UpdateAccessKey".to_owned();
+    journal.append(at, Event::Intent { step: 1, resource, action, attempt: 1 });
+    let read_back = |stored, not_stored| Event::ReadBack { read_at: at, stored, not_stored };
+    assert!(journal.was_tried(1) && !journal.was_written(1));
+    journal.append(at, read_back(vec![1], Vec::new()));
+    journal.append(at, read_back(Vec::new(), vec![1]));
+    assert_eq!(journal.status(1), StepStatus::NotStored);
+    assert!(journal.was_written(1) && !journal.was_tried(2));
+}
