@@ -3,8 +3,10 @@
 use super::active::Active;
 use super::{Executor, Point, UnderWay, managed_with_states, verify};
 use crate::error::{Error, Result};
-use crate::journal::Event;
+use crate::identity::UserName;
+use crate::journal::{Event, Journal};
 use crate::plan::{Plan, PrincipalPlan, sha256};
+use crate::resource::Resource;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::store::Locked;
@@ -52,7 +54,8 @@ impl Executor<'_> {
             open.principals.push(principal.clone());
         }
         self.at(Point::Locked).await;
-        let managed = managed_with_states(&open, &states);
+        let mut managed = managed_with_states(&open, &states);
+        managed.extend(self.managed_by_settling(&open, id).await);
         let reading = self.read(&open, &managed).await?;
         let mut now = Vec::new();
         for principal in &open.principals {
@@ -89,6 +92,22 @@ impl Executor<'_> {
         }
         self.at(Point::StateBegun).await;
         Box::pin(self.go_on(&mut run, active)).await
+    }
+
+    /// The customer-managed policies that only steps of settling are about: what became of their creation has
+    /// to be read before it may be sent again (D2.5).
+    async fn managed_by_settling(&self, plan: &Plan, run: &str) -> Vec<(UserName, String)> {
+        let mut all = Vec::new();
+        for principal in &plan.principals {
+            // A journal that cannot be read stops the run when it is opened.
+            let journal = self.store.journal(&self.key(plan, principal), run).await;
+            for step in journal.iter().flat_map(Journal::added) {
+                if let Resource::ManagedPolicy(arn) = &step.resource {
+                    all.push((principal.name.clone(), arn.clone()));
+                }
+            }
+        }
+        all
     }
 
     /// Opens the journal of a principal again, and reads back what the calls before have come to.
