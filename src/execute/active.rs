@@ -83,6 +83,23 @@ impl Active {
         self.journal().added().any(|added| added.id == step.id)
     }
 
+    /// Whether a step brings a policy to bear that this plan makes, and that is not known to be made: what
+    /// stands under its name then is somebody else's, and may allow everything (D2.14).
+    pub(super) fn lacks_policy(&self, step: &Step) -> bool {
+        let arn = match (&step.resource, &step.after) {
+            (Resource::AttachedPolicy(arn), Some(Value::Attached))
+            | (Resource::PermissionsBoundary, Some(Value::PolicyArn(arn))) => arn,
+            _ => return false,
+        };
+        let makes = |other: &&Step| {
+            matches!(&other.resource, Resource::ManagedPolicy(made) if made == arn)
+                && other.after.is_some()
+        };
+        self.plan.steps.iter().rev().find(makes).is_some_and(|policy| {
+            !matches!(self.journal().status(policy.id), StepStatus::Done | StepStatus::Stored)
+        })
+    }
+
     /// Whether a credential that a step turns off is not there any more, and so can do nothing.
     pub(super) fn is_off(&self, step: &Step) -> bool {
         step.turns_off() && self.now.value(&step.resource) == Now::Absent

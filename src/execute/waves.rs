@@ -161,7 +161,12 @@ impl Executor<'_> {
             _ => {}
         }
         let tried = one.journal().status(step.id) != StepStatus::Planned;
-        let why = match verdict(kind, step, &one.now, &one.ours) {
+        let found = match one.lacks_policy(step) {
+            true => Verdict::Blocked("the policy that it brings to bear was not made".to_owned()),
+            false => verdict(kind, step, &one.now, &one.ours),
+        };
+        let why = match found {
+            Verdict::Blocked(why) if one.lacks_policy(step) => why,
             Verdict::Go => return true,
             Verdict::Already if tried => return false,
             Verdict::Already => {

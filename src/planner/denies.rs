@@ -250,15 +250,12 @@ impl Draft {
             self.account,
             self.lineage.fence_name()
         );
-        let taken = |arn: &str| {
-            let resource = Resource::ManagedPolicy(arn.to_owned());
-            self.state.as_ref().is_some_and(|state| state.resources.contains_key(&resource))
-        };
-        if !taken(&base) {
-            return base;
-        }
-        // A policy's document is never edited in place: a later fence is another policy.
-        let mut n = self.state.as_ref().map_or(0, |state| state.serial);
+        let Some(state) = &self.state else { return base };
+        // A policy's document is never edited in place: a later fence is another policy. And whoever has seen
+        // the lineage may have taken the first name (D2.4).
+        let taken =
+            |arn: &str| state.resources.contains_key(&Resource::ManagedPolicy(arn.to_owned()));
+        let mut n = state.serial;
         while taken(&format!("{base}-{n}")) {
             n += 1;
         }

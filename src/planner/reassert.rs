@@ -55,10 +55,7 @@ impl Draft {
         if let (Role::FenceCarrier, Resource::AttachedPolicy(arn), _)
         | (Role::FenceCarrier, _, Some(Value::PolicyArn(arn))) = (role, resource, &held.ours)
         {
-            let policy = Resource::ManagedPolicy(arn.clone());
-            if self.snapshot.value(&policy) == Now::Absent && !self.plans(&policy) {
-                return Err("its policy is gone".to_owned());
-            }
+            self.carried_is_ours(&Resource::ManagedPolicy(arn.clone()))?;
         }
         match (resource, &held.ours) {
             (Resource::InlinePolicy(_), Some(Value::Document(document))) => {
@@ -79,5 +76,19 @@ impl Draft {
         }
         self.step(order, resource.clone(), held.ours.clone(), reason);
         Ok(())
+    }
+
+    /// A policy that others have changed or made anew may allow everything: it is not brought to bear again.
+    fn carried_is_ours(&self, policy: &Resource) -> std::result::Result<(), String> {
+        let written = self.state.as_ref().and_then(|state| state.resources.get(policy));
+        let ours = written.and_then(|held| held.ours.as_ref());
+        match self.snapshot.value(policy) {
+            _ if self.plans(policy) => Ok(()),
+            Now::Absent => Err("its policy is gone".to_owned()),
+            Now::Is(now) if ours.is_some_and(|ours| !ours.fits(&now)) => {
+                Err("its policy is another".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 }
