@@ -26,10 +26,10 @@ pub fn standing(step: &Step, now: &Snapshot) -> Standing {
     let Some(value) = now.value(&step.resource).known() else {
         return Standing::Unknown;
     };
-    // A step that moves a fence finds another fence: `after` fits it, and it is still to be written.
+    // Another fence fits the `after` of a step that writes one, and that one is still to be written.
     if step.before == value {
         Standing::AsPlanned
-    } else if fits(step.after.as_ref(), value.as_ref()) {
+    } else if !step.awaits_fence_time() && fits(step.after.as_ref(), value.as_ref()) {
         Standing::Already
     } else {
         Standing::Moved
