@@ -1,7 +1,6 @@
 //! What has to hold after every stage, and at the end.
 
 use super::course::Course;
-use super::truth::Meant;
 use ringfence::journal::Event;
 use ringfence::posture::{AccessKeys, Password, Sessions};
 use ringfence::resource::Resource;
@@ -111,8 +110,9 @@ impl Course {
         if posture.access_keys == AccessKeys::Keep {
             return Some("the posture keeps keys".to_owned());
         }
-        let acting = self.stage.acting(person, &Meant::of(state));
-        if posture.login_profile == Password::Keep && acting.contains("login_profile") {
+        let made = self.stage.made(person, &Resource::LoginProfile);
+        let younger = made.is_some_and(|made| state.since.is_some_and(|since| made >= since));
+        if posture.login_profile == Password::Keep && younger {
             return Some("the posture keeps a password younger than the exposure".to_owned());
         }
         None

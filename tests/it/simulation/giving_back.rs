@@ -18,7 +18,7 @@ const PAST_LAG: u64 = 12;
 impl Course {
     pub async fn give_back(&mut self) {
         for person in 0..self.stage.people.len() {
-            if self.stage.replaced(person) {
+            if self.stage.replaced(person) || self.random.per_mille(300) {
                 continue;
             }
             if self.random.per_mille(500) {
