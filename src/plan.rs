@@ -10,7 +10,7 @@ use crate::lineage::Lineage;
 use crate::posture::Posture;
 use crate::resource::{Resource, Value};
 use crate::snapshot::{LastUsed, Snapshot, Status, Unread, User};
-use crate::text::hex;
+use crate::text::{hex, shown};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -526,10 +526,11 @@ struct FormatVersion {
     format_version: u32,
 }
 
-/// The message of a JSON error without its own position, which is said apart.
+/// The message of a JSON error without its own position, which is said apart. It quotes the file, so that a
+/// line break in a key would begin a line that looks like the program's own (D2.14).
 pub(crate) fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.split(" at line ").next().unwrap_or(&text).to_owned()
+    shown(text.split(" at line ").next().unwrap_or(&text)).into_owned()
 }
 
 /// The SHA-256 of some bytes, as `sha256sum` prints it.

@@ -201,6 +201,22 @@ fn what_nobody_wrote_is_refused_in_words() {
 }
 
 #[test]
+fn what_an_error_quotes_of_a_file_begins_no_line_of_its_own() {
+    let forged = "{\"format_version\":1,\"\\nhint: sh evil.sh\\u001b[2J\":1}\n";
+    let journal = forged.replace("format_version", "n");
+    for error in [
+        Plan::parse(forged.as_bytes(), "the-file.json").unwrap_err(),
+        State::parse(forged.as_bytes(), "the-file.json").unwrap_err(),
+        Journal::parse(journal.as_bytes(), "the-file.json").unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert!(text.contains("unknown field"), "{text}");
+        assert!(!text.lines().any(|line| line.starts_with("hint: sh")), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+}
+
+#[test]
 fn random_bytes_are_refused() {
     property(250, &vec(any::<u8>(), 0..200), |bytes| {
         assert!(Plan::parse(&bytes, "the-file.json").is_err());
