@@ -318,13 +318,10 @@ fn settle_contained(
         (StepStatus::Skipped | StepStatus::Planned | StepStatus::Open, None) => {
             give_back(state, &step.resource, before);
         }
-        // Somebody deleted it, and nothing tells that it was off by then.
-        _ if step.turns_off() && is_gone(&step.resource, outcome) => {
-            give_back(state, &step.resource, before);
-        }
         _ if now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref())) => {
             give_back(state, &step.resource, before);
         }
+        // Also where somebody has deleted it, and nothing tells whether it was off by then.
         _ => {}
     }
 }

@@ -42,13 +42,13 @@ fn the_state_and_its_verbs() {
     world.write(&journal, format!("{}\n", lines[..lines.len() - 1].join("\n")));
     assert_snapshot!(world.refused(1, &["state", "history", "deploy-bot", "--verify"]), @"
     error: the journal `state/123456789012/user/ID-OF-DEPLOY-BOT_____/runs/20241121T031000Z-LINEAGE8/journal.jsonl` is not the one that the run ended with
-      cause: the state records 8 entries, the file has 7
-    hint: keep both files, and compare with the head that the run printed at its end
+      cause: the state records 8 entries, the journal has 7
+    hint: keep it and the state, and compare with the head that the run printed at its end
     ");
     assert_snapshot!(world.refused(1, &["apply", "--again", "--user", "deploy-bot", "--auto-approve"]), @"
     error: the journal `state/123456789012/user/ID-OF-DEPLOY-BOT_____/runs/20241121T031000Z-LINEAGE8/journal.jsonl` is not the one that the run ended with
-      cause: the state records 8 entries, the file has 7
-    hint: keep both files, and compare with the head that the run printed at its end
+      cause: the state records 8 entries, the journal has 7
+    hint: keep it and the state, and compare with the head that the run printed at its end
     ");
     world.write(
         &journal,
