@@ -5,8 +5,9 @@ use super::{Executor, Point, UnderWay, managed_with_states, verify};
 use crate::error::{Error, Result};
 use crate::identity::UserName;
 use crate::journal::{Event, Journal};
-use crate::plan::{Plan, PrincipalPlan, sha256};
+use crate::plan::{Kind, Plan, PrincipalPlan, sha256};
 use crate::resource::Resource;
+use crate::settle::tampering;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::store::Locked;
@@ -160,6 +161,14 @@ impl Executor<'_> {
             tampering: Vec::new(),
             broken: None,
         };
+        if run.plan.kind == Kind::Contain {
+            // What was undone while nobody was looking; what is new since the plan is told at the end.
+            let (state, _) = one.so_far(run.plan, one.now.read_at);
+            let seen = tampering(&one.plan, one.journal(), &state, &one.now, &one.now);
+            for finding in seen {
+                self.saw(&mut one, run.before.service_time, finding).await;
+            }
+        }
         let event = one.read_back();
         one.append(self.context.now(), event).await;
         self.at(Point::ReadBack).await;

@@ -167,7 +167,12 @@ impl Executor<'_> {
     }
 
     /// Records and tells that somebody else has done something.
-    async fn saw(&mut self, one: &mut Active, seen_at: jiff::Timestamp, finding: Finding) {
+    pub(super) async fn saw(
+        &mut self,
+        one: &mut Active,
+        seen_at: jiff::Timestamp,
+        finding: Finding,
+    ) {
         let Finding { resource, what } = finding.clone();
         one.append(self.context.now(), Event::Tampering { resource, what, seen_at }).await;
         (self.emit)(ApplyEvent::Tampering {

@@ -282,3 +282,22 @@ impl Stage {
         own
     }
 }
+
+#[test]
+fn what_was_undone_while_nobody_looked_is_told_when_the_run_goes_on() {
+    let stage = Stage::new("revoke");
+    stage.plan();
+    stage.killed_at("read-back", &["apply", "plan.json", "--auto-approve"]).unwrap();
+    let on = [("UserName", USER), ("AccessKeyId", &stage.leaked), ("Status", "Active")];
+    stage.place.make("iam:UpdateAccessKey", &on);
+    let status = stage.run(&["status"]).exits(2);
+    assert!(status.out.contains("is Active again"), "{}", status.out);
+    let resumed = stage.run(&["resume", "--format", "json"]).exits(0);
+    let told = resumed
+        .out
+        .lines()
+        .any(|line| line.contains(r#""type":"tampering""#) && line.contains("is Active again"));
+    assert!(told, "{}", resumed.out);
+    let status = stage.run(&["status"]).exits(0);
+    assert!(status.line_says("contained"), "{}", status.out);
+}
