@@ -69,7 +69,8 @@ pub fn next_status(now: StepStatus, step: u32, event: &Event) -> Result<StepStat
 pub const fn read_back(now: StepStatus, stored: bool) -> StepStatus {
     match (now, stored) {
         (StepStatus::Planned, _) => StepStatus::Planned,
-        (StepStatus::Skipped, true) => StepStatus::Skipped,
+        // The service did not do it, and it is so all the same: somebody else has, and it is not claimed (D2.9).
+        (StepStatus::Skipped | StepStatus::Open, true) => StepStatus::Skipped,
         (_, true) => StepStatus::Stored,
         (StepStatus::Open, false) => StepStatus::Open,
         (_, false) => StepStatus::NotStored,

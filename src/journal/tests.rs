@@ -75,3 +75,10 @@ fn what_was_read_as_stored_was_written_whatever_comes_of_it() {
     assert_eq!(journal.status(1), StepStatus::NotStored);
     assert!(journal.was_written(1) && !journal.was_tried(2));
 }
+
+#[test]
+fn what_somebody_else_has_done_is_not_called_stored() {
+    assert_eq!(read_back(StepStatus::Open, true), StepStatus::Skipped);
+    assert_eq!(read_back(StepStatus::Open, false), StepStatus::Open);
+    assert_eq!(read_back(StepStatus::InDoubt, true), StepStatus::Stored);
+}

@@ -120,7 +120,8 @@ fn a_disk_that_fills_up_in_the_middle_stops_the_run() {
     world.proxy.before("UpdateAccessKey", move |_| {
         // From outside, into the disk that only that process sees.
         let pid = std::fs::read_to_string(&pid).unwrap();
-        let filler = format!("/proc/{}/root/mnt/filler", pid.trim());
+        let inside = std::path::Path::new("/proc").join(pid.trim()).join("root");
+        let filler = inside.join("mnt/filler").display().to_string();
         let mut filler = std::fs::File::create(filler).unwrap();
         while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
         std::fs::write(&full, "").unwrap();
