@@ -79,6 +79,8 @@ pub struct Executor<'a> {
 struct UnderWay<'p> {
     plan: &'p Plan,
     id: String,
+    /// Whether it was cut off before, and goes on.
+    resumed: bool,
     before: Reading,
     managed: Vec<(UserName, String)>,
     /// Until when calls may be tried again.
@@ -236,6 +238,7 @@ impl Executor<'_> {
         UnderWay {
             plan,
             id,
+            resumed: false,
             before,
             managed,
             until: Instant::now() + self.deadline,
@@ -265,7 +268,12 @@ impl Executor<'_> {
         };
         let (begun, prior) = record::begin(previous.as_ref(), run.plan, principal, record);
         locked.name_run(&run.id).await?;
-        let mut log = locked.start_run(&run.id, bytes).await?;
+        // Of a run over several users that was cut off, one may have its folder and nothing else yet.
+        let begun_before = run.resumed && self.store.runs(locked.key()).await?.contains(&run.id);
+        let mut log = match begun_before {
+            true => locked.reopen_run(&run.id).await?,
+            false => locked.start_run(&run.id, bytes).await?,
+        };
         let event = Event::RunStarted {
             run: run.id.clone(),
             kind: run.plan.kind,
@@ -277,7 +285,9 @@ impl Executor<'_> {
             ringfence_version: run.plan.ringfence_version.clone(),
             prior,
         };
-        log.append(self.context.now(), event).await?;
+        if log.journal().is_empty() {
+            log.append(self.context.now(), event).await?;
+        }
         self.at(Point::RunStored).await;
         locked.save(&begun).await?;
         let known = previous.iter().flat_map(|state| state.resources.keys().cloned());

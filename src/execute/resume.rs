@@ -70,6 +70,7 @@ impl Executor<'_> {
         self.refuse_stopped()?;
         self.at(Point::Verified).await;
         let mut run = self.under_way(plan, id.to_owned(), reading, managed);
+        run.resumed = true;
         (self.emit)(run.started());
         let mut active = Vec::new();
         for ((principal, state), now) in open.principals.iter().zip(states).zip(now) {
