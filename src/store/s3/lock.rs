@@ -173,23 +173,20 @@ impl S3Store {
 
     async fn give_back(&self, key: &Key, token: &str, etag: &str) -> Result<()> {
         let path = lock_path(key);
-        let mut etag = etag.to_owned();
-        loop {
-            match self.objects.delete(&path, &etag).await {
-                Ok(Deleted::Gone) => return Ok(()),
-                Ok(Deleted::Not(there)) => match LockText::parse(&there.bytes, "") {
-                    // Our own, written by a call whose reply was lost.
-                    Ok(text) if text.token == token => etag = there.etag,
-                    _ => return Ok(()),
-                },
-                Err(failure) => {
-                    return Err(failure
-                        .error("release the lock", &self.uri(&path))
-                        .detail("what was done is recorded; only the lock is still there")
-                        .hint(format!("ringfence state unlock {}", key.id)));
-                }
-            }
+        let refused = |failure: super::failure::Failure| {
+            failure
+                .error("release the lock", &self.uri(&path))
+                .detail("what was done is recorded; only the lock is still there")
+                .hint(format!("ringfence state unlock {}", key.id))
+        };
+        let Deleted::Not(there) = self.objects.delete(&path, etag).await.map_err(refused)? else {
+            return Ok(());
+        };
+        // Our own, written by a call whose reply was lost; anybody else's stays.
+        if LockText::parse(&there.bytes, "").is_ok_and(|text| text.token == token) {
+            self.objects.delete(&path, &there.etag).await.map_err(refused)?;
         }
+        Ok(())
     }
 }
 

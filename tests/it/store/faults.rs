@@ -99,6 +99,42 @@ fn a_lock_that_another_took_meanwhile_is_not_ours() {
     g.release(held);
 }
 
+/// Its run is written into it, and nobody heard that it was: it is ours all the same, and is given back.
+#[test]
+fn a_lock_that_was_written_unheard_is_given_back() {
+    let g = &Ground::ministack();
+    let store = g.store();
+    let mut lock = g.locked(&store, "responder");
+    g.proxy().always_on("PutObject", "/lock", Fault::LoseReply);
+    g.proxy().always_on("GetObject", "/lock", Fault::LoseRequest);
+    assert!(g.go(lock.name_run(RUN)).is_err());
+    g.proxy().heal();
+    assert_eq!(g.go(store.holder(&key())).unwrap().unwrap().run.as_deref(), Some(RUN));
+    g.release(lock);
+    assert_eq!(g.go(store.holder(&key())).unwrap(), None);
+}
+
+/// A release that fails is tried once more at the end, and said if that fails too.
+#[test]
+fn a_lock_that_cannot_be_given_back_is_said() {
+    let g = &Ground::ministack();
+    let store = g.store();
+    let lock = g.locked(&store, "responder");
+    g.proxy().always("DeleteObject", Fault::LoseRequest);
+    for error in [g.go(lock.release()).unwrap_err(), g.go(store.close()).unwrap_err()] {
+        says(
+            &error,
+            &[
+                "cannot release the lock `s3://",
+                "only the lock is still there",
+                "ringfence state unlock",
+            ],
+        );
+    }
+    g.proxy().heal();
+    assert_eq!(g.go(store.holder(&key())).unwrap(), Some(owner("responder")));
+}
+
 #[test]
 fn a_bucket_that_ignores_conditions_is_found_before() {
     let g = &Ground::ministack();
