@@ -6,7 +6,7 @@ use crate::plan::{Change, Drifted, Kept, Kind, Plan, PrincipalPlan, Step, Why};
 use crate::planner::{Context, assemble, check_caller};
 use crate::posture::{AccessKeys, Credentials, Groups, Permissions, Posture, Sessions};
 use crate::resource::{Resource, Value, fits};
-use crate::snapshot::{Snapshot, Status};
+use crate::snapshot::{Missing, Obstacle, Snapshot, Status};
 use crate::standing::{fence_covers, live_credentials, void};
 use crate::state::{Held, HeldStatus, Role, State};
 use crate::text::{ago, clock};
@@ -18,6 +18,8 @@ pub struct Request {
     pub reactivate: Vec<Resource>,
     /// Whether denies go before their time.
     pub lift_fence_now: bool,
+    /// Whether a hold goes though credentials under it could not be listed.
+    pub accept_unread: bool,
     /// The posture to step down to, instead of a full release.
     pub to: Option<Posture>,
     /// Resources others changed that are restored all the same.
@@ -410,17 +412,8 @@ impl Draft<'_> {
 
     /// What could not be read and may act again once the hold is lifted (D2.12).
     fn warn_of_unread_credentials(&mut self) {
-        let kinds = [
-            "access keys",
-            "login profile",
-            "ssh keys",
-            "signing certificates",
-            "service credentials",
-        ];
-        let unread: Vec<String> =
-            self.snapshot.unread().into_iter().map(|unread| unread.what).collect();
-        let hidden: Vec<&str> =
-            kinds.into_iter().filter(|kind| unread.iter().any(|what| what == kind)).collect();
+        let unread = self.snapshot.unread_credentials();
+        let hidden: Vec<&str> = unread.into_iter().map(|(kind, _)| kind).collect();
         if !hidden.is_empty() {
             self.warnings.push(format!(
                 "{} could not be read: one that is live acts again without the hold",
@@ -458,6 +451,12 @@ impl Draft<'_> {
                 self.keep_or_retake(wave::HOLD, &resource, &held, now, why);
                 continue;
             }
+            if let Some(why) = self.hidden()
+                && !self.request.accept_unread
+            {
+                self.keep(&resource, why, Some("--accept-unread lifts it".to_owned()));
+                continue;
+            }
             if let Some((credential, why)) = rearmed.first() {
                 let flag = format!(
                     "{} accepts that",
@@ -476,6 +475,18 @@ impl Draft<'_> {
         if self.steps.iter().any(|step| step.wave == wave::HOLD) {
             self.warn_of_unread_credentials();
         }
+    }
+
+    /// The credentials that could not be listed: without the hold a live one acts, whoever made it (D2.7).
+    fn hidden(&self) -> Option<String> {
+        let unread = self.snapshot.unread_credentials();
+        let hides = |missing: &Missing| missing.obstacle != Obstacle::Unimplemented;
+        let (kind, missing) = unread.into_iter().find(|(_, missing)| hides(missing))?;
+        let remedy = match missing.obstacle {
+            Obstacle::Passing => "plan again in a while".to_owned(),
+            _ => format!("it takes {}", missing.action),
+        };
+        Some(format!("without it {kind}, which could not be read, can act: {remedy}"))
     }
 
     /// The suspect credentials that only the hold keeps from acting (D2.7).

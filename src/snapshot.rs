@@ -27,6 +27,22 @@ pub struct Missing {
     pub action: String,
     /// What the service said, in one line.
     pub because: String,
+    /// What kind of obstacle that is.
+    pub obstacle: Obstacle,
+}
+
+/// What kept a read from being answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// The caller lacks the permission.
+    Denied,
+    /// It was throttled, lost, or overtaken by a change: the same read may be answered a little later.
+    Passing,
+    /// The endpoint has no such action, so that what it lists cannot be there either.
+    Unimplemented,
+    /// The answer made no sense.
+    Senseless,
 }
 
 impl<T> Observed<T> {
@@ -337,6 +353,19 @@ impl Snapshot {
         }
     }
 
+    /// The kinds of credentials that could not be listed, each with what kept it from being read.
+    #[must_use]
+    pub fn unread_credentials(&self) -> Vec<(&'static str, &Missing)> {
+        let kinds = [
+            ("access keys", self.access_keys.missing()),
+            ("login profile", self.login_profile.missing()),
+            ("ssh keys", self.ssh_keys.missing()),
+            ("signing certificates", self.signing_certificates.missing()),
+            ("service credentials", self.service_credentials.missing()),
+        ];
+        kinds.into_iter().filter_map(|(kind, missing)| Some((kind, missing?))).collect()
+    }
+
     /// Everything that could not be read, by what it is of (D2.12).
     #[must_use]
     pub fn unread(&self) -> Vec<Unread> {
@@ -375,7 +404,7 @@ impl Snapshot {
         }
         all.into_iter()
             .filter_map(|(what, missing)| {
-                let Missing { action, because } = missing?.clone();
+                let Missing { action, because, .. } = missing?.clone();
                 Some(Unread { what, action, because })
             })
             .collect()

@@ -169,6 +169,7 @@ async fn attached_document(
         Observed::Unread(Missing {
             action: "iam:GetPolicy".to_owned(),
             because: "it was deleted while it was read".to_owned(),
+            obstacle: crate::snapshot::Obstacle::Passing,
         })
     }))
 }

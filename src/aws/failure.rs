@@ -1,6 +1,6 @@
 //! The SDK's errors, sorted by what they mean for containment.
 
-use crate::snapshot::Missing;
+use crate::snapshot::{Missing, Obstacle};
 use crate::text::shown;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -112,7 +112,13 @@ impl Failure {
             }
             _ => self.text.clone(),
         };
-        Missing { action: self.action.to_owned(), because }
+        let obstacle = match self.kind {
+            Kind::Throttled | Kind::Lost | Kind::NotFound => Obstacle::Passing,
+            Kind::Unimplemented | Kind::Garbled => Obstacle::Unimplemented,
+            Kind::Senseless => Obstacle::Senseless,
+            _ => Obstacle::Denied,
+        };
+        Missing { action: self.action.to_owned(), because, obstacle }
     }
 }
 

@@ -206,6 +206,9 @@ pub(super) struct RollbackArgs {
     /// Lift the denies before the sessions they stop have expired
     #[arg(long)]
     pub(super) lift_fence_now: bool,
+    /// Lift a hold though some of the user's credentials could not be listed
+    #[arg(long)]
+    pub(super) accept_unread: bool,
     /// Step down to this posture instead of releasing
     #[arg(long, value_name = "POSTURE")]
     pub(super) to: Option<String>,

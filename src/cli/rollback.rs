@@ -44,6 +44,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Ex
     let request = Request {
         reactivate,
         lift_fence_now: args.lift_fence_now,
+        accept_unread: args.accept_unread,
         to: args.to.as_deref().map(|name| session.config.posture(name)).transpose()?,
         take: args.take.clone(),
         leave: args.leave.clone(),

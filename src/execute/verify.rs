@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::plan::{Drifted, Kind, OnDrift, Plan, PrincipalPlan, Step};
 use crate::planner::check_caller;
 use crate::resource::Resource;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Obstacle, Snapshot};
 use crate::state::State;
 use crate::text::{shell, shown};
 use crate::view::Finding;
@@ -122,6 +122,9 @@ pub(super) fn same_principal<'r>(
 pub(super) fn drift(plan: &Plan, now: &[Snapshot]) -> Result<Vec<Finding>> {
     let mut moved = Vec::new();
     for (principal, now) in plan.principals.iter().zip(now) {
+        if plan.kind == Kind::Release {
+            hidden(principal, now)?;
+        }
         let differences = since_plan(principal, now);
         if differences.is_empty() {
             continue;
@@ -146,6 +149,21 @@ pub(super) fn drift(plan: &Plan, now: &[Snapshot]) -> Result<Vec<Finding>> {
         );
     }
     Ok(moved)
+}
+
+/// Whether a new credential could hide behind a listing that was throttled or lost and that the release was
+/// planned with (D2.3).
+fn hidden(principal: &PrincipalPlan, now: &Snapshot) -> Result<()> {
+    let planned = principal.snapshot.unread_credentials();
+    let unread = now.unread_credentials();
+    let unknown = unread.into_iter().find(|(kind, missing)| {
+        missing.obstacle == Obstacle::Passing && !planned.iter().any(|(before, _)| before == kind)
+    });
+    let Some((kind, missing)) = unknown else { return Ok(()) };
+    Err(Error::stale(format!("{kind} of user `{}` could not be read again", principal.name))
+        .because(format!("{}: {}", missing.action, missing.because))
+        .detail("nothing was changed")
+        .hint("apply the same plan again in a while: a release changes nothing that it cannot see"))
 }
 
 /// A refusal prints the one command that contains now, whatever moved (D2.3).

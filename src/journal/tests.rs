@@ -82,3 +82,27 @@ fn what_somebody_else_has_done_is_not_called_stored() {
     assert_eq!(read_back(StepStatus::Open, false), StepStatus::Open);
     assert_eq!(read_back(StepStatus::InDoubt, true), StepStatus::Stored);
 }
+
+#[test]
+fn what_was_refused_and_is_so_all_the_same_is_not_claimed() {
+    let resource: Resource = "group/admins".parse().unwrap();
+    let action = "RemoveUserFromGroup".to_owned();
+    let at: Timestamp = "2026-11-21T03:12:40Z".parse().unwrap();
+    let mut journal = Journal::default();
+    journal.append(at, Event::Intent { step: 1, resource: resource.clone(), action, attempt: 1 });
+    journal.append(
+        at,
+        Event::Outcome {
+            step: 1,
+            resource,
+            result: StepResult::Refused,
+            service_date: None,
+            request_id: None,
+            error: None,
+        },
+    );
+    let stored = Event::ReadBack { read_at: at, stored: vec![1], not_stored: Vec::new() };
+    journal.append(at, stored);
+    assert_eq!(journal.status(1), StepStatus::Skipped);
+    assert!(!journal.was_written(1));
+}

@@ -20,9 +20,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many seeds the test command runs: half a minute of two cores. Nothing in it is optimised there, and a
-/// call through the whole SDK and back takes some milliseconds.
-const SEEDS: u64 = 60;
+/// How many seeds the test command runs: about a minute and a half of two cores.
+const SEEDS: u64 = 500;
 
 /// Without optimisation, futures within futures take more than a thread has otherwise.
 const STACK: usize = 32 << 20;

@@ -16,7 +16,7 @@ use ringfence::record::{self, Outcome};
 use ringfence::release::{self, release};
 use ringfence::resource::{Resource, Value, fits};
 use ringfence::snapshot::{
-    AttachedPolicy, Group, InlinePolicy, Missing, Now, Observed, Quotas, Snapshot, Status,
+    AttachedPolicy, Group, InlinePolicy, Missing, Now, Observed, Obstacle, Quotas, Snapshot, Status,
 };
 use ringfence::standing::still_active;
 use ringfence::state::{HeldStatus, Run, State};
@@ -781,7 +781,11 @@ fn read_back_event(
 pub fn hide(read: &mut Snapshot, section: Section) {
     fn missing<T>(action: &str) -> Observed<T> {
         let because = "AccessDenied".to_owned();
-        Observed::Unread(Missing { action: format!("iam:{action}"), because })
+        Observed::Unread(Missing {
+            action: format!("iam:{action}"),
+            because,
+            obstacle: Obstacle::Denied,
+        })
     }
     match section {
         Section::AccessKeys => read.access_keys = missing("ListAccessKeys"),

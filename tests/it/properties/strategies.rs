@@ -51,6 +51,7 @@ fn access_key(n: usize) -> impl Strategy<Value = AccessKey> {
         Just(Observed::Unread(Missing {
             action: "iam:GetAccessKeyLastUsed".to_owned(),
             because: "AccessDenied".to_owned(),
+            obstacle: ringfence::snapshot::Obstacle::Denied,
         })),
     ];
     (status(), made(), used).prop_map(move |(status, created_at, last_used)| AccessKey {

@@ -148,6 +148,8 @@ impl Course {
         self.coverage.add("rollback of a run that was cut off");
         let request = ringfence::release::Request::default();
         self.release(0, state, &request, crashes).await;
+        // What the run had not done by then is no longer asked for.
+        self.meant_off.clear();
     }
 
     /// Plans as the person would: by the key, then by the names, then once the line is well.

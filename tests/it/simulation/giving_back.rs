@@ -75,6 +75,7 @@ impl Course {
         let request = Request {
             reactivate: self.everything(&state).await,
             lift_fence_now: true,
+            accept_unread: true,
             ..Request::default()
         };
         self.release_through(person, &request, 300).await;
@@ -188,7 +189,13 @@ impl Course {
             self.check_rearmed(person, from, state, request);
             self.stage.wait(PAST_LAG).await;
             let after = self.stage.acting(person, &meant);
-            self.check_let_in(&before, &after, request);
+            let unread: Vec<String> = plan
+                .principals
+                .iter()
+                .flat_map(|principal| principal.snapshot.unread_credentials())
+                .map(|(kind, _)| kind.trim_end_matches('s').replace(' ', "_"))
+                .collect();
+            self.check_let_in(&before, &after, request, &unread);
         }
         let now = self.state(person).await;
         now.is_some_and(|now| now.serial > state.serial && now.open_run().is_none())
@@ -200,9 +207,11 @@ impl Course {
         before: &BTreeSet<String>,
         after: &BTreeSet<String>,
         request: &Request,
+        unread: &[String],
     ) {
         let asked = |one: &String| {
             request.reactivate.iter().any(|resource| *one == resource.to_string())
+                || (request.accept_unread && unread.iter().any(|kind| one.starts_with(kind)))
                 || (request.lift_fence_now && one.starts_with("session"))
         };
         let again: Vec<_> = after.difference(before).filter(|one| !asked(one)).collect();

@@ -184,7 +184,7 @@ impl Stage {
         self.ledger.lock().unwrap().changes.len()
     }
 
-    /// What of a resource the responder has left changed, though nobody else touched it since its first touch.
+    /// What of a resource the responder has left changed, though nobody else ever touched it.
     pub fn not_restored(&self, person: usize) -> Vec<String> {
         let ledger = self.ledger.lock().unwrap();
         let id = self.people[person].1.as_str();
@@ -195,10 +195,10 @@ impl Stage {
                 Who::Responder => {
                     first.entry(&change.resource).or_insert(change.before.as_ref());
                 }
-                Who::Adversary if first.contains_key(&change.resource) => {
+                // Also before the first touch: between the last read and the call nobody can tell (F16).
+                Who::Adversary => {
                     others.insert(&change.resource);
                 }
-                Who::Adversary => {}
             }
         }
         first.retain(|resource, _| {
