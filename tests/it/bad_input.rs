@@ -517,7 +517,7 @@ fn files_that_are_wrong() {
         if cut == good.len() / 2 {
             assert_snapshot!(said.replace(|c: char| c.is_ascii_digit(), "9"), @"
             error: `plan.json` is no plan
-              cause: line 99, column 99: EOF while parsing a list
+              cause: line 99, column 99: EOF while parsing an object
             hint: make a new one: ringfence plan --out FILE
             ");
         }
