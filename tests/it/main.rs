@@ -11,11 +11,9 @@
 mod support;
 
 mod bad_input;
-mod dumps;
 mod files;
 mod knowledge;
 mod postures;
-mod properties;
 mod reads;
 #[cfg(feature = "sandbox")]
 mod sandbox;

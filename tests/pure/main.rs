@@ -1,0 +1,7 @@
+//! What the pure modules are held to. They need no feature, and so does this: a mutant of one of them is
+//! built and tried in seconds. Whatever acts is tested in `tests/it`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::string_slice, clippy::disallowed_methods, missing_docs, unreachable_pub)]
+
+mod dumps;
+mod properties;
