@@ -23,8 +23,13 @@ impl PolicyDocument {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         match serde_json::from_str::<Value>(text) {
-            // Deeper than IAM's grammar goes; a plan that holds it has to be readable again (D2.3).
-            Ok(value @ Value::Object(_)) if depth(&value) <= DEEPEST => Self(value),
+            // Deeper than IAM's grammar goes; a plan that holds it has to be readable again (D2.3). What looks
+            // like a note that nothing was read would be taken for one there (D2.12).
+            Ok(value @ Value::Object(_))
+                if depth(&value) <= DEEPEST && value.get(UNREAD).is_none() =>
+            {
+                Self(value)
+            }
             _ => Self(Value::String(text.to_owned())),
         }
     }
@@ -97,6 +102,9 @@ impl fmt::Display for PolicyDocument {
         f.write_str(&self.minified())
     }
 }
+
+/// The key of a note that something could not be read: [`crate::snapshot::Missing`].
+const UNREAD: &str = "$unread";
 
 /// How deep a document may be nested to be taken for one: JSON is read to a depth of 128, and a document
 /// stands some way down in a plan.
@@ -224,6 +232,15 @@ mod tests {
         let two = PolicyDocument::parse("{ \"Statement\": [],\n \"Version\": \"2012-10-17\" }");
         assert_eq!(one, two);
         assert_eq!(PolicyDocument::parse("not json").minified(), "not json");
+    }
+
+    #[test]
+    fn a_document_that_says_it_was_not_read_was_read() {
+        use crate::snapshot::Observed;
+        let text = r#"{"$unread":"iam:GetUserPolicy","because":"AccessDenied"}"#;
+        let read = Observed::Read(PolicyDocument::parse(text));
+        let json = serde_json::to_string(&read).unwrap();
+        assert_eq!(serde_json::from_str::<Observed<PolicyDocument>>(&json).unwrap(), read);
     }
 
     #[test]
