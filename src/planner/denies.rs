@@ -250,16 +250,21 @@ impl Draft {
             self.account,
             self.lineage.fence_name()
         );
-        let Some(state) = &self.state else { return base };
         // A policy's document is never edited in place: a later fence is another policy. And whoever has seen
         // the lineage may have taken the first name (D2.4).
-        let taken =
-            |arn: &str| state.resources.contains_key(&Resource::ManagedPolicy(arn.to_owned()));
-        let mut n = state.serial;
-        while taken(&format!("{base}-{n}")) {
-            n += 1;
+        let taken = |arn: &str| {
+            let policy = Resource::ManagedPolicy(arn.to_owned());
+            self.snapshot.value(&policy) != Now::Absent
+                || self.state.as_ref().is_some_and(|state| state.resources.contains_key(&policy))
+        };
+        let numbered = |n: u64| format!("{base}-{n}");
+        let mut n = self.state.as_ref().map_or(0, |state| state.serial);
+        let mut arn = if self.state.is_some() { numbered(n) } else { base.clone() };
+        while taken(&arn) {
+            n = n.wrapping_add(1);
+            arn = numbered(n);
         }
-        format!("{base}-{n}")
+        arn
     }
 
     fn attach_fence(&mut self, document: PolicyDocument, reason: &str, inline: &str) -> Place {

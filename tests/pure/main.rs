@@ -4,4 +4,5 @@
 #![allow(clippy::string_slice, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
 mod dumps;
+mod planning;
 mod properties;
