@@ -16,6 +16,8 @@ mod knowledge;
 mod postures;
 mod reads;
 #[cfg(feature = "sandbox")]
+mod replies;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod scenario;
 #[cfg(feature = "sandbox")]

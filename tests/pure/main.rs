@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::string_slice, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
+mod corpora;
 mod dumps;
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
 mod planning;
 mod properties;

@@ -1,0 +1,90 @@
+//! Plans: what is read is sound, is written as it was read, and can be shown.
+
+use super::{NAME, calm, in_words, plan_shows, screens};
+use ringfence::drift;
+use ringfence::plan::{Change, FORMAT_VERSION, Plan};
+use ringfence::render::text;
+use ringfence::resource::Value;
+use std::collections::BTreeSet;
+
+/// What holds of any bytes that are taken for a plan.
+pub fn law(bytes: &[u8]) {
+    match Plan::parse(bytes, NAME) {
+        Ok(plan) => {
+            assert_eq!(plan.bytes(), bytes);
+            holds(&plan);
+        }
+        Err(error) => in_words(&error),
+    }
+    // The digest stops nearly everything: what somebody seals anew comes past it.
+    let Ok(open) = serde_json::from_slice::<Plan>(bytes) else { return };
+    let sealed = open.sealed();
+    match Plan::parse(&sealed.bytes(), NAME) {
+        Ok(plan) => {
+            assert_eq!(plan, sealed);
+            holds(&plan);
+        }
+        Err(error) => {
+            in_words(&error);
+            assert!(sealed.format_version > FORMAT_VERSION || !is_sound(&sealed), "{error}");
+        }
+    }
+}
+
+fn holds(plan: &Plan) {
+    assert!(plan.format_version <= FORMAT_VERSION);
+    assert!(is_sound(plan));
+    plan_shows(plan);
+    for screen in screens() {
+        calm(&text::plan(plan, screen, None));
+    }
+    let steps = plan.steps();
+    assert!(steps.is_sorted_by_key(|(_, step)| step.wave));
+    assert_eq!(steps.is_empty(), plan.is_empty());
+    for principal in &plan.principals {
+        // Against the snapshot that it was made from, nothing has moved, but for what a step misstates.
+        for item in drift::since_plan(principal, &principal.snapshot) {
+            assert!(principal.steps.iter().any(|step| step.resource == item.resource), "{item:?}");
+        }
+        let last: Vec<_> = principal.last_steps().map(|step| &step.resource).collect();
+        let all: BTreeSet<_> = principal.steps.iter().map(|step| &step.resource).collect();
+        assert_eq!(last.len(), all.len());
+    }
+}
+
+/// Every principal is one, once, and every step is one call.
+fn is_sound(plan: &Plan) -> bool {
+    let mut ids = BTreeSet::new();
+    let mut users = BTreeSet::new();
+    plan.principals.iter().all(|principal| {
+        principal.id == principal.snapshot.user.id
+            && users.insert(&principal.id)
+            && principal.steps.iter().all(|step| {
+                let there = (step.before.is_some(), step.after.is_some());
+                let change = match step.action {
+                    Change::Create => there == (false, true),
+                    Change::Update => there == (true, true),
+                    Change::Delete => there == (true, false),
+                };
+                ids.insert(step.id)
+                    && change
+                    && step.before.iter().chain(&step.after).all(|value| {
+                        matches!(
+                            (step.resource.kind(), value),
+                            (
+                                "access_key"
+                                    | "ssh_key"
+                                    | "signing_certificate"
+                                    | "service_credential",
+                                Value::Status(_)
+                            ) | ("inline_policy" | "managed_policy", Value::Document(_))
+                                | ("attached_policy", Value::Attached)
+                                | ("group", Value::Member)
+                                | ("login_profile", Value::Password)
+                                | ("permissions_boundary", Value::PolicyArn(_))
+                        )
+                    })
+                    && step.call().is_some()
+            })
+    })
+}
