@@ -179,9 +179,8 @@ fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalSta
             status.notes.push(format!("{resource} was made after the containment, and is live"));
         }
     }
-    let unread: Vec<String> = now.unread().into_iter().map(|unread| unread.what).collect();
-    if !unread.is_empty() {
-        status.notes.push(format!("not read: {}", unread.join(", ")));
+    for unread in now.unread() {
+        status.notes.push(format!("not read: {} ({})", unread.what, unread.action));
     }
     status.commands = remedies(state, &judged);
     status.commands.extend(fence_may_go(state, &status));

@@ -461,7 +461,9 @@ fn younger_than_the_exposure() {
                   (iam:ListSigningCertificates)
                 ! service credentials could not be read
                   (iam:ListServiceSpecificCredentials)
-                not read: ssh keys, signing certificates, service credentials
+                not read: ssh keys (iam:ListSSHPublicKeys)
+                not read: signing certificates (iam:ListSigningCertificates)
+                not read: service credentials (iam:ListServiceSpecificCredentials)
                 ringfence plan --user deploy-bot --posture lockdown --out lockdown.json
     ");
 

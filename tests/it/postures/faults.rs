@@ -95,7 +95,9 @@ fn a_write_that_is_denied() {
                ! access_key/KEY-OF-CI-RUNNER____, compromised, can still act
                ! access_key/KEY-OF-CI-RUNNER____ was not known to be off when the
                  fence was written: the fence has to move
-               not read: ssh keys, signing certificates, service credentials
+               not read: ssh keys (iam:ListSSHPublicKeys)
+               not read: signing certificates (iam:ListSigningCertificates)
+               not read: service credentials (iam:ListServiceSpecificCredentials)
                ringfence apply --again --user ci-runner
     ");
     world.ringfence(&["apply", "--again", "--user", "ci-runner", "--auto-approve"]).ok();
@@ -176,7 +178,9 @@ fn a_run_that_is_cut_off() {
     USER       STATE    SEEN       LAST SEEN CONTAINED  FENCE MAY GO
     ci-runner  partial  03:10:00Z  never                -
                ! run 20241121T031000Z-LINEAGE8 was cut off before its end
-               not read: ssh keys, signing certificates, service credentials
+               not read: ssh keys (iam:ListSSHPublicKeys)
+               not read: signing certificates (iam:ListSigningCertificates)
+               not read: service credentials (iam:ListServiceSpecificCredentials)
                ringfence resume --user ci-runner
     ");
     let unlocked = world.ringfence(&["state", "unlock", "ci-runner"]).ok();
