@@ -3,6 +3,7 @@
 use super::apply::{Run, execute};
 use super::args::ResumeArgs;
 use super::session::Session;
+use crate::aws::Aws;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::plan::Plan;
@@ -12,8 +13,9 @@ use crate::text::shell;
 
 pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit> {
     session.refuse_commands()?;
+    let (states, mut worst) = states(session, args).await?;
     let mut runs: Vec<(Key, String)> = Vec::new();
-    for (key, state) in states(session, args).await? {
+    for (key, state) in states {
         // A run over several users is one: resuming it for one of them resumes it for all.
         if let Some(open) = state.open_run()
             && !runs.iter().any(|(_, known)| *known == open.id)
@@ -26,20 +28,14 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
             "No run was cut off in `{}`.",
             crate::text::shown(&session.store.location())
         ));
-        return Ok(Exit::Done);
+        return Ok(worst);
     }
     let aws = session.aws().await;
-    let mut worst = Exit::Done;
     for (key, id) in runs {
-        let bytes = session.store.plan_bytes(&key, &id).await?;
-        let plan = Plan::parse(&bytes, &format!("plan of {id}"))?;
-        let run =
-            Run { plan: &plan, bytes: &bytes, settle: args.settle, resumed: Some(id.as_str()) };
-        let exit = match execute(session, &aws, &run).await {
+        let exit = match one(session, &aws, &key, &id, args).await {
             Ok(exit) => exit,
             Err(error) => {
                 // One run that can't be finished keeps no other from it (D2.4).
-                let error = closed(error, &plan);
                 session.terminal.error(&error);
                 error.exit()
             }
@@ -51,22 +47,38 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
     Ok(worst)
 }
 
-async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<Vec<(Key, State)>> {
+async fn one(
+    session: &Session<'_>,
+    aws: &Aws,
+    key: &Key,
+    id: &str,
+    args: &ResumeArgs,
+) -> Result<Exit> {
+    let bytes = session.store.plan_bytes(key, id).await?;
+    let plan = Plan::parse(&bytes, &format!("plan of {id}"))?;
+    let run = Run { plan: &plan, bytes: &bytes, settle: args.settle, resumed: Some(id) };
+    execute(session, aws, &run).await.map_err(|error| closed(error, &plan))
+}
+
+/// The states asked for. One that cannot be read is said, and keeps no other from being resumed.
+async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, State)>, Exit)> {
+    let (mut states, mut worst) = (Vec::new(), Exit::Done);
     if args.users.is_empty() {
-        let mut states = Vec::new();
         for (key, state) in session.store.list().await? {
             match state {
                 Ok(state) => states.push((key, state)),
-                Err(error) => session.terminal.error(&error),
+                Err(error) => {
+                    session.terminal.error(&error);
+                    worst = error.exit();
+                }
             }
         }
-        return Ok(states);
+        return Ok((states, worst));
     }
-    let mut states = Vec::new();
     for user in &args.users {
         states.push(session.find(user.as_str()).await?);
     }
-    Ok(states)
+    Ok((states, worst))
 }
 
 /// What else there is to do where a run cannot be resumed.
