@@ -1,14 +1,19 @@
 //! The embedded sandbox, from outside: the drill, the port, scenarios, and what others say of the
 //! same calls.
 
+mod apply;
 mod attacks;
 mod crash;
 mod differential;
 mod drill;
 mod dumps;
 mod place;
+mod plans;
 mod port;
+mod releases;
 mod scenarios;
+mod scene;
 mod settle;
+mod standings;
 mod watch;
 mod wire;

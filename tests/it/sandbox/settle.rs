@@ -1,249 +1,13 @@
 //! The watch after the last wave, in virtual time: what others undo is done again where the plan's clause
 //! says so, and nothing else is (D2.2, F29, F30).
 
-use jiff::{SignedDuration, Timestamp};
-use ringfence::aws::{Aws, Targets, read};
-use ringfence::context::Context;
-use ringfence::error::Result;
-use ringfence::execute::{Executor, Stop};
-use ringfence::identity::{AccessKeyId, UserName};
-use ringfence::lineage::Lineage;
-use ringfence::plan::{OnDrift, Plan, Settle};
-use ringfence::planner::{self, Request, Subject, contain};
-use ringfence::posture::Posture;
-use ringfence::sandbox::{ACCOUNT, Credentials, Line, Player, Sandbox, Status, Trouble};
-use ringfence::state::State;
-use ringfence::store::{Key, Owner, Store};
-use ringfence::view::{ApplyEvent, Ending, Standing};
+use super::scene::{Scene, USER, fence_name, is_fenced, turn};
+use jiff::SignedDuration;
+use ringfence::plan::{OnDrift, Settle};
+use ringfence::sandbox::{ACCOUNT, Player, Status, Trouble};
+use ringfence::view::Standing;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tempfile::TempDir;
-use tokio::time::Instant;
-
-const USER: &str = "deploy-bot";
-
-/// An incident in a sandbox whose clock is tokio's.
-struct Scene {
-    sandbox: Sandbox,
-    line: Line,
-    aws: Aws,
-    store: Store,
-    context: Context,
-    leaked: Credentials,
-    deadline: Duration,
-    settle_at_most: Option<u32>,
-    _directory: TempDir,
-}
-
-/// What came of a run.
-struct Done {
-    ending: Ending,
-    events: Vec<ApplyEvent>,
-    took: Duration,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let began = Instant::now();
-        let first: Timestamp = "2026-11-21T03:10:00Z".parse().unwrap();
-        let clock = move || {
-            let passed = SignedDuration::try_from(began.elapsed()).unwrap();
-            first.saturating_add(SignedDuration::from_secs(passed.as_secs())).unwrap()
-        };
-        let sandbox = Sandbox::new(clock);
-        let leaked = sandbox.edit(|world| {
-            world.add_user(ACCOUNT, USER, first);
-            let user = world.user_mut(ACCOUNT, USER).unwrap();
-            let everything = "arn:aws:iam::aws:policy/AdministratorAccess";
-            user.permissions.attached.push(everything.to_owned());
-            world.add_key(ACCOUNT, USER, first).unwrap()
-        });
-        let line = Line::new(&sandbox, 1);
-        let directory = TempDir::new().unwrap();
-        let drawn = AtomicU64::new(7);
-        let random = move || u128::from(drawn.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
-        Self {
-            aws: Aws::from_config(&line.sdk_config(&sandbox.admin())),
-            store: Store::local(directory.path()),
-            context: Context::new(clock, random),
-            sandbox,
-            line,
-            leaked,
-            deadline: Duration::from_secs(300),
-            settle_at_most: None,
-            _directory: directory,
-        }
-    }
-
-    fn admin(&self) -> Player {
-        Player::new(self.sandbox.clone(), self.sandbox.admin())
-    }
-
-    #[track_caller]
-    fn make(&self, action: &str, with: &[(&str, &str)]) {
-        let answer = self.admin().call(action, with);
-        assert!(answer.is_ok(), "{action}: {}", answer.body);
-    }
-
-    async fn plan(&self, posture: &str, settle_s: u32, since: Option<&str>) -> Plan {
-        let user: UserName = USER.parse().unwrap();
-        let targets = Targets { users: vec![user], ..Targets::default() };
-        let reading = read(&self.aws, &targets).await.unwrap();
-        let subject = Subject {
-            snapshot: reading.snapshots[0].clone(),
-            state: None,
-            named: vec![self.leaked.access_key_id.parse::<AccessKeyId>().unwrap()],
-            fresh_lineage: Lineage::new([7; 16]),
-        };
-        let request = Request {
-            posture: Posture::built_in(posture).unwrap(),
-            since: since.map(|time| time.parse().unwrap()),
-            protected_users: Vec::new(),
-            override_protection: false,
-            strict: false,
-            settle_s,
-        };
-        let context = planner::Context {
-            caller: reading.caller.clone(),
-            endpoint: reading.endpoint.clone(),
-            now: reading.service_time,
-            read: reading.cost,
-            incident: None,
-            version: "0.1.0".to_owned(),
-            on_drift: OnDrift::Refuse,
-        };
-        contain(vec![subject], &request, &context).unwrap()
-    }
-
-    async fn apply(&self, plan: &Plan) -> Result<Done> {
-        let mut events = Vec::new();
-        let mut emit = |event| events.push(event);
-        let mut executor = Executor {
-            aws: &self.aws,
-            store: &self.store,
-            context: &self.context,
-            lock_timeout: Duration::ZERO,
-            deadline: self.deadline,
-            settle_at_most: self.settle_at_most,
-            owner: Owner {
-                run: None,
-                who: "responder".to_owned(),
-                host: "here".to_owned(),
-                pid: 1,
-                since: self.sandbox.now(),
-            },
-            protected_users: &[],
-            stop: Stop::default(),
-            emit: &mut emit,
-            watcher: None,
-        };
-        let from = Instant::now();
-        let ending = executor.apply(plan, &plan.bytes()).await?;
-        Ok(Done { ending, events, took: from.elapsed() })
-    }
-
-    async fn state(&self) -> State {
-        let id = self
-            .sandbox
-            .edit(|world| world.account(ACCOUNT).unwrap().user(USER).unwrap().id.clone());
-        let key = Key { account: ACCOUNT.parse().unwrap(), id: id.parse().unwrap() };
-        let state = self.store.load(&key).await.unwrap().unwrap();
-        self.store.verify(&key, &state).await.unwrap();
-        state
-    }
-
-    fn status_of(&self, key: &str) -> Option<Status> {
-        let account = self.sandbox.edit(|world| world.account(ACCOUNT).unwrap().clone());
-        account.user(USER)?.keys.iter().find(|one| one.id == key).map(|one| one.status)
-    }
-
-    /// Once the fence is written, does this before the next call.
-    fn once_fenced(&self, act: impl Fn(&Sandbox) + Send + Sync + 'static) {
-        self.once_fenced_for(0, act);
-    }
-
-    /// The same, so many seconds later.
-    fn once_fenced_for(&self, seconds: u64, act: impl Fn(&Sandbox) + Send + Sync + 'static) {
-        let (sandbox, done) = (self.sandbox.clone(), AtomicBool::new(false));
-        let since = std::sync::OnceLock::new();
-        self.line.between(move |_| {
-            if !is_fenced(&sandbox) {
-                return;
-            }
-            let fenced: &Instant = since.get_or_init(Instant::now);
-            if fenced.elapsed().as_secs() >= seconds && !done.swap(true, Ordering::SeqCst) {
-                act(&sandbox);
-            }
-        });
-    }
-
-    /// The readings of the plan and of the apply get through, and what comes after them meets this.
-    fn throttle_writes(&self, trouble: Trouble) {
-        let (line, planned) = (self.line.clone(), self.line.calls());
-        self.line.between(move |call| {
-            if call + 1 > 2 * planned {
-                line.set_trouble(trouble);
-            }
-        });
-    }
-
-    fn made(&self, action: &str) -> usize {
-        let admin = self.sandbox.admin().access_key_id;
-        let calls = self.sandbox.calls();
-        calls
-            .iter()
-            .filter(|call| call.action == action && call.access_key_id.as_ref() == Some(&admin))
-            .count()
-    }
-}
-
-fn is_fenced(sandbox: &Sandbox) -> bool {
-    sandbox.edit(|world| {
-        let user = world.account(ACCOUNT).unwrap().user(USER);
-        user.is_some_and(|user| user.permissions.inline.contains_key(&fence_name()))
-    })
-}
-
-impl Done {
-    fn principal(&self) -> &ringfence::view::PrincipalEnding {
-        &self.ending.principals[0]
-    }
-
-    fn tampering(&self) -> Vec<String> {
-        let events = self.events.iter();
-        events
-            .filter_map(|event| match event {
-                ApplyEvent::Tampering { finding, .. } => {
-                    let kind = finding.resource.as_ref().map_or("user", |one| one.kind());
-                    Some(format!("{kind} {}", finding.what))
-                }
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn fences(&self) -> Vec<Timestamp> {
-        let events = self.events.iter();
-        events
-            .filter_map(|event| match event {
-                ApplyEvent::FenceTime { fence_time, .. } => Some(*fence_time),
-                _ => None,
-            })
-            .collect()
-    }
-}
-
-fn turn(sandbox: &Sandbox, key: &str, status: Status) {
-    sandbox.edit(|world| {
-        let user = world.user_mut(ACCOUNT, USER).unwrap();
-        user.keys.iter_mut().find(|one| one.id == key).unwrap().status = status;
-    });
-}
-
-fn fence_name() -> String {
-    Lineage::new([7; 16]).fence_name()
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_quiet_principal_is_watched_for_as_long_as_the_plan_says() {
@@ -416,6 +180,37 @@ async fn nothing_is_asserted_again_where_the_plan_does_not_say_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fence_is_not_moved_where_the_plan_does_not_say_so() {
+    for move_fence in [true, false] {
+        let scene = Scene::new();
+        scene.line.set_trouble(Trouble { latency: Duration::from_secs(2), ..Trouble::none() });
+        let key = scene.leaked.access_key_id.clone();
+        scene.once_fenced(move |sandbox| turn(sandbox, &key, Status::Active));
+        let mut plan = scene.plan("revoke", 30, None).await;
+        plan.settle = Settle { move_fence, ..plan.settle };
+        let done = scene.apply(&plan.sealed()).await.unwrap();
+        assert_eq!(scene.status_of(&scene.leaked.access_key_id), Some(Status::Inactive));
+        let written = if move_fence { 2 } else { 1 };
+        assert_eq!((scene.made("iam:PutUserPolicy"), done.fences().len()), (written, written));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_is_left_alone_where_the_plan_does_not_say_so() {
+    let scene = Scene::new();
+    scene.once_fenced(|sandbox| {
+        let now = sandbox.now();
+        sandbox.edit(|world| world.add_key(ACCOUNT, USER, now)).unwrap();
+    });
+    let mut plan = scene.plan("quarantine", 30, None).await;
+    plan.settle = Settle { contain_new: Vec::new(), ..plan.settle };
+    let done = scene.apply(&plan.sealed()).await.unwrap();
+    assert_eq!(done.tampering(), ["access_key was made, and is Active"]);
+    assert_eq!(scene.made("iam:UpdateAccessKey"), 1, "the one that the plan names");
+    assert_eq!(done.principal().standing, Standing::Weakened, "{:?}", done.principal());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_attacker_who_never_stops_does_not_keep_the_run_from_ending() {
     let scene = Scene::new();
     let (sandbox, key) = (scene.sandbox.clone(), scene.leaked.access_key_id.clone());
@@ -506,23 +301,8 @@ async fn a_release_is_read_back_and_nothing_of_it_is_asserted_again() {
     scene.make("iam:CreateGroup", &[("GroupName", "devs")]);
     let done = scene.apply(&scene.plan("revoke", 0, None).await).await.unwrap();
     assert!(done.ending.complete);
-    let state = scene.state().await;
-    let user: UserName = USER.parse().unwrap();
-    let reading =
-        read(&scene.aws, &Targets { users: vec![user], ..Targets::default() }).await.unwrap();
-    let context = planner::Context {
-        caller: reading.caller.clone(),
-        endpoint: reading.endpoint.clone(),
-        now: reading.service_time,
-        read: reading.cost,
-        incident: None,
-        version: "0.1.0".to_owned(),
-        on_drift: OnDrift::Refuse,
-    };
     let request = ringfence::release::Request { lift_fence_now: true, ..Default::default() };
-    let plan =
-        ringfence::release::release(reading.snapshots[0].clone(), &state, None, &request, &context)
-            .unwrap();
+    let plan = scene.release(&request, None).await.unwrap();
     assert_eq!(plan.settle, Settle::read_back_only());
     let done = scene.apply(&plan).await.unwrap();
     assert!(done.ending.complete);
