@@ -11,6 +11,7 @@ mod place;
 mod plans;
 mod port;
 mod releases;
+mod rules;
 mod scenarios;
 mod scene;
 mod settle;

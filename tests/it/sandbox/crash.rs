@@ -145,7 +145,8 @@ impl Stage {
     }
 }
 
-fn stands(run: &mut Child, point: &str) -> bool {
+/// Whether a process came to stand at a point.
+pub fn stands(run: &mut Child, point: &str) -> bool {
     let said = BufReader::new(run.stderr.take().unwrap());
     said.lines().map_while(Result::ok).any(|line| line == format!("halted at {point}"))
 }

@@ -49,6 +49,11 @@ impl Place {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The same sandbox behind another endpoint.
+    pub fn other_door(&self) -> String {
+        format!("http://127.0.0.1:{}", serve(self.sandbox.clone()))
+    }
+
     pub fn wire(&self) -> Wire {
         Wire { port: self.port, now: self.clock.now() }
     }
