@@ -87,3 +87,36 @@ impl std::fmt::Debug for Context {
         f.debug_struct("Context").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    const PAUSE: Duration = Duration::from_secs(2);
+
+    /// D2.5: what a run waits for is drawn from the randomness that it was given.
+    #[test]
+    fn jitter_comes_from_the_randomness_that_was_handed_in() {
+        let drawn = |byte: u8| Context::new(|| Timestamp::UNIX_EPOCH, move || [byte; 16]);
+        assert_eq!(drawn(0).jittered(PAUSE), PAUSE / 2);
+        assert_eq!(drawn(255).jittered(PAUSE), PAUSE);
+        assert_eq!(drawn(51).jittered(PAUSE), drawn(51).jittered(PAUSE));
+        assert!(drawn(51).jittered(PAUSE) < drawn(52).jittered(PAUSE));
+    }
+
+    /// D2.5: where the clock is not the machine's, waiting moves it and takes no time.
+    #[tokio::test(start_paused = true)]
+    async fn waiting_goes_by_the_clock_that_was_handed_in() {
+        let moved = Arc::new(AtomicU64::new(0));
+        let hand = Arc::clone(&moved);
+        let context = Context::system().with_clock(
+            || Timestamp::UNIX_EPOCH,
+            move |by| {
+                hand.fetch_add(by.as_secs(), Ordering::SeqCst);
+            },
+        );
+        context.sleep(Duration::from_secs(3600)).await;
+        assert_eq!(moved.load(Ordering::SeqCst), 3600);
+    }
+}

@@ -222,6 +222,13 @@ mod tests {
         for bad in ["", "../x", "a/b", "a\nb", "a b", "ü", "a\0"] {
             assert!(bad.parse::<UserName>().is_err(), "{bad:?}");
         }
+        // IDs are parts of paths: of the store's folders and of what is called.
+        for bad in
+            ["", "../AIDAEXAMPLE0000000001", "AIDA/EXAMPLE0000000001", "AIDAEXAMPLE000000001\n"]
+        {
+            assert!(bad.parse::<PrincipalId>().is_err(), "{bad:?}");
+            assert!(bad.parse::<AccessKeyId>().is_err(), "{bad:?}");
+        }
         assert!("a".repeat(128).parse::<UserName>().is_ok());
         assert!("a".repeat(129).parse::<UserName>().is_err());
         assert!("deploy-bot+x=1,2.3@4_5".parse::<UserName>().is_ok());

@@ -71,3 +71,19 @@ impl fmt::Display for Lineage {
         f.pad(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D2.14: two containments never write the same policy.
+    #[test]
+    fn our_policies_carry_the_lineage_in_their_names() {
+        let (one, other) = (Lineage::new([7; 16]), Lineage::new([9; 16]));
+        for name in [Lineage::fence_name, Lineage::hold_name] {
+            assert!(name(&one).ends_with("-07070707") && is_our_name(&name(&one)));
+            assert_ne!(name(&one), name(&other));
+        }
+        assert_ne!(one.fence_name(), one.hold_name());
+    }
+}

@@ -248,4 +248,23 @@ mod tests {
         assert!(boundary_fence(FenceTime::AfterApply).quota_size() < 300);
         assert!(fence(FenceTime::At(Timestamp::UNIX_EPOCH)).quota_size() < 160);
     }
+
+    /// D2.2: a plan's unknown values come from a closed list, and nothing else is substituted.
+    #[test]
+    fn only_the_fence_time_is_filled_in() {
+        let time: Timestamp = "2026-11-21T03:13:42Z".parse().unwrap();
+        assert_eq!(json!({ AFTER_APPLY: FENCE_TIME }), json!({ "$after_apply": "fence_time" }));
+        for other in [
+            r#"{"Id":{"$after_apply":"another"}}"#,
+            r#"{"Id":{"$after_apply":1}}"#,
+            r#"{"Id":{"$after_apply":["fence_time"]}}"#,
+            r#"{"Id":{"$after_apply":"fence_time","and":"more"}}"#,
+            r#"{"Id":{"$AFTER_APPLY":"fence_time"}}"#,
+            r#"{"Id":"fence_time","Sid":["fence_time","$after_apply"]}"#,
+        ] {
+            let document = PolicyDocument::parse(other);
+            assert!(!document.awaits_fence_time(), "{other}");
+            assert_eq!(document.with_fence_time(time), document, "{other}");
+        }
+    }
 }
