@@ -11,6 +11,7 @@
 mod support;
 
 mod bad_input;
+mod documents;
 mod files;
 mod knowledge;
 mod postures;
