@@ -245,12 +245,16 @@ pub struct Quotas {
     pub attached_policies_per_user: u32,
     /// How many non-whitespace characters a user's inline policies may have in all.
     pub inline_policy_size: u32,
+    /// How many customer-managed policies the account has, and how many it may have; `None` if the service
+    /// does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_policies: Option<(u32, u32)>,
 }
 
 impl Default for Quotas {
     /// AWS's defaults (F15), for a service that does not say.
     fn default() -> Self {
-        Self { attached_policies_per_user: 10, inline_policy_size: 2048 }
+        Self { attached_policies_per_user: 10, inline_policy_size: 2048, customer_policies: None }
     }
 }
 

@@ -35,10 +35,11 @@ pub(super) async fn quotas(s: &Session<'_>) -> Result<Observed<Quotas>> {
         Observed::Read(reply) => reply,
         Observed::Unread(missing) => return Ok(Observed::Unread(missing)),
     };
-    let quota = |key: &SummaryKeyType, default: u32| {
+    let said = |key: &SummaryKeyType| {
         let number = reply.summary_map().and_then(|map| map.get(key));
-        number.and_then(|number| u32::try_from(*number).ok()).unwrap_or(default)
+        number.and_then(|number| u32::try_from(*number).ok())
     };
+    let quota = |key: &SummaryKeyType, default: u32| said(key).unwrap_or(default);
     let default = Quotas::default();
     Ok(Observed::Read(Quotas {
         attached_policies_per_user: quota(
@@ -46,5 +47,7 @@ pub(super) async fn quotas(s: &Session<'_>) -> Result<Observed<Quotas>> {
             default.attached_policies_per_user,
         ),
         inline_policy_size: quota(&SummaryKeyType::UserPolicySizeQuota, default.inline_policy_size),
+        customer_policies: said(&SummaryKeyType::Policies)
+            .zip(said(&SummaryKeyType::PoliciesQuota)),
     }))
 }

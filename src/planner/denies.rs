@@ -9,6 +9,8 @@ use crate::resource::{Resource, Value};
 use crate::snapshot::{Now, Observed, Quotas};
 use crate::standing::fence_covers;
 
+const BOUNDARY_TAKEN: &str = "the permissions boundary is taken";
+
 /// A place for a deny, or the numbers that say why there is none.
 type Place = Result<(), String>;
 
@@ -73,7 +75,7 @@ impl Draft {
         let deny_all = policy::deny_all_arn(&self.partition);
         match &self.snapshot.permissions_boundary {
             Some(there) if *there == deny_all => {}
-            Some(_) => self.block("hold", inline, attached),
+            Some(_) => self.block("hold", inline, attached, BOUNDARY_TAKEN),
             None => {
                 let why =
                     "stops everything the user may do, as the boundary: nothing else had room";
@@ -242,6 +244,16 @@ impl Draft {
         }
     }
 
+    /// Whether the account may have a customer-managed policy more (F17: asking all the same helps nothing).
+    fn new_policy(&self) -> Place {
+        match self.quotas().customer_policies {
+            Some((used, quota)) if used >= quota => {
+                Err(format!("{used} of the account's {quota} policies are there"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The ARN of a customer-managed policy that this state does not have yet.
     fn fresh_policy_arn(&self) -> String {
         let base = format!(
@@ -269,6 +281,7 @@ impl Draft {
 
     fn attach_fence(&mut self, document: PolicyDocument, reason: &str, inline: &str) -> Place {
         self.slot()?;
+        self.new_policy()?;
         let arn = self.fresh_policy_arn();
         let why = format!("the fence does not fit inline: {inline}");
         self.step(
@@ -284,10 +297,12 @@ impl Draft {
     fn bound_fence(&mut self, reason: &str, inline: &str, attached: &str) -> Place {
         let planned = self.plans(&Resource::PermissionsBoundary);
         let taken = self.snapshot.permissions_boundary.is_some() && !self.boundary_carries_fence();
-        if planned || taken {
+        let place =
+            if planned || taken { Err(BOUNDARY_TAKEN.to_owned()) } else { self.new_policy() };
+        if let Err(bounded) = place {
             let held = self.blocked.iter().all(|blocked| blocked.what != "hold");
             if self.posture.permissions == Permissions::Keep || !held {
-                self.block("fence", inline, attached);
+                self.block("fence", inline, attached, &bounded);
             } else {
                 self.warnings.push(format!(
                     "no room for a fence: the hold alone stops older sessions ({inline}; {attached})"
@@ -308,8 +323,7 @@ impl Draft {
         Ok(())
     }
 
-    fn block(&mut self, what: &str, inline: &str, attached: &str) {
-        let bounded = "the permissions boundary is taken";
+    fn block(&mut self, what: &str, inline: &str, attached: &str, bounded: &str) {
         self.blocked.push(Blocked {
             what: what.to_owned(),
             why: format!("inline: {inline}; attached: {attached}; {bounded}"),

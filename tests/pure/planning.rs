@@ -13,8 +13,7 @@ use ringfence::snapshot::{AttachedPolicy, Observed, Quotas, Snapshot};
 fn cramped() -> Snapshot {
     let mut truth = empty("deploy-bot", "AIDAEXAMPLE1");
     truth.access_keys = Observed::Read(vec![old_key(0)]);
-    truth.quotas =
-        Observed::Read(Quotas { inline_policy_size: 50, attached_policies_per_user: 10 });
+    truth.quotas = Observed::Read(Quotas { inline_policy_size: 50, ..Quotas::default() });
     truth
 }
 

@@ -44,7 +44,8 @@ pub enum Refusal {
 
 /// Does one call to a user as IAM would.
 pub fn act(truth: &mut Snapshot, action: &Action) -> Result<(), Refusal> {
-    let Quotas { attached_policies_per_user, inline_policy_size } = *truth.quotas.read().unwrap();
+    let Quotas { attached_policies_per_user, inline_policy_size, customer_policies } =
+        *truth.quotas.read().unwrap();
     match action {
         Action::UpdateAccessKey { id, status } => {
             let key = list(&mut truth.access_keys).iter_mut().find(|key| key.id.as_str() == id);
@@ -104,7 +105,8 @@ pub fn act(truth: &mut Snapshot, action: &Action) -> Result<(), Refusal> {
             if truth.managed_policies.iter().any(|policy| policy.arn == *arn) {
                 return Err(Refusal::Conflict);
             }
-            if document.quota_size() > 6144 {
+            let full = customer_policies.is_some_and(|(used, quota)| used >= quota);
+            if full || document.quota_size() > 6144 {
                 return Err(Refusal::LimitExceeded);
             }
             let document = Some(Observed::Read(document.clone()));

@@ -134,12 +134,14 @@ fn inline_policies(quota: u32) -> impl Strategy<Value = Vec<InlinePolicy>> {
 }
 
 fn quotas() -> impl Strategy<Value = Quotas> {
-    (select(vec![0u32, 1, 2, 3, 10]), select(vec![0u32, 120, 200, 300, 2048])).prop_map(
-        |(attached_policies_per_user, inline_policy_size)| Quotas {
-            attached_policies_per_user,
-            inline_policy_size,
-        },
+    (
+        select(vec![0u32, 1, 2, 3, 10]),
+        select(vec![0u32, 120, 200, 300, 2048]),
+        select(vec![None, Some((3, 1500)), Some((1499, 1500)), Some((1500, 1500))]),
     )
+        .prop_map(|(attached_policies_per_user, inline_policy_size, customer_policies)| {
+            Quotas { attached_policies_per_user, inline_policy_size, customer_policies }
+        })
 }
 
 fn boundary() -> impl Strategy<Value = Option<String>> {
