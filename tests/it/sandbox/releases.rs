@@ -112,7 +112,7 @@ async fn a_leaked_key_acts_again_only_where_it_is_named_and_that_is_marked() {
     contained(&scene, "revoke").await;
     let key = &scene.leaked.access_key_id;
     let release = scene.release(&Request::default(), None).await.unwrap();
-    assert_eq!(touched(&release.principals[0]), [&leaked(&scene); 0]);
+    assert!(release.is_empty(), "{:?}", release.principals);
     let (why, flag) = kept(&release.principals[0], &leaked(&scene));
     assert!(why.starts_with("stays Inactive: compromised"), "{why}");
     assert_eq!(flag, format!("--reactivate-key {key} overrides"));
@@ -166,7 +166,7 @@ async fn a_key_that_acted_after_the_fence_keeps_it_whatever_the_time() {
     tokio::time::advance(40 * HOUR).await;
     turn(&scene.sandbox, &scene.leaked.access_key_id, Status::Active);
     let release = scene.release(&Request::default(), None).await.unwrap();
-    assert_eq!(touched(&release.principals[0]), [&fence(); 0]);
+    assert!(release.is_empty(), "{:?}", release.principals);
     let (why, _) = kept(&release.principals[0], &fence());
     assert!(why.starts_with("its clock is void: access_key/"), "{why}");
 }

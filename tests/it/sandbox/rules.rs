@@ -164,6 +164,9 @@ fn a_run_goes_on_only_with_the_plan_that_it_began_with() {
     assert_eq!(writes(&place), before, "{}", resumed.err);
 }
 
+/// What somebody does to one of two users, or to its record.
+type Harm<'a> = &'a dyn Fn(&Place, &str);
+
 /// D2.4: a run that cannot go on keeps no other from it, whichever comes first.
 #[test]
 fn a_run_that_cannot_go_on_keeps_no_other_from_it() {
@@ -180,7 +183,7 @@ fn a_run_that_cannot_go_on_keeps_no_other_from_it() {
     let remove = |place: &Place, user: &str| {
         place.sandbox.edit(|world| world.account_mut(ACCOUNT).unwrap().users.remove(user));
     };
-    let harms: [&dyn Fn(&Place, &str); 3] = [&plan, &state, &remove];
+    let harms: [Harm<'_>; 3] = [&plan, &state, &remove];
     for (harm, hurt) in harms.into_iter().flat_map(|harm| [(harm, 0), (harm, 1)]) {
         let (place, key) = victim();
         place.make("iam:CreateUser", &[("UserName", "ci-runner")]);
