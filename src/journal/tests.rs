@@ -106,3 +106,111 @@ fn what_was_refused_and_is_so_all_the_same_is_not_claimed() {
     assert_eq!(journal.status(1), StepStatus::Skipped);
     assert!(!journal.was_written(1));
 }
+
+/// A journal of these events, in turn.
+fn of(events: impl IntoIterator<Item = Event>) -> Journal {
+    let mut journal = Journal::default();
+    for event in events {
+        journal.append("2026-11-21T03:12:40Z".parse().unwrap(), event);
+    }
+    journal
+}
+
+fn intent(step: u32, resource: &str) -> Event {
+    let (resource, action) = (resource.parse().unwrap(), "Call".to_owned());
+    Event::Intent { step, resource, action, attempt: 1 }
+}
+
+fn outcome(step: u32, result: StepResult) -> Event {
+    let resource = "inline_policy/fence".parse().unwrap();
+    Event::Outcome { step, resource, result, service_date: None, request_id: None, error: None }
+}
+
+fn fixed(at: &str, still_active: &[&str]) -> Event {
+    let at: Timestamp = at.parse().unwrap();
+    let still_active = still_active.iter().map(|key| key.parse().unwrap()).collect();
+    Event::FenceTime { fence_time: at, key_off_at: at, still_active }
+}
+
+fn was_read(stored: &[u32]) -> Event {
+    let read_at = "2026-11-21T03:12:40Z".parse().unwrap();
+    Event::ReadBack { read_at, stored: stored.to_vec(), not_stored: Vec::new() }
+}
+
+const FENCE: &str = "inline_policy/fence";
+const KEY: &str = "access_key/AKIA3EXAMPLE4LEAKED1";
+const EARLY: &str = "2026-11-21T03:13:00Z";
+const LATE: &str = "2026-11-21T03:14:00Z";
+
+#[test]
+fn a_run_is_finished_by_its_last_entry_and_has_touched_nothing_without_an_intent() {
+    assert!(!of([]).finished() && !of([]).has_intents());
+    let finished = || Event::RunFinished { complete: false };
+    assert!(of([finished()]).finished() && !of([finished()]).has_intents());
+    let resumed = of([finished(), intent(1, KEY)]);
+    assert!(!resumed.finished() && resumed.has_intents());
+}
+
+#[test]
+fn the_steps_that_settling_added_are_found() {
+    let step = Step {
+        id: 7,
+        wave: 3,
+        resource: KEY.parse().unwrap(),
+        action: crate::plan::Change::Update,
+        before: None,
+        after: None,
+        reversible: true,
+        reason: "again".to_owned(),
+        cautions: Vec::new(),
+    };
+    let added = Event::StepAdded { step: Box::new(step.clone()) };
+    let journal = of([intent(1, KEY), added, outcome(1, StepResult::Done)]);
+    assert_eq!(journal.added().collect::<Vec<_>>(), [&step]);
+    assert_eq!(of([intent(1, KEY)]).added().count(), 0);
+}
+
+#[test]
+fn a_fence_is_the_one_that_was_fixed_before_its_intent_and_written_after() {
+    use StepResult::{Done, InDoubt};
+    let fence = |events: &[Event]| of(events.iter().cloned()).fence(&[1]).map(|f| f.fence_time);
+    let (early, late) = (EARLY.parse().ok(), LATE.parse().ok());
+    let (first, second) = (fixed(EARLY, &[]), fixed(LATE, &[]));
+    let meant = intent(1, FENCE);
+    assert_eq!(fence(&[first.clone(), meant.clone()]), None);
+    assert_eq!(fence(&[first.clone(), meant.clone(), outcome(1, Done)]), early);
+    assert_eq!(fence(&[first.clone(), meant.clone(), outcome(1, InDoubt)]), None);
+    assert_eq!(fence(&[first.clone(), meant.clone(), was_read(&[1])]), early);
+    // What becomes of another step says nothing about this one.
+    assert_eq!(fence(&[first.clone(), meant.clone(), outcome(2, Done)]), None);
+    assert_eq!(fence(&[first.clone(), meant.clone(), was_read(&[2])]), None);
+    assert_eq!(fence(&[first.clone(), meant.clone(), was_read(&[2, 1])]), early);
+    // One that was fixed, and whose call was never meant, was not written.
+    let moved = [first, meant.clone(), outcome(1, Done), second];
+    assert_eq!(fence(&moved), early);
+    let other = [&moved[..], &[intent(2, FENCE), outcome(2, Done)]].concat();
+    assert_eq!(fence(&other), early);
+    let other = [&moved[..], &[intent(2, FENCE), outcome(1, Done)]].concat();
+    assert_eq!(fence(&other), early);
+    let written = [&moved[..], &[meant, outcome(1, Done)]].concat();
+    assert_eq!(fence(&written), late);
+}
+
+#[test]
+fn a_key_that_was_to_be_off_after_the_fence_was_fixed_is_not_confirmed() {
+    let unconfirmed = |events: &[Event]| -> Vec<String> {
+        let fence = of(events.iter().cloned()).fence(&[1]).unwrap();
+        fence.unconfirmed.iter().map(ToString::to_string).collect()
+    };
+    let written = [intent(1, FENCE), outcome(1, StepResult::Done)];
+    let key = intent(2, KEY);
+    let before = [&[key.clone(), fixed(EARLY, &[])][..], &written].concat();
+    assert_eq!(unconfirmed(&before), [""; 0]);
+    let after = [&[fixed(EARLY, &[])][..], &written, std::slice::from_ref(&key)].concat();
+    assert_eq!(unconfirmed(&after), [KEY]);
+    let other = [&[fixed(EARLY, &[])][..], &written, &[intent(2, "ssh_key/APKA1")]].concat();
+    assert_eq!(unconfirmed(&other), [""; 0]);
+    // Each once, however often it was tried, and with those that were known to be on.
+    let twice = [&[fixed(EARLY, &[KEY])][..], &written, &[key.clone(), key]].concat();
+    assert_eq!(unconfirmed(&twice), [KEY]);
+}
