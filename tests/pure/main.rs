@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::string_slice, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
+mod cases;
 mod corpora;
+mod drift;
 mod dumps;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 mod planning;
 mod properties;
+mod settle;
+mod standing;
