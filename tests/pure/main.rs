@@ -5,11 +5,13 @@
 
 mod cases;
 mod corpora;
+mod denies;
 mod drift;
 mod dumps;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 mod planning;
 mod properties;
+mod release;
 mod settle;
 mod standing;
