@@ -1,7 +1,10 @@
 //! The command line: one file a verb, each wiring inputs to outputs and deciding nothing.
 
 mod apply;
+mod approvals;
+mod approve;
 mod args;
+mod check;
 #[cfg(feature = "sandbox")]
 mod drill;
 mod plan;
@@ -101,6 +104,8 @@ async fn verb(cli: &Cli, session: &Session<'_>) -> Result<Exit, Error> {
     match &cli.verb {
         Verb::Plan(args) => plan::run(session, args).await,
         Verb::Show(args) => show::run(session, args).await,
+        Verb::Approve(args) => approve::run(session, args).await,
+        Verb::Check(args) => check::run(session, args).await,
         Verb::Apply(args) => apply::run(session, args).await,
         Verb::Resume(args) => resume::run(session, args).await,
         Verb::Status(args) => status::run(session, args).await,

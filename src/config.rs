@@ -1,18 +1,28 @@
 //! `ringfence.toml`: where the state is, whom a rule protects, and postures of one's own.
 
+mod approval;
+mod file;
+mod rules;
+
+pub use rules::Rules;
+
+use crate::approval::Requirement;
 use crate::error::{Error, Result};
 use crate::plan::SETTLE_S;
 use crate::posture::{BUILT_IN, Posture, one_of};
+use file::{File, Item, Table};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
 /// What a configuration file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where states are kept.
     pub location: Option<String>,
+    /// What approvals have to fulfil here, besides what the store asks for.
+    pub approval: Requirement,
+    /// An `allowed_signers` file that a key has to stand in as well.
+    pub allowed_signers: Option<String>,
     /// The users that need `--override-protection`.
     pub protected_users: Vec<String>,
     /// How long apply watches a user after the last wave, in seconds.
@@ -30,6 +40,8 @@ impl Default for Config {
             .collect();
         Self {
             location: None,
+            approval: Requirement::default(),
+            allowed_signers: None,
             protected_users: Vec::new(),
             settle_s: SETTLE_S,
             deadline: DEADLINE,
@@ -43,17 +55,10 @@ impl Default for Config {
 pub const DEADLINE: Duration = Duration::from_secs(300);
 /// With less, a throttled call would hardly be tried again.
 const LEAST_DEADLINE: Duration = Duration::from_secs(10);
-/// What is longer was not meant.
-const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// The sections that the design knows and this program cannot honour: ignoring one would be worse.
-const NOT_YET: [(&str, &str); 2] = [
-    ("approval", "this version cannot check approvals"),
-    ("account", "this version takes the caller's own credentials for every account"),
-];
-
-type Table<'a> = DeTable<'a>;
-type Item<'a> = Spanned<DeValue<'a>>;
+const NOT_YET: [(&str, &str); 1] =
+    [("account", "this version takes the caller's own credentials for every account")];
 
 impl Config {
     /// Reads a configuration. `name` is what the file is called in an error.
@@ -61,15 +66,12 @@ impl Config {
     /// # Errors
     /// If the TOML is malformed, or a section, key, rule or value is unknown: with file and line.
     pub fn parse(text: &str, name: &str) -> Result<Self> {
-        let file = File { text, name };
-        let table = DeTable::parse(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            file.error(at, "the TOML is malformed").because(error.message())
-        })?;
+        let (file, table) = File::open(text, name)?;
         let mut config = Self::default();
         for (key, value) in table.get_ref() {
             let at = key.span().start;
             match key.get_ref().as_ref() {
+                "approval" => config.approval(&file, file.table(value)?)?,
                 "state" => config.state(&file, file.table(value)?)?,
                 "guard" => config.guard(&file, file.table(value)?)?,
                 "limits" => config.limits(&file, file.table(value)?)?,
@@ -91,6 +93,17 @@ impl Config {
                 .because(format!("known are {}", one_of(&known)))
                 .hint("a posture of your own stands in ringfence.toml as [posture.NAME]")
         })
+    }
+
+    fn approval(&mut self, file: &File<'_>, table: &Table<'_>) -> Result<()> {
+        for (key, value) in table {
+            if key.get_ref() == "allowed_signers" {
+                self.allowed_signers = Some(file.text(value)?.to_owned());
+            } else {
+                approval::set(&mut self.approval, file, key, value, &["allowed_signers"])?;
+            }
+        }
+        Ok(())
     }
 
     fn state(&mut self, file: &File<'_>, table: &Table<'_>) -> Result<()> {
@@ -206,58 +219,7 @@ fn location(file: &File<'_>, value: &Item<'_>) -> Result<String> {
 fn unknown_section(file: &File<'_>, at: usize, name: &str) -> Error {
     match NOT_YET.iter().find(|(section, _)| *section == name) {
         Some((_, why)) => file.error(at, &format!("`[{name}]` cannot be honoured")).because(why),
-        None => file.unknown(at, name, &["state", "guard", "limits", "posture"]),
-    }
-}
-
-/// The file that is being read, for errors that say where.
-struct File<'a> {
-    text: &'a str,
-    name: &'a str,
-}
-
-impl File<'_> {
-    fn error(&self, at: usize, message: &str) -> Error {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        Error::failed(format!("{message} (`{}`, line {line})", self.name))
-    }
-
-    fn unknown(&self, at: usize, key: &str, known: &[&str]) -> Error {
-        self.error(
-            at,
-            &format!("`{}` is unknown here: expected {}", key.escape_debug(), one_of(known)),
-        )
-    }
-
-    fn table<'v, 'i>(&self, value: &'v Item<'i>) -> Result<&'v Table<'i>> {
-        value
-            .get_ref()
-            .as_table()
-            .ok_or_else(|| self.error(value.span().start, "a table was expected"))
-    }
-
-    /// A duration between a least one and a day.
-    fn duration(&self, value: &Item<'_>, least: Duration) -> Result<Duration> {
-        let text = self.text(value)?;
-        crate::posture::duration(text)
-            .and_then(|duration| Duration::try_from(duration).ok())
-            .filter(|duration| (least..=LONGEST).contains(duration))
-            .ok_or_else(|| {
-                let what = format!(
-                    "`{}` is no duration between {} s and a day",
-                    text.escape_debug(),
-                    least.as_secs()
-                );
-                self.error(value.span().start, &what).hint("such as 30s or 5m")
-            })
-    }
-
-    fn text<'v>(&self, value: &'v Item<'_>) -> Result<&'v str> {
-        value
-            .get_ref()
-            .as_str()
-            .ok_or_else(|| self.error(value.span().start, "a text in quotes was expected"))
+        None => file.unknown(at, name, &["approval", "state", "guard", "limits", "posture"]),
     }
 }
 
@@ -292,7 +254,7 @@ mod tests {
             ),
             (
                 "[stat]\n",
-                "`stat` is unknown here: expected state, guard, limits or posture (`c.toml`, line 1)",
+                "`stat` is unknown here: expected approval, state, guard, limits or posture (`c.toml`, line 1)",
             ),
             ("[posture.p]\nextends = \"revoke\"\nkeys = \"all\"\n", "(`c.toml`, line 3)"),
             (
@@ -301,7 +263,20 @@ mod tests {
             ),
             ("[posture.p]\naccess_keys = \"all\"\n", "says not what it extends (`c.toml`, line 1)"),
             ("[posture.revoke]\nextends = \"lockdown\"\n", "is built in"),
-            ("[approval]\nrequired = 2\n", "`[approval]` cannot be honoured (`c.toml`, line 1)"),
+            ("[account]\n", "`[account]` cannot be honoured (`c.toml`, line 1)"),
+            (
+                "[approval]\nrequired = \"two\"\n",
+                "a number from 0 to 99 was expected (`c.toml`, line 2)",
+            ),
+            (
+                "[approval]\nrequired = 100\n",
+                "a number from 0 to 99 was expected (`c.toml`, line 2)",
+            ),
+            ("[approval]\nlockdown = 2\n", "`lockdown` is unknown here: expected required, "),
+            (
+                "[approval]\nbreak_glass = true\n",
+                "`break_glass` is nothing for this file (`c.toml`, line 2)",
+            ),
             ("a = [\n", "the TOML is malformed (`c.toml`, line"),
             ("[state]\nlocation = 5\n", "a text in quotes was expected (`c.toml`, line 2)"),
             (

@@ -62,6 +62,13 @@ impl Error {
         self
     }
 
+    /// The same with another exit status.
+    #[must_use]
+    pub const fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// The exit status that this error asks for.
     #[must_use]
     pub const fn exit(&self) -> Exit {

@@ -1,6 +1,7 @@
 //! Applies a plan: verifies, locks, journals each intent, calls, settles, and records.
 
 mod active;
+mod approve;
 mod ending;
 mod finish;
 mod point;
@@ -9,6 +10,7 @@ mod settle;
 mod verify;
 mod waves;
 
+pub use approve::Approvals;
 pub use point::{Point, Watcher};
 
 use crate::aws::{Aws, Reading};
@@ -26,6 +28,7 @@ use crate::state::{Run, State};
 use crate::store::{Key, Locked, Owner, Store};
 use crate::view::{ApplyEvent, Ending};
 use active::Active;
+use approve::Granted;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,6 +70,8 @@ pub struct Executor<'a> {
     pub owner: Owner,
     /// The users that need an override (D2.10), by this machine's configuration.
     pub protected_users: &'a [String],
+    /// What allows the plan to be applied, where something has to.
+    pub approvals: Approvals,
     /// Set to stop.
     pub stop: Stop,
     /// Hears what happens.
@@ -82,6 +87,7 @@ struct UnderWay<'p> {
     /// Whether it was cut off before, and goes on.
     resumed: bool,
     before: Reading,
+    granted: Granted,
     managed: Vec<(UserName, String)>,
     /// Until when calls may be tried again.
     until: Instant,
@@ -101,7 +107,6 @@ impl Executor<'_> {
     /// be written, the plan is stale or was applied before, or reality has moved (D2.3). Nothing is changed
     /// then. After the first write there is always an [`Ending`].
     pub async fn apply(&mut self, plan: &Plan, bytes: &[u8]) -> Result<Ending> {
-        self.refuse_rules().await?;
         for principal in plan.principals.iter().filter(|_| plan.kind == Kind::Contain) {
             check_protection(&principal.name, self.protected_users, plan.override_protection)?;
         }
@@ -138,6 +143,7 @@ impl Executor<'_> {
             verify::state(plan, principal, previous.as_ref(), &digest)?;
             now.push(verify::reality(plan, principal, &reading)?);
         }
+        let granted = self.granted(plan, bytes, &states, &reading).await?;
         let moved = verify::drift(plan, &now)?;
         (self.emit)(ApplyEvent::Verified {
             calls: reading.cost.calls,
@@ -148,6 +154,8 @@ impl Executor<'_> {
         self.at(Point::Verified).await;
         let id = self.run_id(reading.service_time, plan).await?;
         let mut run = self.under_way(plan, id, reading, managed);
+        run.granted = granted;
+        self.tell_approvals(&run);
         (self.emit)(run.started());
         let mut active = Vec::new();
         for ((principal, previous), now) in plan.principals.iter().zip(states).zip(now) {
@@ -175,15 +183,18 @@ impl Executor<'_> {
         Box::pin(self.finish(run, active)).await
     }
 
-    async fn refuse_rules(&self) -> Result<()> {
-        match self.store.rules().await?.first() {
-            None => Ok(()),
-            Some(rules) => Err(Error::forbidden(format!(
-                "the state's `{}` asks for approvals",
-                crate::text::shown(rules)
-            ))
-            .because("this version cannot check them")
-            .hint("use a ringfence that can")),
+    /// Says who approved what is applied, or why it goes without.
+    fn tell_approvals(&mut self, run: &UnderWay<'_>) {
+        let granted = &run.granted;
+        let something = !granted.approvals.is_empty()
+            || granted.break_glass.is_some()
+            || !granted.warnings.is_empty();
+        if something {
+            (self.emit)(ApplyEvent::Approved {
+                approvals: granted.approvals.iter().map(|one| one.approval.clone()).collect(),
+                break_glass: granted.break_glass.clone(),
+                warnings: granted.warnings.clone(),
+            });
         }
     }
 
@@ -240,6 +251,7 @@ impl Executor<'_> {
             id,
             resumed: false,
             before,
+            granted: Granted::default(),
             managed,
             until: Instant::now() + self.deadline,
             next_step: steps.iter().map(|(_, step)| step.id).max().unwrap_or(0) + 1,
@@ -264,6 +276,8 @@ impl Executor<'_> {
             plan_sha256: sha256(bytes),
             applied_by: run.before.caller.arn.clone(),
             started_at: run.before.service_time,
+            approvals: run.granted.approvals.iter().map(|one| one.approval.clone()).collect(),
+            break_glass: run.granted.break_glass.clone(),
             end: None,
         };
         let (begun, prior) = record::begin(previous.as_ref(), run.plan, principal, record);
@@ -283,6 +297,8 @@ impl Executor<'_> {
             applied_by: run.before.caller.arn.clone(),
             endpoint: run.before.endpoint.clone(),
             ringfence_version: run.plan.ringfence_version.clone(),
+            approvals: run.granted.approvals.clone(),
+            break_glass: run.granted.break_glass.clone(),
             prior,
         };
         if log.journal().is_empty() {

@@ -6,6 +6,7 @@ mod tests;
 
 pub use status::{Illegal, StepStatus, next_status, read_back};
 
+use crate::approval::Signed;
 use crate::error::{Error, Result};
 use crate::identity::Arn;
 use crate::lineage::Lineage;
@@ -55,6 +56,12 @@ pub enum Event {
         endpoint: String,
         /// The program.
         ringfence_version: String,
+        /// Who approved it, each with the signature itself.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvals: Vec<Signed>,
+        /// Why it is run without the approvals that it needs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        break_glass: Option<String>,
         /// What was held before of the resources that this run writes: what a step that comes to nothing
         /// goes back to.
         prior: BTreeMap<Resource, Held>,

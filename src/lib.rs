@@ -1,18 +1,21 @@
 //! ringfence contains a compromised AWS IAM user: it plans, applies, checks and rolls back.
 //!
 //! Pure modules decide: [`identity`], [`snapshot`], [`resource`], [`policy`], [`posture`], [`planner`],
-//! [`release`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
+//! [`release`], [`approval`], [`guardrail`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
 //! [`state`], [`lineage`], [`config`]. They know no clock, environment, files or SDK, and build without
 //! default features. [`view`] and [`render`] say it. Effect modules act: `aws`, `execute`, `store`, `cli`;
 //! `sandbox` is an IAM to act on that is not AWS.
 
+pub mod approval;
 pub mod config;
 pub mod drift;
 pub mod error;
 pub mod exit;
+pub mod guardrail;
 pub mod identity;
 pub mod journal;
 pub mod lineage;
+pub mod pattern;
 pub mod plan;
 pub mod planner;
 pub mod policy;

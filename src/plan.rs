@@ -4,6 +4,7 @@ mod settle;
 
 pub use settle::{NewCredential, SETTLE_S, Settle};
 
+use crate::approval::InForce;
 use crate::error::{Error, Result};
 use crate::identity::{AccountId, Arn};
 use crate::lineage::Lineage;
@@ -83,7 +84,7 @@ pub struct Plan {
     /// Whether users that a rule protects were asked for all the same (D2.10).
     pub override_protection: bool,
     /// The approval that was required when it was made.
-    pub approval: Option<serde_json::Value>,
+    pub approval: Option<InForce>,
     /// The principals, worst first.
     pub principals: Vec<PrincipalPlan>,
     /// SHA-256 over everything above: shows an edit by hand. A signature shows an edit by an adversary.
@@ -440,6 +441,12 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.principals.iter().all(|principal| principal.steps.is_empty())
+    }
+
+    /// The same plan with the approval that is required for it.
+    #[must_use]
+    pub fn requiring(self, approval: Option<InForce>) -> Self {
+        Self { approval, ..self }.sealed()
     }
 
     /// Fills in the digest of the content. To be called once, when the plan is complete.

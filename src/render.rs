@@ -12,7 +12,7 @@ pub mod text;
 mod words;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 /// How the text is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

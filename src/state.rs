@@ -1,5 +1,6 @@
 //! The state of a principal: what ringfence did to it and how to undo it. No I/O.
 
+use crate::approval::Approval;
 use crate::error::{Error, Result};
 use crate::identity::{AccountId, Arn, PrincipalId, UserName};
 use crate::lineage::Lineage;
@@ -186,6 +187,12 @@ pub struct Run {
     pub applied_by: Arn,
     /// When it began, by the service's clock.
     pub started_at: Timestamp,
+    /// Who approved it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// Why it was run without the approvals that it needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<String>,
     /// How it ended; `None` while it goes on, or if it was cut off.
     pub end: Option<RunEnd>,
 }

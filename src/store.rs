@@ -12,6 +12,7 @@ mod run;
 #[cfg(feature = "s3")]
 mod s3;
 
+pub use common::RuleFile;
 pub use copy::{Copied, copy};
 pub use local::LocalStore;
 pub use location::{Location, Place};
@@ -20,6 +21,7 @@ pub use run::LocalLog;
 #[cfg(feature = "s3")]
 pub use s3::{Broken, S3Lock, S3Log, S3Store, Spooled};
 
+use crate::approval::TrustRoot;
 use crate::error::Result;
 use crate::identity::{AccountId, PrincipalId};
 use crate::journal::{Event, Journal};
@@ -74,18 +76,20 @@ impl Store {
         }
     }
 
-    /// The files there that ask for approvals, which this version cannot check: the caller has to refuse.
+    /// What rules over the store: its `policy.toml` and its `allowed_signers` (D5).
     ///
     /// # Errors
-    /// If the location cannot be looked into.
-    pub async fn rules(&self) -> Result<Vec<String>> {
-        match self {
-            Self::Local(store) => {
-                Ok(store.rules()?.iter().map(|path| path.display().to_string()).collect())
-            }
+    /// If one is there and cannot be read, or is malformed: it is not taken for none.
+    pub async fn trust_root(&self) -> Result<TrustRoot> {
+        let [policy, signers] = match self {
+            Self::Local(store) => store.rules()?,
             #[cfg(feature = "s3")]
-            Self::S3(store) => Box::pin(store.rules()).await,
-        }
+            Self::S3(store) => Box::pin(store.rules()).await?,
+        };
+        TrustRoot::parse(
+            policy.as_ref().map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
+            signers.as_ref().map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
+        )
     }
 
     /// A principal's state as it is stored; `None` if it has none.

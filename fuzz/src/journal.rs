@@ -167,6 +167,8 @@ fn begin(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan) -> St
         plan_sha256: GENESIS.to_owned(),
         applied_by: plan.planned_by.clone(),
         started_at: Timestamp::max(plan.created_at, principal.snapshot.read_at),
+        approvals: Vec::new(),
+        break_glass: None,
         end: None,
     };
     record::begin(previous, plan, principal, run).0

@@ -2,12 +2,13 @@
 
 mod halt;
 
+use super::approvals::beside;
 use super::args::{ApplyArgs, Format, OnDrift};
 use super::plan::{Wanted, make, whole_seconds_of};
 use super::session::{Session, name_of, read_file};
 use crate::aws::Aws;
 use crate::error::{Error, Result};
-use crate::execute::{Executor, Stop};
+use crate::execute::{Approvals, Executor, Stop};
 use crate::exit::Exit;
 use crate::plan::{Kind, Plan};
 use crate::render::text;
@@ -26,6 +27,13 @@ pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit>
     let bytes = read_file(path)?;
     let name = name_of(path);
     let plan = Plan::parse(&bytes, &name)?;
+    let approvals = Approvals {
+        file: Some(name.clone()),
+        signatures: beside(path)?,
+        local: session.local_approval()?,
+        break_glass: args.break_glass.clone(),
+    };
+    refuse(session, &plan, &bytes, &approvals).await?;
     if !args.auto_approve {
         show(session, &plan, Some((&name, &crate::plan::sha256(&bytes))));
         session.terminal.confirm(&question(&plan))?;
@@ -33,9 +41,20 @@ pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit>
     execute(
         session,
         &aws,
-        &Run { plan: &plan, bytes: &bytes, settle: args.targets.settle, resumed: None },
+        Run { plan: &plan, bytes: &bytes, settle: args.targets.settle, resumed: None, approvals },
     )
     .await
+}
+
+/// Refuses before anybody is asked what the executor would refuse afterwards, as far as it can be told here.
+async fn refuse(
+    session: &Session<'_>,
+    plan: &Plan,
+    bytes: &[u8],
+    approvals: &Approvals,
+) -> Result<()> {
+    let (examination, trust) = session.examined(plan, bytes, &approvals.signatures).await?;
+    examination.allow(approvals.file.as_deref(), approvals.break_glass.as_deref(), &trust)
 }
 
 /// Plans, shows and applies in one go.
@@ -79,11 +98,22 @@ async fn one(
     if plan.is_empty() && !args.again && !tells_more(session, &plan).await? {
         return Ok(if blocked { Exit::Partial } else { Exit::Done });
     }
+    let bytes = plan.bytes();
+    let approvals = Approvals {
+        local: session.local_approval()?,
+        break_glass: args.break_glass.clone(),
+        ..Approvals::default()
+    };
+    refuse(session, &plan, &bytes, &approvals).await?;
     if !args.auto_approve && !plan.is_empty() {
         session.terminal.confirm(&question(&plan))?;
     }
-    let bytes = plan.bytes();
-    execute(session, aws, &Run { plan: &plan, bytes: &bytes, settle: None, resumed: None }).await
+    execute(
+        session,
+        aws,
+        Run { plan: &plan, bytes: &bytes, settle: None, resumed: None, approvals },
+    )
+    .await
 }
 
 /// Whether the plan knows more of the exposure than the states do: that decides what a release gives back.
@@ -139,10 +169,12 @@ pub(super) struct Run<'a> {
     pub(super) settle: Option<Duration>,
     /// The run that was cut off, if it is one.
     pub(super) resumed: Option<&'a str>,
+    /// What allows it; a run that is resumed was allowed when it began.
+    pub(super) approvals: Approvals,
 }
 
 /// Applies a plan, or goes on with it, and prints what happens as it happens.
-pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: &Run<'_>) -> Result<Exit> {
+pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: Run<'_>) -> Result<Exit> {
     let plan = run.plan;
     let stop = Stop::default();
     listen(stop.clone());
@@ -171,6 +203,7 @@ pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: &Run<'_>) -> 
         settle_at_most: run.settle.map(whole_seconds_of),
         owner: session.owner(),
         protected_users: &session.config.protected_users,
+        approvals: run.approvals,
         stop,
         emit: &mut emit,
         watcher: halt.as_deref(),

@@ -70,6 +70,10 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// Show a plan, a state file or a run again, offline
     Show(ShowArgs),
+    /// Sign a plan, so that it may be applied where approvals are required
+    Approve(ApproveArgs),
+    /// Run the store's rules over a plan, and judge its approvals; nothing but files is read
+    Check(CheckArgs),
     /// Apply a saved plan, or plan and apply in one go
     Apply(ApplyArgs),
     /// Finish a run that was cut off
@@ -158,6 +162,32 @@ pub(super) struct ShowArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ApproveArgs {
+    /// The saved plan
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Private key in OpenSSH's format
+    #[arg(long, value_name = "KEY")]
+    pub(super) identity: PathBuf,
+    /// Where to write the signature [default: FILE.NAME.sig, by the key's comment]
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// The saved plan
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Refuse, too, where an approval is missing
+    #[arg(long)]
+    pub(super) approved: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
     /// The saved plan
     #[arg(value_name = "FILE", conflicts_with_all = ["users", "keys", "access_keys_from", "posture", "since", "on_drift", "again", "full", "strict", "override_protection"])]
@@ -170,6 +200,9 @@ pub(super) struct ApplyArgs {
     /// Do not ask
     #[arg(long)]
     pub(super) auto_approve: bool,
+    /// Apply without the approvals that are required, and record why; the store's policy.toml has to allow it
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub(super) break_glass: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -327,6 +360,15 @@ fn timestamp(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .map(crate::text::whole_seconds)
         .map_err(|_| "expected a time with its zone, such as 2026-11-21T01:40Z".to_owned())
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err("say why, for whoever reads the record".to_owned()),
+        1..=500 => Ok(text.to_owned()),
+        _ => Err("in 500 characters".to_owned()),
+    }
 }
 
 fn incident(text: &str) -> Result<String, String> {

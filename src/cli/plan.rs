@@ -23,17 +23,27 @@ pub(super) async fn run(session: &Session<'_>, args: &PlanArgs) -> Result<Exit> 
     let wanted = Wanted::from_args(session, &args.targets)?;
     let on_drift = args.targets.on_drift.unwrap_or(OnDrift::Refuse);
     let plan = make(session, &session.aws().await, &wanted, on_drift).await?;
-    deliver(session, &plan, args.out.as_deref(), args.detailed_exitcode)
+    deliver(session, &plan, args.out.as_deref(), args.detailed_exitcode).await
 }
 
 /// Writes and prints a plan; the exit status of `plan` and `rollback`.
-pub(super) fn deliver(
+///
+/// A plan that a rule denies is shown and not written: there is nothing to apply (exit 4).
+pub(super) async fn deliver(
     session: &Session<'_>,
     plan: &Plan,
     out: Option<&Path>,
     detailed: bool,
 ) -> Result<Exit> {
     let bytes = plan.bytes();
+    let (examination, _) = session.examined(plan, &bytes, &[]).await?;
+    if let Some(denial) = examination.denial() {
+        session.terminal.print(&text::plan(plan, session.terminal.screen(), None));
+        return Err(denial);
+    }
+    for warning in examination.warnings() {
+        session.terminal.note(&format!("warning: {warning}"));
+    }
     let digest = sha256(&bytes);
     let path = out.map(|path| path.display().to_string());
     if let Some(path) = out {
@@ -202,7 +212,7 @@ pub(super) async fn make(
     for note in recreated {
         session.terminal.note(&note);
     }
-    contain(subjects, &request, &context(session, &reading, on_drift))
+    session.requiring(contain(subjects, &request, &context(session, &reading, on_drift))?).await
 }
 
 /// The planner's context: everything in it was read.

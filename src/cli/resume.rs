@@ -5,6 +5,7 @@ use super::args::ResumeArgs;
 use super::session::Session;
 use crate::aws::Aws;
 use crate::error::{Error, Result};
+use crate::execute::Approvals;
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::state::State;
@@ -56,8 +57,10 @@ async fn one(
 ) -> Result<Exit> {
     let bytes = session.store.plan_bytes(key, id).await?;
     let plan = Plan::parse(&bytes, &format!("plan of {id}"))?;
-    let run = Run { plan: &plan, bytes: &bytes, settle: args.settle, resumed: Some(id) };
-    execute(session, aws, &run).await.map_err(|error| closed(error, &plan))
+    // What was approved when it began needs no new approval.
+    let approvals = Approvals::default();
+    let run = Run { plan: &plan, bytes: &bytes, settle: args.settle, resumed: Some(id), approvals };
+    execute(session, aws, run).await.map_err(|error| closed(error, &plan))
 }
 
 /// The states asked for. One that cannot be read is said, and keeps no other from being resumed.

@@ -52,7 +52,8 @@ pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Ex
     let before = at_apply(session, &key, &state).await;
     let context = context(session, &reading, OnDrift::Refuse);
     let plan = release(now.clone(), &state, before.as_ref(), &request, &context)?;
-    deliver(session, &plan, args.out.as_deref(), args.detailed_exitcode)
+    let plan = session.requiring(plan).await?;
+    deliver(session, &plan, args.out.as_deref(), args.detailed_exitcode).await
 }
 
 /// What the last containment was planned from, to tell what others have made since.

@@ -1,5 +1,6 @@
 //! `ringfence show`
 
+use super::approvals::beside;
 use super::args::{Format, ShowArgs};
 use super::session::{Session, read_file};
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ use std::path::Path;
 pub(super) async fn run(session: &Session<'_>, args: &ShowArgs) -> Result<Exit> {
     let path = Path::new(&args.what);
     if path.is_file() {
-        return file(session, &args.what, &read_file(path)?);
+        return file(session, &args.what, &read_file(path)?).await;
     }
     let runs = session.store.find_run(&args.what).await.unwrap_or_default();
     let Some(key) = runs.first() else {
@@ -39,7 +40,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ShowArgs) -> Result<Exit> 
     Ok(Exit::Done)
 }
 
-fn file(session: &Session<'_>, name: &str, bytes: &[u8]) -> Result<Exit> {
+async fn file(session: &Session<'_>, name: &str, bytes: &[u8]) -> Result<Exit> {
     let is_state = serde_json::from_slice::<serde_json::Value>(bytes)
         .is_ok_and(|value| value.get("resources").is_some() && value.get("serial").is_some());
     if is_state {
@@ -52,7 +53,29 @@ fn file(session: &Session<'_>, name: &str, bytes: &[u8]) -> Result<Exit> {
         session.print(&shown, &state.bytes(), || markdown::state(&state));
         return Ok(Exit::Done);
     }
-    show_plan(session, &Plan::parse(bytes, name)?, bytes, Some(name))
+    let plan = Plan::parse(bytes, name)?;
+    let exit = show_plan(session, &plan, bytes, Some(name))?;
+    if session.format == Format::Text {
+        show_approvals(session, Path::new(name), &plan, bytes).await?;
+    }
+    Ok(exit)
+}
+
+/// Who has approved the plan, where anything is asked for or was signed.
+async fn show_approvals(
+    session: &Session<'_>,
+    path: &Path,
+    plan: &Plan,
+    bytes: &[u8],
+) -> Result<()> {
+    let signatures = beside(path)?;
+    let (examination, _) = session.examined(plan, bytes, &signatures).await?;
+    let verdict = &examination.verdict;
+    if !signatures.is_empty() || verdict.needed > 0 || verdict.too_old.is_some() {
+        let shown = text::approvals(verdict, session.terminal.screen());
+        session.terminal.print(&format!("\n{shown}"));
+    }
+    Ok(())
 }
 
 fn show_plan(session: &Session<'_>, plan: &Plan, bytes: &[u8], name: Option<&str>) -> Result<Exit> {

@@ -13,7 +13,7 @@ use crate::render::{markdown, text};
 use crate::standing::{fence_view, judge, newer_credentials, remedies};
 use crate::state::State;
 use crate::store::{Key, Owner};
-use crate::text::shell;
+use crate::text::{shell, shown};
 use crate::view::{FORMAT_VERSION, Finding, PrincipalStatus, Standing, StatusReport};
 use watch::{LEAST_WATCH, watch};
 
@@ -177,6 +177,12 @@ fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalSta
         let known = status.findings.iter().any(|item| item.resource.as_ref() == Some(&resource));
         if !known {
             status.notes.push(format!("{resource} was made after the containment, and is live"));
+        }
+    }
+    for run in &state.runs {
+        if let Some(reason) = &run.break_glass {
+            let why = shown(reason);
+            status.notes.push(format!("run {} was applied by break-glass: {why}", run.id));
         }
     }
     for unread in now.unread() {

@@ -107,6 +107,19 @@ impl Terminal {
         self.note(&error.to_string());
     }
 
+    /// Asks for a passphrase, which is not shown.
+    ///
+    /// # Errors
+    /// If nobody is there to give it.
+    pub(super) fn secret(&self, question: &str) -> Result<String> {
+        if !self.can_ask {
+            return Err(Error::failed("this needs a passphrase, and nobody is there to give it")
+                .because("standard input is no terminal, or --no-input was given"));
+        }
+        rpassword::prompt_password(question)
+            .map_err(|error| Error::failed("the passphrase could not be read").because(error))
+    }
+
     /// Asks for `yes`.
     ///
     /// # Errors

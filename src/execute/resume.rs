@@ -1,6 +1,7 @@
 //! A run that was cut off goes on from what its journal tells and from what is read now (D2.5).
 
 use super::active::Active;
+use super::approve::Granted;
 use super::{Executor, Point, UnderWay, managed_with_states, verify};
 use crate::error::{Error, Result};
 use crate::identity::UserName;
@@ -21,7 +22,6 @@ impl Executor<'_> {
     /// # Errors
     /// If another run holds a lock, or the principal, account or endpoint is another: nothing is changed then.
     pub async fn resume(&mut self, plan: &Plan, bytes: &[u8], run: &str) -> Result<Ending> {
-        self.refuse_rules().await?;
         let mut locks = Vec::new();
         let refused = match Box::pin(self.resume_locked(plan, bytes, run, &mut locks)).await {
             Ok(ending) => return Ok(ending),
@@ -71,6 +71,7 @@ impl Executor<'_> {
         self.at(Point::Verified).await;
         let mut run = self.under_way(plan, id.to_owned(), reading, managed);
         run.resumed = true;
+        run.granted = self.granted_before(plan, id).await;
         (self.emit)(run.started());
         let mut active = Vec::new();
         for ((principal, state), now) in open.principals.iter().zip(states).zip(now) {
@@ -94,6 +95,22 @@ impl Executor<'_> {
         }
         self.at(Point::StateBegun).await;
         Box::pin(self.go_on(&mut run, active)).await
+    }
+
+    /// What allowed the run when it began: one that was cut off needs no new approval.
+    async fn granted_before(&self, plan: &Plan, run: &str) -> Granted {
+        for principal in &plan.principals {
+            let Ok(journal) = self.store.journal(&self.key(plan, principal), run).await else {
+                continue;
+            };
+            if let Some(Event::RunStarted { approvals, break_glass, .. }) =
+                journal.entries().first().map(|entry| &entry.event)
+            {
+                let (approvals, break_glass) = (approvals.clone(), break_glass.clone());
+                return Granted { approvals, break_glass, warnings: Vec::new() };
+            }
+        }
+        Granted::default()
     }
 
     /// The customer-managed policies that only steps of settling are about: what became of their creation has

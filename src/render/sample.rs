@@ -1,5 +1,6 @@
 //! Models made by hand for the tests of this module: the incident of the screens.
 
+use crate::approval::Approval;
 use crate::identity::UserName;
 use crate::lineage::Lineage;
 use crate::plan::{
@@ -21,7 +22,7 @@ pub(super) const DIGEST: &str = "9f2c6a00000000000000000000000000000000000000000
 pub(super) const HEAD: &str = "41ab770000000000000000000000000000000000000000000000000000000002";
 pub(super) const RUN: &str = "20261121T031240Z-7c41e09a";
 
-pub(super) fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -77,7 +78,7 @@ pub(super) fn snapshot(name: &str, id: &str) -> Snapshot {
 }
 
 /// A step whose action follows from its values.
-pub(super) fn step(
+pub(crate) fn step(
     id: u32,
     wave: u32,
     of: &str,
@@ -142,11 +143,11 @@ pub(super) fn principal(name: &str, id: &str) -> PrincipalPlan {
     }
 }
 
-pub(super) fn deploy_bot() -> PrincipalPlan {
+pub(crate) fn deploy_bot() -> PrincipalPlan {
     principal("deploy-bot", "AIDA3EXAMPLEDEPLOYBT")
 }
 
-pub(super) fn plan_of(kind: Kind, posture: &str, principals: Vec<PrincipalPlan>) -> Plan {
+pub(crate) fn plan_of(kind: Kind, posture: &str, principals: Vec<PrincipalPlan>) -> Plan {
     Plan {
         format_version: FORMAT_VERSION,
         ringfence_version: "0.1.0".into(),
@@ -172,7 +173,7 @@ pub(super) fn plan_of(kind: Kind, posture: &str, principals: Vec<PrincipalPlan>)
 }
 
 /// The plan of `screens.md`.
-pub(super) fn revoke() -> Plan {
+pub(crate) fn revoke() -> Plan {
     let live = |resource: Option<Resource>, what: &str| LeftLive {
         resource,
         what: what.into(),
@@ -208,7 +209,7 @@ pub(super) fn revoke() -> Plan {
 }
 
 /// Two users locked down, on an endpoint that is not AWS's, nobody having named a key of the first.
-pub(super) fn lockdown() -> Plan {
+pub(crate) fn lockdown() -> Plan {
     let deny_all = "attached_policy/arn:aws:iam::aws:policy/AWSDenyAll";
     let mut delete = step(7, 3, "login_profile", Some(Value::Password), None);
     delete.reversible = false;
@@ -245,7 +246,7 @@ pub(super) fn lockdown() -> Plan {
 }
 
 /// The release of `screens.md`.
-pub(super) fn release() -> Plan {
+pub(crate) fn release() -> Plan {
     let fence = Value::Document(fence(FenceTime::At(at("2026-11-21T03:13:42Z"))));
     let mut lift = step(1, 1, FENCE, Some(fence), None);
     lift.reason =
@@ -304,8 +305,18 @@ pub(super) fn ending() -> Ending {
     }
 }
 
+/// Alice's approval of the plan.
+pub(super) fn approval() -> Approval {
+    Approval {
+        person: "alice@example.com".into(),
+        fingerprint: "SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w".into(),
+        file: "plan.json.alice@example.com.sig".into(),
+        verified_at: at("2026-11-21T03:12:40Z"),
+    }
+}
+
 /// The state after the run of `screens.md`, with a later run that was cut off.
-pub(super) fn recorded() -> State {
+pub(crate) fn recorded() -> State {
     let written = Some(at("2026-11-21T03:12:41Z"));
     let held = |baseline, ours, status| Held {
         baseline,
@@ -324,6 +335,8 @@ pub(super) fn recorded() -> State {
             .parse()
             .unwrap(),
         started_at: at(started),
+        approvals: vec![approval()],
+        break_glass: None,
         end,
     };
     let end = RunEnd {

@@ -1,6 +1,7 @@
 //! Plain text for a terminal. Whole texts end with one line end; single lines have none.
 
 mod apply;
+mod approval;
 mod ending;
 mod plan;
 mod run;
@@ -13,6 +14,7 @@ mod tests;
 mod tests_record;
 
 pub use apply::{Widths, apply_event, settling, widths};
+pub use approval::{approvals, checked};
 pub use ending::ending;
 pub use plan::{plan, summary};
 pub use run::run;

@@ -8,7 +8,10 @@ use crate::state::{RunEnd, State};
 use crate::text::{count, shell, shown};
 use std::cmp::Reverse;
 
-/// The files in the location that would rule over approvals (D5).
+/// A file that rules over a store: its name and its bytes; `None` where it is not there.
+pub type RuleFile = Option<(String, Vec<u8>)>;
+
+/// The files in the location that rule over it (D5).
 pub(super) const RULES: [&str; 2] = ["policy.toml", "allowed_signers"];
 
 /// Whether it has no character that leads out of a run's folder (D2.14).

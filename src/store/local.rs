@@ -1,6 +1,8 @@
 //! The store in a directory of this machine: where things are, and reading them.
 
-use super::common::{RULES, check_owner, check_run_id, is_run_id, no_file, pick, wrong_end};
+use super::common::{
+    RULES, RuleFile, check_owner, check_run_id, is_run_id, no_file, pick, wrong_end,
+};
 use super::{Key, files};
 use crate::error::{Error, Result};
 use crate::identity::{AccountId, PrincipalId};
@@ -30,20 +32,24 @@ impl LocalStore {
         &self.location
     }
 
-    /// The files there that ask for approvals, which this version cannot check: the caller has to refuse.
+    /// The files that rule over the store (D5): `policy.toml` and `allowed_signers`, where they are.
     ///
     /// # Errors
-    /// If the location cannot be looked into.
-    pub fn rules(&self) -> Result<Vec<PathBuf>> {
-        let mut found = Vec::new();
-        for file in RULES {
+    /// If one is there and cannot be read.
+    pub fn rules(&self) -> Result<[RuleFile; 2]> {
+        let read = |file: &str| -> Result<RuleFile> {
             let path = self.location.join(file);
             // A link that leads nowhere counts too: somebody meant a rule to stand there.
-            if files::stat(&path)?.is_some() {
-                found.push(path);
+            if files::stat(&path)?.is_none() {
+                return Ok(None);
             }
-        }
-        Ok(found)
+            let name = files::name(&path);
+            let missing =
+                || Error::forbidden(format!("`{name}` cannot be read")).because("it leads nowhere");
+            Ok(Some((name.clone(), files::read(&path)?.ok_or_else(missing)?)))
+        };
+        let [policy, signers] = RULES;
+        Ok([read(policy)?, read(signers)?])
     }
 
     /// A principal's state; `None` if it has none.

@@ -16,7 +16,7 @@ pub use run::S3Log;
 pub use spool::Spooled;
 pub use unlock::Broken;
 
-use super::common::{check_owner, check_run_id, is_run_id, pick, wrong_end};
+use super::common::{RULES, RuleFile, check_owner, check_run_id, is_run_id, pick, wrong_end};
 use super::location::Place;
 use super::{Key, Owner};
 use crate::aws::Settings;
@@ -88,15 +88,21 @@ impl S3Store {
         self.objects.place.uri("")
     }
 
-    /// The objects there that ask for approvals, which this version cannot check: the caller has to refuse.
+    /// The objects that rule over the store (D5): `policy.toml` and `allowed_signers`, where they are.
     ///
     /// # Errors
-    /// If the bucket cannot be listed.
-    pub async fn rules(&self) -> Result<Vec<String>> {
+    /// If the bucket cannot be listed, or one is there and cannot be read.
+    pub async fn rules(&self) -> Result<[RuleFile; 2]> {
+        // Listed first: to a caller who may not list, S3 does not tell an object that is denied from none.
         let listing = self.list_at("").await?;
-        let rules =
-            listing.objects.iter().filter(|path| super::common::RULES.contains(&path.as_str()));
-        Ok(rules.map(|path| self.uri(path)).collect())
+        let mut found = [None, None];
+        for (place, path) in found.iter_mut().zip(RULES) {
+            if listing.objects.iter().any(|object| object == path) {
+                let object = self.get(path).await?;
+                *place = object.map(|object| (self.uri(path), object.bytes));
+            }
+        }
+        Ok(found)
     }
 
     /// A principal's state; `None` if it has none.

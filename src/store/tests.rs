@@ -83,6 +83,8 @@ pub(super) fn run(id: &str, started: i64, end: Option<RunEnd>) -> Run {
         plan_sha256: "0".repeat(64),
         applied_by: "arn:aws:iam::123456789012:user/responder".parse().unwrap(),
         started_at: at(started),
+        approvals: Vec::new(),
+        break_glass: None,
         end,
     }
 }

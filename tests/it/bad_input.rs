@@ -402,7 +402,7 @@ fn files_that_are_wrong() {
         ("[posture.mine]\nextends = \"revoke\"\naccess_keys = \"some\"\n", 3),
         ("[posture.mine]\nextends = \"revoke\"\nfence_margin = \"29s\"\n", 4),
         ("[posture.mine]\nextends = \"revok\"\n", 5),
-        ("[approval]\nrequired = 2\n", 6),
+        ("[approval]\nrequired = \"two\"\n", 6),
         ("[posture.\"\\u001b[2J\"]\nextends = \"revoke\"\ngroups = \"\\u0007\"\n", 7),
     ] {
         world.write("ringfence.toml", text);
@@ -438,8 +438,7 @@ fn files_that_are_wrong() {
             hint: expected revoke, quarantine or lockdown
             "),
             6 => assert_snapshot!(said, @"
-            error: `[approval]` cannot be honoured (`ringfence.toml`, line 1)
-              cause: this version cannot check approvals
+            error: a number from 0 to 99 was expected (`ringfence.toml`, line 2)
             hint: examples/ringfence.toml shows every section, rule and value
             "),
             _ => assert_snapshot!(said, @r"
@@ -517,7 +516,7 @@ fn files_that_are_wrong() {
         if cut == good.len() / 2 {
             assert_snapshot!(said.replace(|c: char| c.is_ascii_digit(), "9"), @"
             error: `plan.json` is no plan
-              cause: line 99, column 99: EOF while parsing an object
+              cause: line 99, column 99: EOF while parsing a string
             hint: make a new one: ringfence plan --out FILE
             ");
         }
@@ -697,14 +696,13 @@ fn a_state_that_cannot_be_written() {
     hint: a store elsewhere works now: --state DIR
     ");
 
-    // Rules about approvals that this version cannot keep.
+    // Rules that cannot be read are not taken for none.
     fs::create_dir(world.path("ruled")).unwrap();
     world.write("ruled/policy.toml", "required = 2\n");
-    assert_snapshot!(world.refused(4, &["apply", "--user", "deploy-bot", "--auto-approve", "--state", "ruled"]), @"
-    error: the state's `ruled/policy.toml` asks for approvals
-      cause: this version cannot check them
-    hint: use a ringfence that can
-    ");
+    assert_snapshot!(world.refused(4, &["apply", "--user", "deploy-bot", "--auto-approve", "--state", "ruled"]), @r#"
+    error: `required` is unknown here: expected approval or rule (`ruled/policy.toml`, line 1)
+    hint: what stands in a policy.toml: README, "Approvals"
+    "#);
 
     assert_eq!(world.facts("deploy-bot"), before);
 }

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod approvals;
 mod bad_input;
 mod documents;
 mod files;

@@ -115,10 +115,16 @@ pub fn state(state: &State) -> String {
                 Some(_) => "**!** partial",
                 None => "**!** cut off",
             };
+            let mut approved: Vec<String> =
+                run.approvals.iter().map(|one| text(&one.person)).collect();
+            approved.extend(
+                run.break_glass.iter().map(|why| format!("**!** break-glass: {}", text(why))),
+            );
             vec![
                 code(&run.id),
                 stamp(run.started_at),
                 code(run.applied_by.as_str()),
+                approved.join(", "),
                 how.to_owned(),
             ]
         })
@@ -132,7 +138,7 @@ pub fn state(state: &State) -> String {
         bullets(about),
         table(&["compromised", "why"], &compromised),
         table(&["resource", "status", "before", "as left"], &resources),
-        table(&["run", "started", "by", "end"], &runs),
+        table(&["run", "started", "by", "approved by", "end"], &runs),
     ])
 }
 

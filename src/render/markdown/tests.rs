@@ -292,9 +292,9 @@ fn an_ending_and_a_state() {
     | `access_key/AKIA3EXAMPLE4LEAKED1` | held | Active | Inactive |
     | `inline_policy/RingfenceFence-7c41e09a` | in doubt | absent | fence 2026-11-21T03:13:42Z |
 
-    | run | started | by | end |
-    | --- | --- | --- | --- |
-    | `20261121T031240Z-7c41e09a` | 2026-11-21T03:12:40Z | `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice` | complete |
-    | `20261121T034802Z-7c41e09a` | 2026-11-21T03:48:02Z | `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice` | **!** cut off |
+    | run | started | by | approved by | end |
+    | --- | --- | --- | --- | --- |
+    | `20261121T031240Z-7c41e09a` | 2026-11-21T03:12:40Z | `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice` | alice@<!-- -->example.com | complete |
+    | `20261121T034802Z-7c41e09a` | 2026-11-21T03:48:02Z | `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice` | alice@<!-- -->example.com | **!** cut off |
     ");
 }

@@ -1,5 +1,6 @@
 //! The progress of an apply, one line an event.
 
+use crate::approval::Approval;
 use crate::journal::StepResult;
 use crate::plan::{Plan, Step};
 use crate::render::Screen;
@@ -7,7 +8,7 @@ use crate::render::page::{Page, by_word, cells, flow};
 use crate::render::style::Style;
 use crate::render::words;
 use crate::resource::Value;
-use crate::text::{clock, count};
+use crate::text::{clock, count, shown};
 use crate::view::{ApplyEvent, Finding};
 use jiff::Timestamp;
 
@@ -47,6 +48,23 @@ pub fn widths(plan: &Plan) -> Widths {
     }
 }
 
+/// `Approved by alice (SHA256:…), bob (SHA256:…)`
+pub(super) fn approved(page: &mut Page, approvals: &[Approval]) {
+    if approvals.is_empty() {
+        return;
+    }
+    let by: Vec<String> = approvals
+        .iter()
+        .map(|one| format!("{} ({})", shown(&one.person), one.fingerprint))
+        .collect();
+    page.phrases(Style::Plain, 0, 2, &by_word(&format!("Approved by {}", by.join(", "))));
+}
+
+/// That a run went without its approvals, and why.
+pub(super) fn without_approval(reason: &str) -> String {
+    format!("break-glass, without the approvals that it needs: {}", shown(reason))
+}
+
 fn value_width(step: &Step) -> usize {
     match &step.after {
         Some(Value::Status(status)) => status.as_str().len(),
@@ -62,6 +80,15 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
     match event {
         ApplyEvent::Verified { calls, round_trips, moved } => {
             verified(&mut page, *calls, *round_trips, moved);
+        }
+        ApplyEvent::Approved { approvals, break_glass, warnings } => {
+            approved(&mut page, approvals);
+            if let Some(reason) = break_glass {
+                page.look(0, &without_approval(reason));
+            }
+            for warning in warnings {
+                page.look(0, warning);
+            }
         }
         ApplyEvent::Resumed { run, calls, round_trips } => {
             let cost = cost(*calls, *round_trips);

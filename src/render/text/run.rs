@@ -1,8 +1,9 @@
 //! The record of a run: every entry of its journal, and where each step stands after them.
 
-use super::apply::result_words;
+use super::apply::{result_words, without_approval};
 use super::plan::{file, header};
 use super::state::{kind, twelve};
+use crate::approval::{Approval, Signed};
 use crate::journal::{Entry, Event, Journal, StepStatus};
 use crate::plan::{Plan, PrincipalPlan, Step};
 use crate::render::page::{Page, Row, by_word, cells, column, flow};
@@ -93,14 +94,27 @@ fn describe(event: &Event) -> (bool, String) {
             serial,
             applied_by,
             endpoint,
+            approvals,
+            break_glass,
             ..
         } => {
-            format!(
+            let mut words = format!(
                 "run {run} begins: {}, lineage {lineage}, serial {serial}, by {applied_by}, at {endpoint}, \
                  plan {}",
                 kind(*what),
                 twelve(plan_sha256)
-            )
+            );
+            for Signed { approval, .. } in approvals {
+                let Approval { person, fingerprint, verified_at, .. } = approval;
+                let person = shown(person);
+                words.push_str(&format!(
+                    ", approved by {person} with {fingerprint} (verified at {verified_at})"
+                ));
+            }
+            if let Some(reason) = break_glass {
+                return (true, format!("{words}; {}", without_approval(reason)));
+            }
+            words
         }
         Event::RunResumed { by, read_at, .. } => {
             format!("the run was cut off, and goes on by {by}: read again at {}", clock(*read_at))

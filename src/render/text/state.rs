@@ -1,5 +1,6 @@
 //! What a state file holds: one principal, all of them, and the runs.
 
+use super::apply::without_approval;
 use super::plan::{dotted, labelled};
 use crate::plan::Kind;
 use crate::render::page::{Page, Row, cells, column};
@@ -144,6 +145,14 @@ fn runs(page: &mut Page, runs: &[Run], indent: usize) {
             None => vec![plan],
         };
         page.phrases(Style::Plain, indent + 4, 0, &parts);
+        for one in &run.approvals {
+            let by = format!("approved by {} with {},", shown(&one.person), one.fingerprint);
+            let when = format!("verified at {}", stamp(one.verified_at));
+            page.phrases(Style::Plain, indent + 4, 0, &[by, when]);
+        }
+        if let Some(reason) = &run.break_glass {
+            page.look(indent + 4, &without_approval(reason));
+        }
     }
 }
 

@@ -312,20 +312,32 @@ fn a_state_its_history_and_its_list() {
             2026-11-21T03:12:40Z,
             by arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
             plan 9f2c6a000000, journal head 41ab77000000, 8 entries
+            approved by alice@example.com with
+            SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w,
+            verified at 2026-11-21T03:12:40Z
         20261121T034802Z-7c41e09a  contain  cut off
             2026-11-21T03:48:02Z,
             by arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
             plan 9f2c6a000000
+            approved by alice@example.com with
+            SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w,
+            verified at 2026-11-21T03:12:40Z
     ");
     insta::assert_snapshot!(history(&sample::recorded(), PLAIN), @"
     20261121T031240Z-7c41e09a  contain  complete
         2026-11-21T03:12:40Z,
         by arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
         plan 9f2c6a000000, journal head 41ab77000000, 8 entries
+        approved by alice@example.com with
+        SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w,
+        verified at 2026-11-21T03:12:40Z
     20261121T034802Z-7c41e09a  contain  cut off
         2026-11-21T03:48:02Z,
         by arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
         plan 9f2c6a000000
+        approved by alice@example.com with
+        SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w,
+        verified at 2026-11-21T03:12:40Z
     ");
     let line = StateLine {
         account_id: "123456789012".parse().unwrap(),
@@ -385,6 +397,11 @@ fn journal() -> Journal {
             applied_by: "arn:aws:iam::123456789012:user/alice".parse().unwrap(),
             endpoint: "https://iam.amazonaws.com".into(),
             ringfence_version: "0.1.0".into(),
+            approvals: vec![crate::approval::Signed {
+                approval: sample::approval(),
+                signature: String::new(),
+            }],
+            break_glass: None,
         },
         intent(1, "UpdateAccessKey", 1),
         outcome(1, StepResult::Throttled, Some("Throttling: Rate exceeded")),
@@ -421,7 +438,10 @@ fn a_run_that_was_cut_off() {
       1  2026-11-21T03:12:40Z  run 20261121T031240Z-7c41e09a begins: contain,
                                lineage 7c41e09a7c41e09a7c41e09a7c41e09a, serial 1,
                                by arn:aws:iam::123456789012:user/alice, at
-                               https://iam.amazonaws.com, plan 9f2c6a000000
+                               https://iam.amazonaws.com, plan 9f2c6a000000,
+                               approved by alice@example.com with
+                               SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w
+                               (verified at 2026-11-21T03:12:40Z)
       2  2026-11-21T03:12:40Z  step 1 access_key/AKIA3EXAMPLE4LEAKED1:
                                UpdateAccessKey
     ! 3  2026-11-21T03:12:40Z  step 1 throttled at 03:12:41Z, request
@@ -445,6 +465,6 @@ fn a_run_that_was_cut_off() {
     Saved plan.json
           sha256 9f2c6a0000000000000000000000000000000000000000000000000000000001
     Journal 8 entries,
-    head 70fd713abf6f0a1e3f214b8d146b4c0f597f7554f0d9d1731019365fdac40b1a
+    head 67a4876160597e3ed0b002e8eb69885a78f1d6f1fa8090c796689b456fb46e91
     ");
 }

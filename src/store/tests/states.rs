@@ -216,12 +216,11 @@ fn a_user_is_found_by_name_in_any_case_and_by_id() {
 }
 
 #[test]
-fn rules_that_cannot_be_checked_are_found() {
+fn rules_that_cannot_be_read_are_not_taken_for_none() {
     let (_directory, store) = store();
-    assert!(store.rules().unwrap().is_empty());
+    assert_eq!(store.rules().unwrap(), [None, None]);
     fs::create_dir(store.location()).unwrap();
     fs::write(store.location().join("policy.toml"), "").unwrap();
     symlink("nowhere", store.location().join("allowed_signers")).unwrap();
-    let found = store.rules().unwrap();
-    assert_eq!(found, ["policy.toml", "allowed_signers"].map(|file| store.location().join(file)));
+    assert_says(&store.rules().unwrap_err(), &["allowed_signers", "no regular file"]);
 }

@@ -177,6 +177,7 @@ impl Scene {
                 since: self.sandbox.now(),
             },
             protected_users: &self.protected,
+            approvals: ringfence::execute::Approvals::default(),
             stop: Stop::default(),
             emit: &mut emit,
             watcher: None,

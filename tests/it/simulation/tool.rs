@@ -212,6 +212,7 @@ impl Stage {
                 since: self.context.now(),
             },
             protected_users: &[],
+            approvals: ringfence::execute::Approvals::default(),
             stop: Stop::default(),
             emit: &mut emit,
             watcher: Some(watcher.as_ref()),

@@ -34,7 +34,7 @@ laws!(
     what_can_be_written_is_found_out_before_and_leaves_nothing,
     removing_moves_everything_aside,
     what_is_not_ours_is_ignored_and_runs_without_a_state_are_not,
-    rules_that_cannot_be_checked_are_found,
+    what_rules_over_the_store_is_read_or_refused,
     a_user_is_found_by_name_in_any_case_and_by_id,
 );
 
@@ -288,17 +288,18 @@ fn what_is_not_ours_is_ignored_and_runs_without_a_state_are_not(g: &Ground) {
     says(error, &["no state", "ringfence state import", "plan.json"]);
 }
 
-fn rules_that_cannot_be_checked_are_found(g: &Ground) {
+fn what_rules_over_the_store_is_read_or_refused(g: &Ground) {
     let store = g.store();
-    assert!(g.go(store.rules()).unwrap().is_empty());
-    g.put("policy.toml", b"");
-    g.put("allowed_signers", b"");
-    let mut found = g.go(store.rules()).unwrap();
-    found.sort();
-    assert!(
-        found[0].ends_with("allowed_signers") && found[1].ends_with("policy.toml"),
-        "{found:?}"
-    );
+    assert!(!g.go(store.trust_root()).unwrap().is_there());
+    g.put("policy.toml", b"[approval]\nrequired = 2\nbreak_glass = true\n");
+    let trust = g.go(store.trust_root()).unwrap();
+    assert!(trust.is_there() && trust.allows_break_glass());
+    let force = trust.in_force(&ringfence::approval::Local::default()).unwrap();
+    assert_eq!((force.requirement.required, force.sources.len()), (2, 1));
+    assert_eq!(force.sources[0].file, "policy.toml");
+    g.put("allowed_signers", b"alice\n");
+    let error = g.go(store.trust_root()).unwrap_err();
+    says(&error, &["allowed_signers", "broken line 1", "there is no key"]);
 }
 
 fn a_user_is_found_by_name_in_any_case_and_by_id(g: &Ground) {

@@ -280,6 +280,8 @@ pub fn run(id: &str, log: Option<&RunLog>) -> Run {
         plan_sha256: "0".repeat(64),
         applied_by: "arn:aws:iam::123456789012:user/responder".parse().unwrap(),
         started_at: at(0),
+        approvals: Vec::new(),
+        break_glass: None,
         end: log.map(|log| RunEnd {
             at: at(9),
             complete: true,

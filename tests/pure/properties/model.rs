@@ -470,6 +470,8 @@ impl Account {
                 plan_sha256: digest.clone(),
                 applied_by: self.context().caller.arn,
                 started_at,
+                approvals: Vec::new(),
+                break_glass: None,
                 end: None,
             };
             let (begun, prior) = record::begin(previous.as_ref(), plan, one, record);
@@ -538,6 +540,8 @@ impl Running<'_> {
                 applied_by: account.context().caller.arn,
                 endpoint: begun.endpoint.clone(),
                 ringfence_version: begun.ringfence_version.clone(),
+                approvals: Vec::new(),
+                break_glass: None,
                 prior: self.priors[who].clone(),
             };
             self.append(who, account.now, event)?;

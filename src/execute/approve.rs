@@ -1,0 +1,71 @@
+//! Who has approved what is about to be applied (D2.2), and the rules that it meets.
+
+use super::Executor;
+use crate::approval::{Examination, Local, SignatureFile, Signed, Subject, TrustRoot, examine};
+use crate::aws::Reading;
+use crate::error::Result;
+use crate::plan::Plan;
+use crate::state::State;
+
+/// What a person brings to be allowed to apply a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Approvals {
+    /// What the plan's file is called; `None` for a plan that is made and applied in one go.
+    pub file: Option<String>,
+    /// The signatures that lie beside it.
+    pub signatures: Vec<SignatureFile>,
+    /// What this machine's configuration asks for besides.
+    pub local: Local,
+    /// Why the plan is applied without the approvals that it needs.
+    pub break_glass: Option<String>,
+}
+
+/// That a plan may be applied, and why.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Granted {
+    pub(super) approvals: Vec<Signed>,
+    /// Why it goes without the approvals that it needs.
+    pub(super) break_glass: Option<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Executor<'_> {
+    /// Whether the plan may be applied, by the store's files as they are now.
+    pub(super) async fn granted(
+        &self,
+        plan: &Plan,
+        bytes: &[u8],
+        states: &[Option<State>],
+        reading: &Reading,
+    ) -> Result<Granted> {
+        let trust = self.store.trust_root().await?;
+        let brought = &self.approvals;
+        let subject = Subject {
+            plan,
+            bytes,
+            states,
+            signatures: &brought.signatures,
+            caller: Some(&reading.caller.arn),
+            now: reading.service_time,
+        };
+        let examined = examine(&subject, &trust, &brought.local);
+        examined.allow(brought.file.as_deref(), brought.break_glass.as_deref(), &trust)?;
+        Ok(self.grant(examined, &trust))
+    }
+
+    fn grant(&self, examined: Examination, trust: &TrustRoot) -> Granted {
+        let warnings = examined.warnings();
+        let met = examined.verdict.is_met();
+        let text = |name: &str| {
+            let file = self.approvals.signatures.iter().find(|file| file.name == name);
+            file.map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).unwrap_or_default()
+        };
+        let approvals = examined.verdict.approvals.into_iter();
+        let approvals = approvals
+            .map(|approval| Signed { signature: text(&approval.file), approval })
+            .collect();
+        let allowed = !met && trust.allows_break_glass();
+        let break_glass = self.approvals.break_glass.clone().filter(|_| allowed);
+        Granted { approvals, break_glass, warnings }
+    }
+}
