@@ -60,6 +60,9 @@ pub fn next_status(now: StepStatus, step: u32, event: &Event) -> Result<StepStat
         }
         // Whoever resumes knows no more of a call under way than that it was meant.
         Event::RunResumed { .. } if matches!(now, S::Intended | S::Repeated) => Ok(S::InDoubt),
+        // Calls go by the user's name. Once that is another principal's, or nobody's, what was not read back
+        // may have been done to the other (F27).
+        Event::Tampering { resource: None, .. } if now == S::Done => Ok(S::InDoubt),
         _ => Ok(now),
     }
 }

@@ -214,3 +214,33 @@ fn a_key_that_was_to_be_off_after_the_fence_was_fixed_is_not_confirmed() {
     let twice = [&[fixed(EARLY, &[KEY])][..], &written, &[key.clone(), key]].concat();
     assert_eq!(unconfirmed(&twice), [KEY]);
 }
+
+#[test]
+fn what_was_done_to_a_name_that_became_anothers_is_in_doubt() {
+    let resource: Resource = "inline_policy/RingfenceFence-7c41e09a".parse().unwrap();
+    let at: Timestamp = "2026-11-21T03:12:40Z".parse().unwrap();
+    let mut journal = Journal::default();
+    for step in [1, 2] {
+        let action = "PutUserPolicy".to_owned();
+        journal.append(at, Event::Intent { step, resource: resource.clone(), action, attempt: 1 });
+        journal.append(
+            at,
+            Event::Outcome {
+                step,
+                resource: resource.clone(),
+                result: StepResult::Done,
+                service_date: None,
+                request_id: None,
+                error: None,
+            },
+        );
+        if step == 1 {
+            let stored = Event::ReadBack { read_at: at, stored: vec![1], not_stored: Vec::new() };
+            journal.append(at, stored);
+        }
+    }
+    let what = "user `bot` is another principal than the one planned for".to_owned();
+    journal.append(at, Event::Tampering { resource: None, what, seen_at: at });
+    assert_eq!(journal.status(1), StepStatus::Stored);
+    assert_eq!(journal.status(2), StepStatus::InDoubt);
+}
