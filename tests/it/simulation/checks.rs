@@ -6,6 +6,7 @@ use ringfence::posture::{AccessKeys, Password, Sessions};
 use ringfence::resource::Resource;
 use ringfence::state::State;
 use ringfence::view::{Ending, Standing};
+use std::collections::BTreeMap;
 
 impl Course {
     /// Files always parse and verify, and tell the truth (D2.5).
@@ -14,6 +15,7 @@ impl Course {
         for wrong in wrong {
             self.fail(wrong);
         }
+        let mut states = BTreeMap::new();
         for key in self.stage.store_keys() {
             let state = match self.stage.store.load(&key).await {
                 Ok(state) => state,
@@ -32,7 +34,10 @@ impl Course {
                     self.fail(format!("the journal of {run} cannot be read: {error}"));
                 }
             }
-            for untruth in self.stage.untruths(key.id.as_str(), state.as_ref()) {
+            states.extend(state.map(|state| (key.id.as_str().to_owned(), state)));
+        }
+        for key in self.stage.store_keys() {
+            for untruth in self.stage.untruths(key.id.as_str(), &states) {
                 self.fail(untruth);
             }
         }

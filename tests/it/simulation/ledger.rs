@@ -90,6 +90,12 @@ impl Ledger {
         self.bearers.values().flatten().cloned().collect()
     }
 
+    /// The other principals that ever bore a name of this one's.
+    pub fn other_bearers(&self, id: &str) -> Vec<String> {
+        let with = self.bearers.values().filter(|ids| ids.contains(id));
+        with.flatten().filter(|other| *other != id).cloned().collect()
+    }
+
     /// What is stored now, as of the last look.
     pub fn now(&self, owner: &str, resource: &Resource) -> Option<&String> {
         self.facts.get(&owned(owner, resource))

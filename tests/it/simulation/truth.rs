@@ -122,10 +122,12 @@ impl Stage {
         key.is_some_and(|key| fork.can_act(&key))
     }
 
-    /// What a state tells of IAM that is not so.
-    pub fn untruths(&self, id: &str, state: Option<&State>) -> Vec<String> {
+    /// What the state of a principal tells of IAM that is not so. What was done to a name that had become
+    /// this principal's is in doubt in the state of the one who bore it before (F27).
+    pub fn untruths(&self, id: &str, states: &BTreeMap<String, State>) -> Vec<String> {
         let ledger = self.ledger.lock().unwrap();
         let mut found = Vec::new();
+        let state = states.get(id);
         let claimed = |held: &ringfence::state::Held| {
             matches!(held.status, HeldStatus::Held | HeldStatus::Kept)
         };
@@ -143,10 +145,12 @@ impl Stage {
                 ));
             }
         }
+        let earlier = ledger.other_bearers(id);
         let known = |resource: &Resource| {
-            state
-                .and_then(|state| state.resources.get(resource))
-                .is_some_and(|held| claimed(held) || held.status == HeldStatus::InDoubt)
+            let of = |id: &str| states.get(id).and_then(|state| state.resources.get(resource));
+            let in_doubt = |held: &ringfence::state::Held| held.status == HeldStatus::InDoubt;
+            of(id).is_some_and(|held| claimed(held) || in_doubt(held))
+                || earlier.iter().any(|id| of(id).is_some_and(in_doubt))
         };
         for ((owner, resource), left) in self.left_changed(&ledger.changes) {
             if owner == id && !known(&resource) {
@@ -156,20 +160,22 @@ impl Stage {
         found
     }
 
-    /// What the responder changed last, and is neither as it was before its first touch nor as it was at first.
+    /// What the responder changed last, and is as it never was before its first touch: which of the
+    /// adversary's values it had read before that, nobody can tell (F16).
     fn left_changed(
         &self,
         changes: &[super::ledger::Change],
     ) -> BTreeMap<(String, Resource), Option<String>> {
         let mut left: BTreeMap<(String, Resource), Option<String>> = BTreeMap::new();
-        let mut before: BTreeMap<(String, Resource), Vec<Option<String>>> = BTreeMap::new();
+        let mut before: BTreeMap<(String, Resource), BTreeSet<Option<String>>> = BTreeMap::new();
+        let mut touched: BTreeSet<(String, Resource)> = BTreeSet::new();
         for change in changes {
             let key = (change.owner.clone(), change.resource.clone());
-            let first = before.entry(key.clone()).or_insert_with(|| vec![change.before.clone()]);
+            if !touched.contains(&key) {
+                before.entry(key.clone()).or_default().insert(change.before.clone());
+            }
             if change.who == Who::Responder {
-                if first.len() == 1 {
-                    first.push(change.before.clone());
-                }
+                touched.insert(key.clone());
                 left.insert(key, change.after.clone());
             } else {
                 left.remove(&key);
