@@ -2,7 +2,7 @@
 
 use crate::plan::{Drifted, PrincipalPlan, Step};
 use crate::resource::{Resource, Value, fits};
-use crate::snapshot::{AccessKey, Now, Observed, Snapshot, Status};
+use crate::snapshot::{AccessKey, Missing, Now, Observed, Obstacle, Snapshot, Status};
 use crate::text::clock;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -59,6 +59,18 @@ pub fn since_plan(principal: &PrincipalPlan, now: &Snapshot) -> Vec<Drifted> {
         }
     }
     found
+}
+
+/// The listing, throttled or lost, that a new credential could hide behind, and that the plan was made with.
+#[must_use]
+pub fn hidden_since_plan<'s>(
+    principal: &PrincipalPlan,
+    now: &'s Snapshot,
+) -> Option<(&'static str, &'s Missing)> {
+    let planned = principal.snapshot.unread_credentials();
+    now.unread_credentials().into_iter().find(|(kind, missing)| {
+        missing.obstacle == Obstacle::Passing && !planned.iter().any(|(before, _)| before == kind)
+    })
 }
 
 /// What is on the principal now and was not before, or can act now and could not: in words.

@@ -139,12 +139,15 @@ impl Executor<'_> {
         let managed = managed_with_states(plan, &states);
         let reading = self.read(plan, &managed).await?;
         let mut now = Vec::new();
+        let context = verify::context(plan, &reading);
         for (principal, previous) in plan.principals.iter().zip(&states) {
-            verify::state(plan, principal, previous.as_ref(), &digest)?;
-            now.push(verify::reality(plan, principal, &reading)?);
+            let current = verify::reality(plan, principal, &reading);
+            let is = current.as_ref().ok().map(|now| (now, &context));
+            verify::state(plan, principal, previous.as_ref(), &digest, is)?;
+            now.push(current?);
         }
         let granted = self.granted(plan, bytes, &states, &reading).await?;
-        let moved = verify::drift(plan, &now)?;
+        let moved = verify::drift(plan, &now, &states, &context)?;
         (self.emit)(ApplyEvent::Verified {
             calls: reading.cost.calls,
             round_trips: reading.cost.round_trips,

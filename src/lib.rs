@@ -1,7 +1,7 @@
 //! ringfence contains a compromised AWS IAM user: it plans, applies, checks and rolls back.
 //!
 //! Pure modules decide: [`identity`], [`snapshot`], [`resource`], [`policy`], [`posture`], [`planner`],
-//! [`release`], [`approval`], [`guardrail`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
+//! [`release`], [`renewal`], [`approval`], [`guardrail`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
 //! [`state`], [`lineage`], [`config`]. They know no clock, environment, files or SDK, and build without
 //! default features. [`view`] and [`render`] say it. Effect modules act: `aws`, `execute`, `store`, `cli`;
 //! `sandbox` is an IAM to act on that is not AWS.
@@ -22,6 +22,7 @@ pub mod policy;
 pub mod posture;
 pub mod record;
 pub mod release;
+pub mod renewal;
 pub mod resource;
 pub mod settle;
 pub mod snapshot;

@@ -1,30 +1,41 @@
 //! What stands against a plan before its first write (D2.3, D2.15).
 
 use crate::aws::Reading;
-use crate::drift::{Standing, since_plan, standing};
+use crate::drift::{Standing, hidden_since_plan, since_plan, standing};
 use crate::error::{Error, Result};
 use crate::plan::{Drifted, Kind, OnDrift, Plan, PrincipalPlan, Step};
-use crate::planner::check_caller;
+use crate::planner::{Context, check_caller};
+use crate::renewal::renewed;
 use crate::resource::Resource;
-use crate::snapshot::{Obstacle, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::text::{shell, shown};
 use crate::view::Finding;
 
-/// Whether the plan was made from the state as it is.
+/// Whether the plan was made from the state as it is. `now` is the principal as it was read, if it is there.
 pub(super) fn state(
     plan: &Plan,
     principal: &PrincipalPlan,
     state: Option<&State>,
     digest: &str,
+    now: Option<(&Snapshot, &Context)>,
 ) -> Result<()> {
+    let stale = |why: String| {
+        let error = Error::stale(format!("the plan for user `{}` is stale", principal.name))
+            .because(why)
+            .hint("plan again: something was applied since");
+        Err(match now {
+            Some((now, context)) => with_renewal(error, plan, principal, now, state, context),
+            None => error,
+        })
+    };
     let Some(state) = state else {
         return if principal.serial == 0 {
             Ok(())
         } else {
-            Err(stale(
-                principal,
-                format!("it was made from serial {}, and there is no state now", principal.serial),
+            stale(format!(
+                "it was made from serial {}, and there is no state now",
+                principal.serial
             ))
         };
     };
@@ -34,12 +45,9 @@ pub(super) fn state(
             .hint(format!("ringfence status --user {} tells what holds now", principal.name)));
     }
     if state.serial != principal.serial {
-        return Err(stale(
-            principal,
-            format!(
-                "it was made from serial {}, the state is at {}",
-                principal.serial, state.serial
-            ),
+        return stale(format!(
+            "it was made from serial {}, the state is at {}",
+            principal.serial, state.serial
         ));
     }
     if state.endpoint != plan.endpoint {
@@ -57,10 +65,32 @@ pub(super) fn state(
     Ok(())
 }
 
-fn stale(principal: &PrincipalPlan, why: String) -> Error {
-    Error::stale(format!("the plan for user `{}` is stale", principal.name))
-        .because(why)
-        .hint("plan again: something was applied since")
+/// Whoever has to review again wants to know whether anything will be different.
+fn with_renewal(
+    mut error: Error,
+    plan: &Plan,
+    principal: &PrincipalPlan,
+    now: &Snapshot,
+    state: Option<&State>,
+    context: &Context,
+) -> Error {
+    for line in renewed(plan, principal, now, state, context).lines() {
+        error = error.detail(shown(&line));
+    }
+    error
+}
+
+/// The planner's context for a plan made now in place of this one.
+pub(super) fn context(plan: &Plan, reading: &Reading) -> Context {
+    Context {
+        caller: reading.caller.clone(),
+        endpoint: reading.endpoint.clone(),
+        now: reading.service_time,
+        read: reading.cost,
+        incident: plan.incident.clone(),
+        version: plan.ringfence_version.clone(),
+        on_drift: plan.on_drift,
+    }
 }
 
 /// Finds the principal in what was read, and refuses another account, endpoint, principal or a forbidden caller.
@@ -119,9 +149,14 @@ pub(super) fn same_principal<'r>(
 }
 
 /// Refuses on drift, or says what has moved where the plan tightens.
-pub(super) fn drift(plan: &Plan, now: &[Snapshot]) -> Result<Vec<Finding>> {
+pub(super) fn drift(
+    plan: &Plan,
+    now: &[Snapshot],
+    states: &[Option<State>],
+    context: &Context,
+) -> Result<Vec<Finding>> {
     let mut moved = Vec::new();
-    for (principal, now) in plan.principals.iter().zip(now) {
+    for ((principal, now), state) in plan.principals.iter().zip(now).zip(states) {
         if plan.kind == Kind::Release {
             hidden(principal, now)?;
         }
@@ -136,6 +171,7 @@ pub(super) fn drift(plan: &Plan, now: &[Snapshot]) -> Result<Vec<Finding>> {
                 error =
                     error.detail(format!("{}  {}", shown(&item.resource.to_string()), item.what));
             }
+            error = with_renewal(error, plan, principal, now, state.as_ref(), context);
             return Err(error.detail("nothing was changed").hint(hint(
                 plan,
                 principal,
@@ -151,15 +187,9 @@ pub(super) fn drift(plan: &Plan, now: &[Snapshot]) -> Result<Vec<Finding>> {
     Ok(moved)
 }
 
-/// Whether a new credential could hide behind a listing that was throttled or lost and that the release was
-/// planned with (D2.3).
+/// A release changes nothing where a new credential could hide (D2.3).
 fn hidden(principal: &PrincipalPlan, now: &Snapshot) -> Result<()> {
-    let planned = principal.snapshot.unread_credentials();
-    let unread = now.unread_credentials();
-    let unknown = unread.into_iter().find(|(kind, missing)| {
-        missing.obstacle == Obstacle::Passing && !planned.iter().any(|(before, _)| before == kind)
-    });
-    let Some((kind, missing)) = unknown else { return Ok(()) };
+    let Some((kind, missing)) = hidden_since_plan(principal, now) else { return Ok(()) };
     Err(Error::stale(format!("{kind} of user `{}` could not be read again", principal.name))
         .because(format!("{}: {}", missing.action, missing.because))
         .detail("nothing was changed")

@@ -3,11 +3,13 @@
 use crate::cases::*;
 use crate::properties::model::{Account, attached, member};
 use crate::properties::strategies::document_of;
-use ringfence::drift::{Standing, appeared, created_at, since_plan, standing, words};
+use ringfence::drift::{
+    Standing, appeared, created_at, hidden_since_plan, since_plan, standing, words,
+};
 use ringfence::plan::{PrincipalPlan, Step};
 use ringfence::policy::{FenceTime, fence, hold};
 use ringfence::resource::Value;
-use ringfence::snapshot::{InlinePolicy, Observed, Snapshot, Status};
+use ringfence::snapshot::{InlinePolicy, Observed, Obstacle, Snapshot, Status};
 
 fn inline(name: &str, size: usize) -> InlinePolicy {
     InlinePolicy { name: name.to_owned(), document: Observed::Read(document_of(size)) }
@@ -163,4 +165,32 @@ fn a_credential_is_as_old_as_its_own_record_says() {
     take(&mut now, PASSWORD);
     assert_eq!(created_at(&resource(PASSWORD), &now), None);
     assert_eq!(created_at(&resource("group/devs"), &now), None);
+}
+
+#[test]
+fn a_listing_that_is_throttled_now_and_was_read_for_the_plan_hides_what_is_new() {
+    let plan = planned(user(), "revoke");
+    let hidden = |obstacle| {
+        let mut now = without(user(), Section::SshKeys);
+        let Observed::Unread(missing) = &mut now.ssh_keys else { panic!("it was hidden") };
+        missing.obstacle = obstacle;
+        now
+    };
+    let throttled = hidden(Obstacle::Passing);
+    let (kind, missing) = hidden_since_plan(&plan, &throttled).unwrap();
+    assert_eq!((kind, missing.action.as_str()), ("ssh keys", "iam:ListSSHPublicKeys"));
+    // What the caller may not list was told in the plan, and waiting changes nothing.
+    for obstacle in [Obstacle::Denied, Obstacle::Unimplemented, Obstacle::Senseless] {
+        assert_eq!(hidden_since_plan(&plan, &hidden(obstacle)), None);
+    }
+    assert_eq!(hidden_since_plan(&plan, &user()), None);
+    let mut knowing = plan;
+    knowing.snapshot = throttled.clone();
+    assert_eq!(hidden_since_plan(&knowing, &throttled), None);
+    let elsewhere = {
+        let mut now = throttled;
+        now.access_keys = Observed::Unread(now.ssh_keys.missing().unwrap().clone());
+        now
+    };
+    assert_eq!(hidden_since_plan(&knowing, &elsewhere).map(|(kind, _)| kind), Some("access keys"));
 }

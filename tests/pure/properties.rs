@@ -7,6 +7,7 @@ mod containing;
 mod parsing;
 mod partial;
 mod releasing;
+mod renewing;
 mod twice;
 
 use proptest::strategy::Strategy;

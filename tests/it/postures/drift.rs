@@ -145,6 +145,9 @@ fn reality_moves_while_it_is_planned() {
       access_key/KEY-OF-DEPLOY-BOT___  planned Active, now Inactive (created 03:10:00Z)
       access_key/NEWCOMER____________  planned absent, now Active (created 03:10:00Z)
       inline_policy/theirs  planned absent, now another document
+      a new plan would not be the same:
+        access_key/KEY-OF-DEPLOY-BOT___  would not be changed
+        access_key/NEWCOMER____________  would stay live
       nothing was changed
     hint: someone acts while you read; to contain what is there now, whatever moved:
           ringfence apply --user deploy-bot --access-key KEY-OF-DEPLOY-BOT___ --access-key NEWCOMER____________ --auto-approve

@@ -118,14 +118,14 @@ fn a_rollback_by_itself_keeps_off_what_may_be_the_attackers() {
 }
 
 #[derive(Clone, Debug)]
-struct Wish {
-    reactivate: Vec<bool>,
-    lift_fence_now: bool,
-    to: Option<&'static str>,
-    after: i64,
+pub(super) struct Wish {
+    pub(super) reactivate: Vec<bool>,
+    pub(super) lift_fence_now: bool,
+    pub(super) to: Option<&'static str>,
+    pub(super) after: i64,
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+pub(super) fn wish() -> impl Strategy<Value = Wish> {
     let to = proptest::option::of(select(BUILT_IN.to_vec()));
     let after = prop_oneof![0i64..3600, 100_000i64..140_000, Just(LONG)];
     (proptest::collection::vec(any::<bool>(), 10), any::<bool>(), to, after).prop_map(
