@@ -1,6 +1,7 @@
 //! The plan: an immutable list of steps, with the snapshots they were made from.
 
 mod settle;
+mod syntax;
 
 pub use settle::{NewCredential, SETTLE_S, Settle};
 
@@ -475,17 +476,16 @@ impl Plan {
     /// # Errors
     /// If the bytes are no plan, are cut or edited, or of a newer format.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
-        let malformed = |error: &serde_json::Error| {
+        let malformed = |why: String| {
             Error::failed(format!("`{name}` is no plan"))
-                .because(format!(
-                    "line {}, column {}: {}",
-                    error.line(),
-                    error.column(),
-                    plain(error)
-                ))
+                .because(why)
                 .hint("make a new one: ringfence plan --out FILE")
         };
-        let version: FormatVersion = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
+        if let Some(flaw) = syntax::flaw(bytes) {
+            return Err(malformed(flaw));
+        }
+        let version: FormatVersion =
+            serde_json::from_slice(bytes).map_err(|e| malformed(located(&e)))?;
         if version.format_version > FORMAT_VERSION {
             return Err(Error::failed(format!(
                 "`{name}` has plan format {}, this program knows up to {FORMAT_VERSION}",
@@ -493,7 +493,7 @@ impl Plan {
             ))
             .hint("use the ringfence that wrote it, or plan again with this one"));
         }
-        let plan: Self = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
+        let plan: Self = serde_json::from_slice(bytes).map_err(|e| malformed(located(&e)))?;
         if plan.bytes() != bytes || plan.content_digest() != plan.content_sha256 {
             return Err(Error::failed(format!("`{name}` was edited after it was planned"))
                 .because("its content does not match its own digest")
@@ -531,6 +531,10 @@ impl Plan {
 #[derive(Deserialize)]
 struct FormatVersion {
     format_version: u32,
+}
+
+fn located(error: &serde_json::Error) -> String {
+    format!("line {}, column {}: {}", error.line(), error.column(), plain(error))
 }
 
 /// The message of a JSON error without its own position, which is said apart. It quotes the file, so that a

@@ -509,6 +509,43 @@ fn files_that_are_wrong() {
       cause: line 4, column 19: unknown variant `destroy`, expected `contain` or `release`
     hint: make a new one: ringfence plan --out FILE
     ");
+    assert_snapshot!(edited("{\n", "\u{feff}{\n"), @"
+    error: `plan.json` is no plan
+      cause: it begins with a byte-order mark
+    hint: make a new one: ringfence plan --out FILE
+    ");
+    assert_snapshot!(edited("\"kind\": \"contain\"", "\"kind\": \"con\0tain\""), @"
+    error: `plan.json` is no plan
+      cause: line 4: a NUL
+    hint: make a new one: ringfence plan --out FILE
+    ");
+    assert_snapshot!(edited("\"kind\":", "\"kind\": \"release\",\n  \"kind\":"), @"
+    error: `plan.json` is no plan
+      cause: line 5, column 8: key `kind` stands there twice
+    hint: make a new one: ringfence plan --out FILE
+    ");
+    // Of the two statements that a policy's document would hold, readers take one or the other.
+    assert_snapshot!(edited("\"Effect\":", "\"Effect\": \"Allow\", \"Effect\":"), @"
+    error: `plan.json` is no plan
+      cause: line 98, column 45: key `Effect` stands there twice
+    hint: make a new one: ringfence plan --out FILE
+    ");
+    assert_snapshot!(edited("\"format_version\": 1", "\"format_version\": 1e999"), @"
+    error: `plan.json` is no plan
+      cause: line 2, column 25: number out of range
+    hint: make a new one: ringfence plan --out FILE
+    ");
+    assert_snapshot!(edited("\"format_version\": 1", "\"format_version\": 100000000000000000000"), @"
+    error: `plan.json` is no plan
+      cause: line 2, column 41: invalid type: floating point `1e+20`, expected u32
+    hint: make a new one: ringfence plan --out FILE
+    ");
+    let deep = format!("\"kind\": {}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_snapshot!(edited("\"kind\": \"contain\"", &deep), @"
+    error: `plan.json` is no plan
+      cause: line 4, column 137: recursion limit exceeded
+    hint: make a new one: ringfence plan --out FILE
+    ");
     for cut in [0, 1, good.len() / 2, good.len() - 1] {
         world.write("plan.json", &good[..cut]);
         let said = world.refused(1, &apply);
@@ -582,6 +619,8 @@ fn plans_out_of_place() {
     assert_snapshot!(world.refused(3, &apply), @"
     error: the plan no longer matches user `deploy-bot`
       access_key/NEWER-KEY___________  planned absent, now Active (created 03:10:00Z)
+      a new plan would not be the same:
+        access_key/NEWER-KEY___________  would stay live
       nothing was changed
     hint: someone acts while you read; to contain what is there now, whatever moved:
           ringfence apply --user deploy-bot --access-key KEY-OF-DEPLOY-BOT___ --access-key NEWER-KEY___________ --auto-approve
@@ -593,6 +632,10 @@ fn plans_out_of_place() {
     assert_snapshot!(world.refused(3, &apply), @"
     error: the plan no longer matches user `deploy-bot`
       inline_policy/RingfenceFence-LINEAGE8  planned absent, now another document
+      a new plan would not be the same:
+        attached_policy/arn:aws:iam::123456789012:policy/RingfenceFence-LINEAGE8  would be changed as well
+        managed_policy/arn:aws:iam::123456789012:policy/RingfenceFence-LINEAGE8  would be changed as well
+        inline_policy/RingfenceFence-LINEAGE8  would not be changed
       nothing was changed
     hint: someone acts while you read; to contain what is there now, whatever moved:
           ringfence apply --user deploy-bot --access-key KEY-OF-DEPLOY-BOT___ --auto-approve
@@ -624,6 +667,7 @@ fn plans_out_of_place() {
     assert_snapshot!(world.refused(3, &["apply", "old.json", "--auto-approve"]), @"
     error: the plan for user `deploy-bot` is stale
       cause: it was made from serial 2, the state is at 4
+      a new plan would be the same but for its times
     hint: plan again: something was applied since
     ");
     // The state is of this endpoint, and no other.
