@@ -1,5 +1,7 @@
 //! `ringfence approve`
 
+mod private;
+
 use super::approvals::beside;
 use super::args::ApproveArgs;
 use super::session::{Session, name_of, read_file};
@@ -89,11 +91,10 @@ fn identity(session: &Session<'_>, path: &Path) -> Result<PrivateKey> {
         "a key in an agent or on a token signs too: ssh-keygen -Y sign -n {NAMESPACE} -f {} FILE",
         shell(&name)
     );
-    let key = PrivateKey::from_openssh(&text).map_err(|error| {
+    let key = private::read(&text).map_err(|error| {
         Error::failed(format!("`{}` could not be read as a private key", shown(&name)))
             .because(error)
-            // An ECDSA number with leading zeros is shorter than ssh-key 0.6 takes: every second one of P-521.
-            .detail("it takes OpenSSH's format, and not every ECDSA key")
+            .detail("it takes OpenSSH's format: ed25519, ECDSA or RSA")
             .hint(by_agent.clone())
             .hint("ssh-keygen -p -f KEY rewrites a key of an older format")
     })?;
@@ -104,9 +105,13 @@ fn identity(session: &Session<'_>, path: &Path) -> Result<PrivateKey> {
         .terminal
         .secret(&format!("Passphrase of {}: ", shown(&name)))
         .map_err(|error| error.hint(by_agent))?;
-    key.decrypt(passphrase.as_bytes()).map_err(|_| {
-        Error::failed(format!("the passphrase of `{}` is another", shown(&name)))
-            .detail("nothing was signed")
+    private::decrypt(&key, passphrase.as_bytes()).map_err(|error| match error {
+        ssh_key::Error::Crypto => {
+            Error::failed(format!("the passphrase of `{}` is another", shown(&name)))
+                .detail("nothing was signed")
+        }
+        other => Error::failed(format!("`{}` could not be read as a private key", shown(&name)))
+            .because(other),
     })
 }
 
