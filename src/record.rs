@@ -494,7 +494,9 @@ fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Ou
         if let Some(held) = state.resources.get_mut(&kept.resource)
             && kept.resource.is_credential()
         {
-            held.status = HeldStatus::Kept;
+            // What was perhaps never done, and can't be undone, leaves nothing to answer for.
+            let forgotten = held.status == HeldStatus::InDoubt && !held.reversible;
+            held.status = if forgotten { HeldStatus::GivenUp } else { HeldStatus::Kept };
         }
     }
     if let Some(now) = outcome.read_back {

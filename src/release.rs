@@ -244,7 +244,7 @@ impl Draft<'_> {
                 continue;
             }
             if resource == Resource::LoginProfile {
-                self.keep(&resource, "was deleted, which cannot be undone".to_owned(), None);
+                self.password(&resource, &held);
                 continue;
             }
             if self.needed_by_target(&resource) {
@@ -273,6 +273,17 @@ impl Draft<'_> {
                 }
             }
         }
+    }
+
+    /// A password cannot be given back; one that was perhaps never deleted may be there as it was.
+    fn password(&mut self, resource: &Resource, held: &Held) {
+        let in_doubt = held.status == HeldStatus::InDoubt;
+        let now = self.snapshot.value(resource).known();
+        if in_doubt && now.is_some_and(|now| fits(held.baseline.as_ref(), now.as_ref())) {
+            return;
+        }
+        let was = if in_doubt { "may have been" } else { "was" };
+        self.keep(resource, format!("{was} deleted, which cannot be undone"), None);
     }
 
     /// Why a credential may be the attacker's (D2.7); `None` if it was made before a known exposure.

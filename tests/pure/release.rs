@@ -1,7 +1,7 @@
 //! What a rollback plans, case by case.
 
 use crate::cases::*;
-use crate::properties::model::{Account, attached, member};
+use crate::properties::model::{Account, Trouble, attached, member};
 use crate::properties::strategies::{built_in, document_of, exposure};
 use jiff::{SignedDuration, Timestamp};
 use ringfence::plan::{Change, Compromised, Plan, PrincipalPlan, Step, Why};
@@ -214,6 +214,28 @@ fn a_password_that_was_deleted_cannot_come_back() {
     let case = Case::asked(everything(), &ask);
     let gone = format!("{PASSWORD} was deleted, which cannot be undone (-)");
     assert!(kept(&case.plan(&plain())).contains(&gone));
+}
+
+/// The deletion's answer was lost, and the login profile may not be read.
+#[test]
+fn a_password_that_was_perhaps_deleted_is_claimed_by_nobody_afterwards() {
+    let mut ask = ask("revoke", true);
+    ask.posture.set("login_profile", "delete").unwrap();
+    let mut account = contained(everything(), &ask);
+    let state = account.users[0].state.as_mut().unwrap();
+    mark(state, PASSWORD, HeldStatus::InDoubt);
+    account.users[0].hidden.insert(Section::LoginProfile);
+    account.tick(200_000);
+    let plan = account.release(&plain()).unwrap();
+    let perhaps = format!("{PASSWORD} may have been deleted, which cannot be undone (-)");
+    assert!(kept(&plan.principals[0]).contains(&perhaps), "{:?}", kept(&plan.principals[0]));
+    account.apply(&plan, &Trouble::none());
+    assert_eq!(account.state().resources[&resource(PASSWORD)].status, HeldStatus::GivenUp);
+    // It is there as it was: it was not deleted.
+    let mut case = Case::asked(everything(), &ask);
+    mark(&mut case.state, PASSWORD, HeldStatus::InDoubt);
+    give(&mut case.now, PASSWORD, Status::Active, before());
+    assert!(kept(&case.plan(&plain())).iter().all(|kept| !kept.starts_with(PASSWORD)));
 }
 
 #[test]
