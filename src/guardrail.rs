@@ -4,7 +4,7 @@
 mod tests;
 
 use crate::approval::effect::{self, Effect};
-use crate::identity::{Arn, UserName};
+use crate::identity::UserName;
 use crate::pattern::matches;
 use crate::plan::{Kind, Plan, PrincipalPlan, Step};
 use crate::resource::Resource;
@@ -142,7 +142,7 @@ impl About<'_> {
         let when = self.when;
         let holds = when.kind.is_none_or(|kind| kind == self.plan.kind)
             && self.is_named()
-            && any(&when.user_paths, &path(&self.principal.arn))
+            && any(&when.user_paths, self.principal.arn.path())
             && any(&when.accounts, self.plan.account_id.as_str())
             && when.fence_younger_than_s.is_none_or(|seconds| self.fence_is_younger(seconds));
         if holds { self.tags() } else { None }
@@ -180,13 +180,6 @@ impl About<'_> {
         let does = self.when.effects.is_empty() || !self.when.effects.is_disjoint(&effects);
         does && any(&self.when.resources, &step.resource.to_string())
     }
-}
-
-/// The path of a user, `/` where it has none: `/ci/` of `arn:aws:iam::123456789012:user/ci/deploy-bot`.
-fn path(user: &Arn) -> String {
-    let after = user.resource().strip_prefix("user").unwrap_or_default();
-    let end = after.rfind('/').map_or(0, |at| at + 1);
-    after.get(..end).unwrap_or_default().to_owned()
 }
 
 /// Whether a text matches any of the patterns; with none given, anything does.

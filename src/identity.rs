@@ -160,6 +160,14 @@ impl Arn {
         self.part(5)
     }
 
+    /// The path of a user or a role, `/` where it has none: `/ci/` of `arn:aws:iam::123456789012:user/ci/deploy-bot`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let resource = self.resource();
+        let ends = resource.find('/').zip(resource.rfind('/'));
+        ends.and_then(|(first, last)| resource.get(first..=last)).unwrap_or("/")
+    }
+
     /// The last segment of the resource's path: the name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -232,6 +240,17 @@ mod tests {
         assert!("a".repeat(128).parse::<UserName>().is_ok());
         assert!("a".repeat(129).parse::<UserName>().is_err());
         assert!("deploy-bot+x=1,2.3@4_5".parse::<UserName>().is_ok());
+    }
+
+    #[test]
+    fn the_path_of_a_user() {
+        for (arn, expected) in [
+            ("arn:aws:iam::123456789012:user/bot", "/"),
+            ("arn:aws:iam::123456789012:user/ci/bot", "/ci/"),
+            ("arn:aws:iam::123456789012:user/a/b/bot", "/a/b/"),
+        ] {
+            assert_eq!(arn.parse::<Arn>().unwrap().path(), expected);
+        }
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The public, versioned model of what the commands say. Text and Markdown are rendered from it, so they
 //! cannot disagree with the JSON. Plans and states are public formats of their own.
 
+mod checked;
+
+pub use checked::{Checked, CheckedPrincipal, CheckedStep};
+
 use crate::approval::Approval;
 use crate::identity::{AccountId, Arn, PrincipalId, UserName};
 use crate::journal::StepResult;
@@ -297,40 +301,4 @@ pub struct StateLine {
     pub incident: Option<String>,
     /// The last run's ID.
     pub last_run: Option<String>,
-}
-
-/// What `check` says of a plan, with the plan itself: all that rules of one's own need.
-#[derive(Clone, Debug, Serialize)]
-pub struct Checked<'a> {
-    /// The format of this view.
-    pub format_version: u32,
-    /// The plan's file.
-    pub file: String,
-    /// The SHA-256 of its bytes.
-    pub sha256: String,
-    /// Whether no rule denies it.
-    pub allowed: bool,
-    /// Whether it has the approvals that it needs, by this machine's clock and without a caller.
-    pub approved: bool,
-    /// What each step does.
-    pub steps: Vec<CheckedStep>,
-    /// The rules that it meets.
-    pub findings: Vec<crate::guardrail::Finding>,
-    /// What became of its approvals.
-    pub verdict: crate::approval::Verdict,
-    /// The plan.
-    pub plan: &'a crate::plan::Plan,
-}
-
-/// What one step does.
-#[derive(Clone, Debug, Serialize)]
-pub struct CheckedStep {
-    /// To whom.
-    pub user: UserName,
-    /// Its number in the plan.
-    pub step: u32,
-    /// Its resource.
-    pub resource: Resource,
-    /// What it does, in the words of guardrails.
-    pub effects: std::collections::BTreeSet<crate::approval::effect::Effect>,
 }

@@ -3,10 +3,10 @@
 use super::approvals::beside;
 use super::args::{CheckArgs, Format};
 use super::session::{Session, name_of, read_file};
-use crate::approval::effect;
+use crate::approval::Subject;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::plan::{Plan, sha256};
+use crate::plan::Plan;
 use crate::render::text;
 use crate::view;
 
@@ -19,32 +19,16 @@ pub(super) async fn run(session: &Session<'_>, args: &CheckArgs) -> Result<Exit>
     let signatures = beside(&args.file)?;
     let (examination, _) = session.examined(&plan, &bytes, &signatures).await?;
     let states = session.states_of(&plan).await?;
-    let now = session.context.now();
-    let steps = plan
-        .principals
-        .iter()
-        .zip(&states)
-        .flat_map(|(principal, state)| {
-            principal.steps.iter().map(|step| view::CheckedStep {
-                user: principal.name.clone(),
-                step: step.id,
-                resource: step.resource.clone(),
-                effects: effect::of_step(plan.kind, step, state.as_ref(), now),
-            })
-        })
-        .collect();
     let denied = examination.denial().is_some();
-    let checked = view::Checked {
-        format_version: view::FORMAT_VERSION,
-        file: name,
-        sha256: sha256(&bytes),
-        allowed: !denied,
-        approved: examination.verdict.is_met(),
-        steps,
-        findings: examination.findings,
-        verdict: examination.verdict,
+    let subject = Subject {
         plan: &plan,
+        bytes: &bytes,
+        states: &states,
+        signatures: &signatures,
+        caller: None,
+        now: session.context.now(),
     };
+    let checked = view::Checked::of(&subject, name, examination);
     match session.format {
         Format::Json => {
             // Serialising to memory fails only for maps with keys that are no text; there are none here.

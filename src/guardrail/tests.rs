@@ -90,17 +90,6 @@ fn how_old_the_fence_is_stands_in_the_record() {
 }
 
 #[test]
-fn the_path_of_a_user() {
-    for (arn, expected) in [
-        ("arn:aws:iam::123456789012:user/bot", "/"),
-        ("arn:aws:iam::123456789012:user/ci/bot", "/ci/"),
-        ("arn:aws:iam::123456789012:user/a/b/bot", "/a/b/"),
-    ] {
-        assert_eq!(path(&arn.parse().unwrap()), expected);
-    }
-}
-
-#[test]
 fn the_most_approvals_that_a_rule_asks_for() {
     let asks = |number| Guardrail { outcome: Outcome::Approvals(number), ..rule(When::default()) };
     let found = check(

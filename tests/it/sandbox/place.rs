@@ -5,7 +5,7 @@ use crate::support::{Credentials, Ran};
 use jiff::{SignedDuration, Timestamp};
 use ringfence::sandbox::Sandbox;
 use ringfence::sandbox::serve::Door;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -129,6 +129,29 @@ pub fn ran(command: &mut Command) -> Ran {
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// The folder that `tests/run` prepared.
+pub fn emulators() -> PathBuf {
+    std::env::var_os("RINGFENCE_EMULATORS").expect("run these tests with tests/run").into()
+}
+
+/// A new key of somebody who may approve, `key-PERSON`, listed in the store.
+pub fn signer(folder: &Path, person: &str) {
+    let key = format!("key-{person}");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", person, "-f", &key])
+        .current_dir(folder)
+        .env("HOME", folder)
+        .status()
+        .expect("these tests need ssh-keygen: install OpenSSH's client");
+    assert!(made.success());
+    let public = std::fs::read_to_string(folder.join(format!("{key}.pub"))).unwrap();
+    let store = folder.join("state");
+    std::fs::create_dir_all(&store).unwrap();
+    let list = store.join("allowed_signers");
+    let before = std::fs::read_to_string(&list).unwrap_or_default();
+    std::fs::write(list, format!("{before}{person} {public}")).unwrap();
 }
 
 /// Runs ringfence.

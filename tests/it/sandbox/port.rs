@@ -1,13 +1,13 @@
 //! `ringfence sandbox` on its port: for the AWS CLI, for boto3, and for whoever sends rubbish.
 
-use super::place::{RINGFENCE, command, ran, ringfence};
+use super::place::{RINGFENCE, command, emulators, ran, ringfence};
 use super::wire::{Wire, break_off, exchange};
 use crate::support::{ALLOW_ALL, Credentials, Ran};
 use jiff::Timestamp;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
@@ -80,10 +80,6 @@ impl Drop for Open {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn emulators() -> PathBuf {
-    std::env::var_os("RINGFENCE_EMULATORS").expect("run these tests with tests/run").into()
 }
 
 #[test]
