@@ -85,7 +85,7 @@ pub(crate) fn plan_shows(plan: &Plan) {
     let saved = Saved { path: NAME, digest: &digest };
     calm(&text::plan(plan, Screen::default(), Some(&saved)));
     calm(&text::summary(plan));
-    calm(&markdown::plan(plan, Some(&saved)));
+    calm(&markdown::plan(plan, Some(&saved), None));
     calm(&commands::plan(plan));
 }
 

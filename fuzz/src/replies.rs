@@ -223,7 +223,7 @@ fn contained(reading: &Reading, posture: &str) {
             let read = Plan::parse(&plan.bytes(), "the-file");
             assert_eq!(read.unwrap_or_else(|error| panic!("{error}")), plan);
             calm(&ringfence::render::text::plan(&plan, ringfence::render::Screen::default(), None));
-            calm(&ringfence::render::markdown::plan(&plan, None));
+            calm(&ringfence::render::markdown::plan(&plan, None, None));
             calm(&ringfence::render::commands::plan(&plan));
         }
         Err(error) => calm(&error.to_string()),

@@ -1,6 +1,6 @@
 //! `ringfence plan`
 
-use super::args::{OnDrift, PlanArgs, Targets};
+use super::args::{Format, OnDrift, PlanArgs, Targets};
 use super::session::{Session, name_of, read_file, write_plan};
 use crate::aws::{Aws, Reading, read, read_known};
 use crate::error::{Error, Result};
@@ -38,7 +38,10 @@ pub(super) async fn deliver(
     let bytes = plan.bytes();
     let (examination, _) = session.examined(plan, &bytes, &[]).await?;
     if let Some(denial) = examination.denial() {
-        session.terminal.print(&text::plan(plan, session.terminal.screen(), None));
+        session.terminal.print(&match session.format {
+            Format::Markdown => markdown::plan(plan, None, Some(&examination)),
+            _ => text::plan(plan, session.terminal.screen(), None),
+        });
         return Err(denial);
     }
     for warning in examination.warnings() {
@@ -51,7 +54,7 @@ pub(super) async fn deliver(
     }
     let saved = path.as_deref().map(|path| Saved { path, digest: &digest });
     session.print(&text::plan(plan, session.terminal.screen(), saved.as_ref()), &bytes, || {
-        markdown::plan(plan, saved.as_ref())
+        markdown::plan(plan, saved.as_ref(), Some(&examination))
     });
     let blocked = plan.principals.iter().any(|principal| !principal.blocked.is_empty());
     Ok(if detailed && (blocked || !plan.is_empty()) { Exit::Changes } else { Exit::Done })

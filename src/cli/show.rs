@@ -3,6 +3,7 @@
 use super::approvals::beside;
 use super::args::{Format, ShowArgs};
 use super::session::{Session, read_file};
+use crate::approval::{Examination, Verdict};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::plan::{Plan, sha256};
@@ -24,7 +25,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ShowArgs) -> Result<Exit> 
     let bytes = session.store.plan_bytes(key, &args.what).await?;
     let plan = Plan::parse(&bytes, &format!("plan of {}", args.what))?;
     if session.format != Format::Text {
-        return show_plan(session, &plan, &bytes, None);
+        return show_plan(session, &plan, &bytes, None, None);
     }
     let digest = sha256(&bytes);
     for key in &runs {
@@ -54,31 +55,34 @@ async fn file(session: &Session<'_>, name: &str, bytes: &[u8]) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let plan = Plan::parse(bytes, name)?;
-    let exit = show_plan(session, &plan, bytes, Some(name))?;
+    // JSON and commands are the plan's own, and need no store.
+    if !matches!(session.format, Format::Text | Format::Markdown) {
+        return show_plan(session, &plan, bytes, Some(name), None);
+    }
+    let signatures = beside(Path::new(name))?;
+    let (examination, _) = session.examined(&plan, bytes, &signatures).await?;
+    let exit = show_plan(session, &plan, bytes, Some(name), Some(&examination))?;
     if session.format == Format::Text {
-        show_approvals(session, Path::new(name), &plan, bytes).await?;
+        show_approvals(session, &examination.verdict, signatures.is_empty());
     }
     Ok(exit)
 }
 
 /// Who has approved the plan, where anything is asked for or was signed.
-async fn show_approvals(
-    session: &Session<'_>,
-    path: &Path,
-    plan: &Plan,
-    bytes: &[u8],
-) -> Result<()> {
-    let signatures = beside(path)?;
-    let (examination, _) = session.examined(plan, bytes, &signatures).await?;
-    let verdict = &examination.verdict;
-    if !signatures.is_empty() || verdict.needed > 0 || verdict.too_old.is_some() {
+fn show_approvals(session: &Session<'_>, verdict: &Verdict, unsigned: bool) {
+    if !unsigned || verdict.needed > 0 || verdict.too_old.is_some() {
         let shown = text::approvals(verdict, session.terminal.screen());
         session.terminal.print(&format!("\n{shown}"));
     }
-    Ok(())
 }
 
-fn show_plan(session: &Session<'_>, plan: &Plan, bytes: &[u8], name: Option<&str>) -> Result<Exit> {
+fn show_plan(
+    session: &Session<'_>,
+    plan: &Plan,
+    bytes: &[u8],
+    name: Option<&str>,
+    judged: Option<&Examination>,
+) -> Result<Exit> {
     if session.format == Format::Commands {
         session.terminal.print(&commands::plan(plan));
         return Ok(Exit::Done);
@@ -86,6 +90,6 @@ fn show_plan(session: &Session<'_>, plan: &Plan, bytes: &[u8], name: Option<&str
     let digest = sha256(bytes);
     let saved = name.map(|path| Saved { path, digest: &digest });
     let shown = text::plan(plan, session.terminal.screen(), saved.as_ref());
-    session.print(&shown, bytes, || markdown::plan(plan, saved.as_ref()));
+    session.print(&shown, bytes, || markdown::plan(plan, saved.as_ref(), judged));
     Ok(Exit::Done)
 }

@@ -1,5 +1,7 @@
 //! What text and Markdown say alike: values, counts and sentences, so that they cannot disagree.
 
+use crate::approval::Verdict;
+use crate::guardrail::{self, Outcome};
 use crate::identity::AccessKeyId;
 use crate::lineage::is_our_name;
 use crate::plan::{Change, Compromised, Kind, Plan, PrincipalPlan, Step, Why};
@@ -333,4 +335,52 @@ pub(super) fn record(ending: &PrincipalEnding) -> (String, Option<String>) {
 pub(super) fn overridden(plan: &Plan) -> Option<&'static str> {
     plan.override_protection
         .then_some("protected users are not spared: --override-protection was given")
+}
+
+/// What a rule of the store does to the plan.
+pub(super) fn verb(finding: &guardrail::Finding) -> String {
+    match finding.outcome {
+        Outcome::Deny => "denies it".to_owned(),
+        Outcome::Warn => "warns".to_owned(),
+        Outcome::Approvals(number) => format!("asks for {}", people(number)),
+    }
+}
+
+/// How many approvals a plan needs, and how many are missing.
+pub(super) fn needs(verdict: &Verdict) -> String {
+    match (verdict.needed, verdict.missing()) {
+        (0, _) => "It needs no approval.".to_owned(),
+        (needed, 0) => format!("It has the {} that it needs.", people(needed)),
+        (needed, missing) => {
+            format!("It needs {} ({}); {missing} missing.", people(needed), verdict.because)
+        }
+    }
+}
+
+fn people(needed: u32) -> String {
+    count(needed as usize, "approval", "approvals")
+}
+
+/// A sentence of a plan without how far its time lay from when it was made: ` (in 36 h)`, ` 3 min ago`.
+pub(super) fn without_age(text: &str) -> String {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let unit = |text: &str| matches!(text, "s" | "min" | "h" | "days");
+    let mut out: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        out.push(word.to_owned());
+        let [.., before, n, last] = out.as_slice() else { continue };
+        // What stands after the words that go stays: a bracket, a colon.
+        let tail = match before.as_str() {
+            "(in" if number(n) => last.split_once(')').filter(|(word, _)| unit(word)).map(|t| t.1),
+            _ if number(before) && unit(n) => last.strip_prefix("ago"),
+            _ => None,
+        };
+        if let Some(tail) = tail.map(str::to_owned) {
+            out.truncate(out.len() - 3);
+            if let Some(word) = out.last_mut() {
+                word.push_str(&tail);
+            }
+        }
+    }
+    out.join(" ")
 }

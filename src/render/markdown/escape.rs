@@ -19,7 +19,11 @@ pub(super) fn text(text: &str) -> String {
     let mut out = String::new();
     for c in shown(text).trim().chars() {
         match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' => {
+            // No heading, and no link to an issue.
+            '#' => out.push_str("\\#<!-- -->"),
+            // No formula.
+            '$' => out.push_str("<span>$</span>"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' => {
                 out.push('\\');
                 out.push(c);
             }
@@ -90,6 +94,7 @@ mod tests {
         assert_eq!(text("</details>@bob"), "&lt;/details&gt;@<!-- -->bob");
         assert_eq!(text("[x](http://e.example)"), "\\[x\\](http:<!-- -->//e.example)");
         assert_eq!(text("- *a* | `b`"), "\\- \\*a\\* \\| \\`b\\`");
+        assert_eq!(text("#7 $x$"), "\\#<!-- -->7 <span>$</span>x<span>$</span>");
     }
 
     #[test]

@@ -1,33 +1,45 @@
 //! The plan as a pull request shows it.
 
 use super::*;
+use crate::approval::Examination;
+use crate::guardrail::{Finding, Outcome};
+use crate::plan::Plan;
 use crate::policy::PolicyDocument;
-use crate::render::Saved;
 use crate::render::sample::{self, DIGEST};
+use crate::render::{Saved, words};
 use crate::resource::{Resource, Value};
+use crate::snapshot::{InlinePolicy, Observed};
 
 #[test]
 fn the_plan_of_the_screens() {
     let saved = Saved { path: "plan.json", digest: DIGEST };
-    insta::assert_snapshot!(plan(&sample::revoke(), Some(&saved)), @r#"
+    insta::assert_snapshot!(plan(&sample::revoke(), Some(&saved), None), @r#"
+    <!-- ringfence:plan user=deploy-bot account=123456789012 -->
+
     ## ringfence plan: user `deploy-bot`, posture revoke
 
     **Plan: 1 to create, 1 to change, 0 to remove. Everything can be undone.**
 
-    - Account `123456789012`, planned by `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice`
-    - User `deploy-bot` (`AIDA3EXAMPLEDEPLOYBT`)
+    - **!** Not done: 3 left live, 1 of them suspect
+    - Account `123456789012`, user `deploy-bot` (`AIDA3EXAMPLEDEPLOYBT`)
     - `deploy-bot` exposed 2026-11-21T01:40:00Z
 
     |  | resource | change | wave | can be undone |
     | --- | --- | --- | --- | --- |
     | `~` | `access_key/AKIA3EXAMPLE4LEAKED1` | status Active -> Inactive | 1 | yes |
-    | `+` | `inline_policy/RingfenceFence-7c41e09a` | fence | 2 | yes |
+    | `+` | `inline_policy/RingfenceFence-…` | fence | 2 | yes |
 
-    | left live |  |
+    - **!** Left live: `login_profile`: password; created 2026-11-21T02:32:00Z, after the exposure; only --posture lockdown stops it, reversibly
+
+    <details><summary>Left live: 3</summary>
+
+    |  |  |
     | --- | --- |
     | `access_key/AKIA3EXAMPLE5SECOND2` | Active; created 2026-04-21T00:00:00Z |
     | `login_profile` | **!** password; created 2026-11-21T02:32:00Z, after the exposure; only --posture lockdown stops it, reversibly |
     | roles it may have assumed | not in this plan: ringfence trace |
+
+    </details>
 
     <details><summary>~ <code>access_key/AKIA3EXAMPLE4LEAKED1</code></summary>
 
@@ -35,7 +47,7 @@ fn the_plan_of_the_screens() {
 
     </details>
 
-    <details><summary>+ <code>inline_policy/RingfenceFence-7c41e09a</code></summary>
+    <details><summary>+ <code>inline_policy/RingfenceFence-…</code></summary>
 
     ends every session of this user issued until then, legitimate ones too
 
@@ -63,7 +75,8 @@ fn the_plan_of_the_screens() {
 
     <details><summary>As read</summary>
 
-    - Read 2026-11-21T03:10:07Z, 14 calls in 3 round trips
+    - Read 2026-11-21T03:10:07Z, 14 calls in 3 round trips, by `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice`
+    - `deploy-bot`: … stands for `7c41e09a` in the names of policies
     - `deploy-bot` `AKIA3EXAMPLE4LEAKED1`: last recorded use 2 min ago, s3 in eu-west-1
     - `deploy-bot` `AKIA3EXAMPLE5SECOND2`: last recorded use 4 min ago, s3 in eu-west-1
 
@@ -78,9 +91,60 @@ fn made_again_only_the_end_differs() {
     let first = sample::revoke();
     let mut second = first.clone();
     second.created_at = sample::at("2026-11-21T09:10:07Z");
+    second.planned_by = "arn:aws:sts::123456789012:assumed-role/Plan/run-2".parse().unwrap();
     second.read.calls = 99;
-    let cut = |text: String| text.split_once("<details><summary>As read").unwrap().0.to_owned();
-    assert_eq!(cut(plan(&first, None)), cut(plan(&second, None)));
+    // A containment that is yet to be has another lineage, and so other names, in every plan.
+    let one = &mut second.principals[0];
+    one.lineage = "ffffffffffffffffffffffffffffffff".to_owned().try_into().unwrap();
+    one.steps[1].resource = Resource::InlinePolicy(one.lineage.fence_name());
+    let mut judged = [Examination::default(), Examination::default()];
+    for (judged, plan) in judged.iter_mut().zip([&first, &second]) {
+        judged.verdict.needed = 1;
+        judged.verdict.because = format!("deny ({})", plan.principals[0].steps[1].resource);
+    }
+    let cut = |plan_: &Plan, judged: &Examination| {
+        let text = plan(plan_, None, Some(judged));
+        text.split_once("<details><summary>As read").unwrap().0.to_owned()
+    };
+    let text = cut(&first, &judged[0]);
+    assert_eq!(text, cut(&second, &judged[1]));
+    assert!(
+        text.contains("It needs 1 approval (deny (inline\\_policy/RingfenceFence-…)); 1 missing.")
+    );
+}
+
+#[test]
+fn a_lineage_that_is_there_is_named() {
+    let mut model = sample::revoke();
+    let one = &mut model.principals[0];
+    let name = one.lineage.fence_name();
+    let there =
+        InlinePolicy { name: name.clone(), document: Observed::Read(PolicyDocument::parse("{}")) };
+    one.snapshot.inline_policies = Observed::Read(vec![there]);
+    let text = plan(&model, None, None);
+    assert!(text.contains(&name) && !text.contains('…'), "{text}");
+}
+
+#[test]
+fn users_stand_in_the_order_of_their_names() {
+    let model = sample::lockdown();
+    let mut turned = model.clone();
+    turned.principals.reverse();
+    assert_eq!(plan(&model, None, None), plan(&turned, None, None));
+}
+
+#[test]
+fn how_long_it_is_until_a_time_is_left_out() {
+    for (text, expected) in [
+        (
+            "stays until 2026-11-23T18:21:39Z (in 36 h): sessions may live until then",
+            "stays until 2026-11-23T18:21:39Z: sessions may live until then",
+        ),
+        ("has expired (fence + 36 h passed 3 min ago)", "has expired (fence + 36 h passed)"),
+        ("a rule (in place) for 36 h", "a rule (in place) for 36 h"),
+    ] {
+        assert_eq!(words::without_age(text), expected);
+    }
 }
 
 #[test]
@@ -95,15 +159,31 @@ fn hostile_names_stay_names() {
     one.left_live[0].remedy = Some(bad.into());
     one.warnings.push(bad.into());
     model.incident = Some(bad.into());
-    let text = plan(&model, None);
+    let judged = Examination {
+        findings: vec![Finding {
+            rule: bad.into(),
+            outcome: Outcome::Deny,
+            message: bad.into(),
+            user: model.principals[0].name.clone(),
+            step: 2,
+            resource: Resource::InlinePolicy(bad.into()),
+            unread: None,
+        }],
+        ..Examination::default()
+    };
+    let text = plan(&model, None, Some(&judged));
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
     insta::assert_snapshot!(text, @r#"
+    <!-- ringfence:plan user=deploy-bot account=123456789012 -->
+
     ## ringfence plan: user `deploy-bot`, posture revoke
 
     **Plan: 1 to create, 1 to change, 0 to remove. Everything can be undone.**
 
-    - Account `123456789012`, planned by `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice`
-    - User `deploy-bot` (`AIDA3EXAMPLEDEPLOYBT`)
+    - **!** Not done: 3 left live, 1 of them suspect
+    - **!** Rule ````x\u{1b}[2J\u{202e}\|y```\u{a}</details><script>@bob [a](http://e.example)```` denies it: x\\u{1b}\[2J\\u{202e}\|y\`\`\`\\u{a}&lt;/details&gt;&lt;script&gt;@<!-- -->bob \[a\](http:<!-- -->//e.example) (`deploy-bot`, ````inline_policy/x\u{1b}[2J\u{202e}\|y```\u{a}</details><script>@bob [a](http://e.example)````)
+    - It needs no approval.
+    - Account `123456789012`, user `deploy-bot` (`AIDA3EXAMPLEDEPLOYBT`)
     - Incident ````x\u{1b}[2J\u{202e}\|y```\u{a}</details><script>@bob [a](http://e.example)````
     - `deploy-bot` exposed 2026-11-21T01:40:00Z
 
@@ -112,13 +192,18 @@ fn hostile_names_stay_names() {
     | `~` | `access_key/AKIA3EXAMPLE4LEAKED1` | status Active -> Inactive | 1 | yes |
     | `+` | ````inline_policy/x\u{1b}[2J\u{202e}\|y```\u{a}</details><script>@bob [a](http://e.example)```` | absent -> policy of 37 characters | 2 | yes |
 
+    - **!** Left live: `login_profile`: password; created 2026-11-21T02:32:00Z, after the exposure; only --posture lockdown stops it, reversibly
     - **!** x\\u{1b}\[2J\\u{202e}\|y\`\`\`\\u{a}&lt;/details&gt;&lt;script&gt;@<!-- -->bob \[a\](http:<!-- -->//e.example)
 
-    | left live |  |
+    <details><summary>Left live: 3</summary>
+
+    |  |  |
     | --- | --- |
     | `access_key/AKIA3EXAMPLE5SECOND2` | Active; created 2026-04-21T00:00:00Z; x\\u{1b}\[2J\\u{202e}\|y\`\`\`\\u{a}&lt;/details&gt;&lt;script&gt;@<!-- -->bob \[a\](http:<!-- -->//e.example) |
     | `login_profile` | **!** password; created 2026-11-21T02:32:00Z, after the exposure; only --posture lockdown stops it, reversibly |
     | roles it may have assumed | not in this plan: ringfence trace |
+
+    </details>
 
     <details><summary>~ <code>access_key/AKIA3EXAMPLE4LEAKED1</code></summary>
 
@@ -143,7 +228,7 @@ fn hostile_names_stay_names() {
 
     <details><summary>As read</summary>
 
-    - Read 2026-11-21T03:10:07Z, 14 calls in 3 round trips
+    - Read 2026-11-21T03:10:07Z, 14 calls in 3 round trips, by `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice`
     - `deploy-bot` `AKIA3EXAMPLE4LEAKED1`: last recorded use 2 min ago, s3 in eu-west-1
     - `deploy-bot` `AKIA3EXAMPLE5SECOND2`: last recorded use 4 min ago, s3 in eu-west-1
 
@@ -153,29 +238,47 @@ fn hostile_names_stay_names() {
 
 #[test]
 fn several_users() {
-    insta::assert_snapshot!(plan(&sample::lockdown(), None), @r#"
+    insta::assert_snapshot!(plan(&sample::lockdown(), None, None), @r#"
+    <!-- ringfence:plan user=ci-runner user=deploy-bot account=123456789012 -->
+
     ## ringfence plan: 2 users, posture lockdown
 
     **Plan: 4 to create, 2 to change, 1 to remove. 1 step cannot be undone.**
 
-    **!** no key was named for user \`deploy-bot\`: all 2 Active keys will stop working
-
-    - Account `123456789012`, planned by `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice`
+    - **!** no key was named for user \`deploy-bot\`: all 2 Active keys will stop working
+    - **!** Not done: 1 not read
+    - Account `123456789012`
     - **!** Endpoint `http://127.0.0.1:4566` (not AWS)
     - Incident `INC-2041`
     - `ci-runner` exposed 2026-11-21T01:40:00Z
+
+    ### User `ci-runner` (`AIDA3EXAMPLECIRUNNER`)
+
+    |  | resource | change | wave | can be undone |
+    | --- | --- | --- | --- | --- |
+    | `+` | `attached_policy/arn:aws:iam::aws:policy/AWSDenyAll` | absent -> attached | 1 | yes |
+    | `-` | `login_profile` | set -> absent | 3 | **no** |
+
+    - **!** AWS itself has attached AWSCompromisedKeyQuarantineV3: it is left alone, and contains little
+    - **!** Not read: ssh keys, `iam:ListSSHPublicKeys` is missing: AccessDenied: not authorized to perform iam:ListSSHPublicKeys
+
+    <details><summary>- <code>login_profile</code></summary>
+
+    posture asks for it
+
+    </details>
 
     ### User `deploy-bot` (`AIDA3EXAMPLEDEPLOYBT`)
 
     |  | resource | change | wave | can be undone |
     | --- | --- | --- | --- | --- |
-    | `+` | `inline_policy/RingfenceHold-7c41e09a` | absent -> hold | 1 | yes |
+    | `+` | `inline_policy/RingfenceHold-…` | absent -> hold | 1 | yes |
     | `+` | `attached_policy/arn:aws:iam::aws:policy/AWSDenyAll` | absent -> attached | 1 | yes |
     | `~` | `access_key/AKIA3EXAMPLE4LEAKED1` | status Active -> Inactive | 2 | yes |
     | `~` | `access_key/AKIA3EXAMPLE5SECOND2` | status Active -> Inactive | 2 | yes |
-    | `+` | `inline_policy/RingfenceFence-7c41e09a` | fence | 4 | yes |
+    | `+` | `inline_policy/RingfenceFence-…` | fence | 4 | yes |
 
-    <details><summary>+ <code>inline_policy/RingfenceHold-7c41e09a</code></summary>
+    <details><summary>+ <code>inline_policy/RingfenceHold-…</code></summary>
 
     ```diff
     + {
@@ -204,7 +307,7 @@ fn several_users() {
 
     </details>
 
-    <details><summary>+ <code>inline_policy/RingfenceFence-7c41e09a</code></summary>
+    <details><summary>+ <code>inline_policy/RingfenceFence-…</code></summary>
 
     ends every session of this user issued until then, legitimate ones too
 
@@ -230,29 +333,14 @@ fn several_users() {
 
     </details>
 
-    ### User `ci-runner` (`AIDA3EXAMPLECIRUNNER`)
-
-    |  | resource | change | wave | can be undone |
-    | --- | --- | --- | --- | --- |
-    | `+` | `attached_policy/arn:aws:iam::aws:policy/AWSDenyAll` | absent -> attached | 1 | yes |
-    | `-` | `login_profile` | set -> absent | 3 | **no** |
-
-    - **!** AWS itself has attached AWSCompromisedKeyQuarantineV3: it is left alone, and contains little
-    - **!** Not read: ssh keys, `iam:ListSSHPublicKeys` is missing: AccessDenied: not authorized to perform iam:ListSSHPublicKeys
-
-    <details><summary>- <code>login_profile</code></summary>
-
-    posture asks for it
-
-    </details>
-
     <details><summary>As read</summary>
 
-    - Read 2026-11-21T03:10:07Z, 14 calls in 3 round trips
-    - `deploy-bot` `AKIA3EXAMPLE4LEAKED1`: last recorded use 2 min ago, s3 in eu-west-1
-    - `deploy-bot` `AKIA3EXAMPLE5SECOND2`: last recorded use 4 min ago, s3 in eu-west-1
+    - Read 2026-11-21T03:10:07Z, 14 calls in 3 round trips, by `arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice`
+    - `ci-runner`: … stands for `7c41e09a` in the names of policies
     - `ci-runner` `AKIA3EXAMPLE4LEAKED1`: last recorded use 2 min ago, s3 in eu-west-1
     - `ci-runner` `AKIA3EXAMPLE5SECOND2`: last recorded use 4 min ago, s3 in eu-west-1
+    - `deploy-bot` `AKIA3EXAMPLE4LEAKED1`: last recorded use 2 min ago, s3 in eu-west-1
+    - `deploy-bot` `AKIA3EXAMPLE5SECOND2`: last recorded use 4 min ago, s3 in eu-west-1
 
     </details>
     "#);

@@ -2,11 +2,12 @@
 
 use super::apply::approved;
 use crate::approval::Verdict;
-use crate::guardrail::{Finding, Outcome};
+use crate::guardrail::Finding;
 use crate::render::Screen;
 use crate::render::page::{Page, by_word};
 use crate::render::style::Style;
-use crate::text::{count, shown};
+use crate::render::words;
+use crate::text::shown;
 use crate::view::Checked;
 
 /// Who has approved a plan, which signatures do not count, and how many people are missing.
@@ -27,18 +28,8 @@ fn verdict_lines(page: &mut Page, verdict: &Verdict) {
     if let Some(why) = &verdict.too_old {
         page.look(0, &format!("it is too old: {why}"));
     }
-    let needs = match (verdict.needed, verdict.missing()) {
-        (0, _) => "It needs no approval.".to_owned(),
-        (needed, 0) => format!("It has the {} that it needs.", people(needed)),
-        (needed, missing) => {
-            format!("It needs {} ({}); {missing} missing.", people(needed), verdict.because)
-        }
-    };
+    let needs = words::needs(verdict);
     page.phrases(Style::Plain, 0, 0, &by_word(&needs));
-}
-
-fn people(needed: u32) -> String {
-    count(needed as usize, "approval", "approvals")
 }
 
 /// What `check` says.
@@ -60,11 +51,7 @@ pub fn checked(checked: &Checked<'_>, screen: Screen) -> String {
 }
 
 fn rule(page: &mut Page, finding: &Finding) {
-    let verb = match finding.outcome {
-        Outcome::Deny => "denies it".to_owned(),
-        Outcome::Warn => "warns".to_owned(),
-        Outcome::Approvals(number) => format!("asks for {}", people(number)),
-    };
+    let verb = words::verb(finding);
     page.look(0, &format!("rule `{}` {verb}: {}", shown(&finding.rule), shown(&finding.message)));
     let what = format!("step {} of user {}, {}", finding.step, finding.user, finding.resource);
     page.phrases(Style::Plain, 4, 4, &by_word(&shown(&what)));
