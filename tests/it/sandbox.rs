@@ -10,6 +10,7 @@ mod dumps;
 mod place;
 mod plans;
 mod port;
+mod pull_request;
 mod rego;
 mod releases;
 mod rules;

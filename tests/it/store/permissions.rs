@@ -7,6 +7,20 @@ use ringfence::store::Store;
 
 const POLICY: &str = include_str!("../../../examples/store-policy.json");
 
+const PLANNER: &str = include_str!("../../../examples/github/planner-store-policy.json");
+const APPLIER: &str = include_str!("../../../examples/github/applier-store-policy.json");
+
+/// A user with these policies of the examples.
+fn user_with(g: &Ground, name: &str, policies: &[&str]) -> Credentials {
+    let admin = &g.bucket().admin;
+    admin.make(admin.iam.create_user().user_name(name).send());
+    for (n, policy) in policies.iter().enumerate() {
+        let policy = policy.replace("BUCKET", "incidents").replace("PREFIX", "prod");
+        admin.put_policy(name, &format!("store-{n}"), &policy);
+    }
+    admin.key(name)
+}
+
 /// A user with the policy of the examples, without one action.
 fn user_without(g: &Ground, action: &str) -> Credentials {
     let admin = &g.bucket().admin;
@@ -110,4 +124,51 @@ fn without_one_action_it_is_named_before_anything_is_done() {
     }
     g.release(lock);
     assert!(!g.content().contains_key(&format!("{}/lock", folder())));
+}
+
+/// What a pull request is planned and watched with reads all that there is, and writes nothing.
+#[test]
+fn a_planner_reads_the_store_and_cannot_write_to_it() {
+    let g = &Ground::ministack();
+    let admin = &g.bucket().admin;
+    let rules = admin.s3.put_object().bucket("incidents").key("prod/policy.toml");
+    admin.make(rules.body(b"[approval]\nrequired = 1\n".to_vec().into()).send());
+    let owner = store(g, &user_without(g, "nothing"));
+    let mut lock = g.locked(&owner, "responder");
+    let mut log = g.go(lock.start_run(RUN, b"the plan")).unwrap();
+    g.go(lock.save(&state(1))).unwrap();
+    g.go(log.append(at(1), event())).unwrap();
+    drop(log);
+    g.release(lock);
+    let planner = store(g, &user_with(g, "planner", &[PLANNER]));
+    assert!(g.go(planner.trust_root()).unwrap().is_there());
+    assert!(g.go(planner.load(&key())).unwrap().is_some());
+    assert_eq!(g.go(planner.list()).unwrap().len(), 1);
+    assert_eq!(g.go(planner.journal(&key(), RUN)).unwrap().len(), 1);
+    g.go(planner.holder(&key())).unwrap();
+    let before = g.content();
+    says(&g.go(planner.check_writable(&key())).unwrap_err(), &["cannot write `", "AccessDenied"]);
+    assert!(!matches!(g.go(planner.lock(&key(), &self::owner("planner"))), Ok(Some(_))));
+    assert_eq!(g.content(), before);
+}
+
+/// Whoever applies keeps the record, and cannot change who has to approve.
+#[test]
+fn an_applier_cannot_change_the_rules_of_the_store() {
+    let g = &Ground::ministack();
+    let credentials = user_with(g, "applier", &[POLICY, APPLIER]);
+    let applier = store(g, &credentials);
+    g.go(applier.check_writable(&key())).unwrap();
+    let mut lock = g.locked(&applier, "applier");
+    g.go(lock.start_run(RUN, b"the plan")).unwrap();
+    g.go(lock.save(&state(1))).unwrap();
+    g.release(lock);
+    let user = crate::support::Aws::new(&g.bucket().emulator.url(), &credentials);
+    let denied = Err("AccessDenied".to_owned());
+    for rules in ["prod/policy.toml", "prod/allowed_signers"] {
+        let put = user.s3.put_object().bucket("incidents").key(rules);
+        assert_eq!(user.ask(put.body(b"x".to_vec().into()).send()).map(|_| ()), denied, "{rules}");
+        let delete = user.s3.delete_object().bucket("incidents").key(rules).send();
+        assert_eq!(user.ask(delete).map(|_| ()), denied, "{rules}");
+    }
 }
