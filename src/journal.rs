@@ -17,6 +17,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The newest journal format that this program reads and the one it writes. A journal of the first one does not
+/// say so; the first entry of a later one has to, as `format_version` in its event.
+pub const FORMAT_VERSION: u32 = 1;
+
 /// The hash that the first entry carries in place of a predecessor's.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -266,6 +270,9 @@ impl Journal {
                     .because(why)
                     .hint("compare its head with the one that the run printed; keep the file")
             };
+            if index == 0 {
+                refuse_newer(line, name)?;
+            }
             let entry: Entry = serde_json::from_slice(line).map_err(|e| broken(plain(&e)))?;
             if entry.prev != journal.head {
                 return Err(broken("it does not carry the hash of the line before".to_owned()));
@@ -369,5 +376,25 @@ impl Journal {
     #[must_use]
     pub fn finished(&self) -> bool {
         matches!(self.entries.last().map(|entry| &entry.event), Some(Event::RunFinished { .. }))
+    }
+}
+
+/// Refuses a journal whose first line says that it is of a later format, whatever else stands there.
+fn refuse_newer(line: &[u8], name: &str) -> Result<()> {
+    #[derive(Deserialize)]
+    struct First {
+        event: Version,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
+    match serde_json::from_slice::<First>(line) {
+        Ok(first) if first.event.format_version > FORMAT_VERSION => Err(Error::failed(format!(
+            "the journal `{name}` has format {}, this program knows up to {FORMAT_VERSION}",
+            first.event.format_version
+        ))
+        .hint("use the ringfence that wrote it")),
+        _ => Ok(()),
     }
 }
