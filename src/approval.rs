@@ -43,6 +43,7 @@ pub struct SignatureFile {
 
 /// One person's approval of one plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
     /// Who: the first of the person's names in `allowed_signers`.
@@ -57,6 +58,7 @@ pub struct Approval {
 
 /// An approval with the signature that it is, as the journal keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Signed {
     /// Whose it is.
@@ -67,6 +69,7 @@ pub struct Signed {
 
 /// A signature that does not count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rejected {
     /// The file that it stands in.
@@ -100,6 +103,7 @@ pub struct Case<'a> {
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// How many people have to approve.

@@ -26,11 +26,13 @@ pub const GENESIS: &str = "00000000000000000000000000000000000000000000000000000
 
 /// One line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// Its number, from 1.
     pub n: u64,
     /// The SHA-256 of the line before, without its line end.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
     pub prev: String,
     /// When it was written, by this machine's clock.
     pub at: Timestamp,
@@ -40,6 +42,7 @@ pub struct Entry {
 
 /// What a journal records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Event {
     /// A run begins; its plan is stored beside the journal.
@@ -49,6 +52,7 @@ pub enum Event {
         /// What it is for.
         kind: Kind,
         /// The SHA-256 of the plan's bytes.
+        #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
         plan_sha256: String,
         /// The principal's lineage.
         lineage: Lineage,
@@ -167,6 +171,7 @@ pub enum Event {
 
 /// How a call ended (D2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepResult {
     /// The service did it.

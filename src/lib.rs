@@ -24,6 +24,8 @@ pub mod record;
 pub mod release;
 pub mod renewal;
 pub mod resource;
+#[cfg(test)]
+mod schema;
 pub mod settle;
 pub mod snapshot;
 pub mod standing;

@@ -22,6 +22,7 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// It contains.
@@ -32,6 +33,7 @@ pub enum Kind {
 
 /// What apply does when reality has moved since the plan (D2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnDrift {
     /// It stops before the first write.
@@ -42,6 +44,7 @@ pub enum OnDrift {
 
 /// What reading cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReadCost {
     /// How many calls were made.
@@ -52,9 +55,11 @@ pub struct ReadCost {
 
 /// Steps for one or more principals; immutable once written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The format of the file.
+    #[cfg_attr(test, schemars(extend("const" = FORMAT_VERSION)))]
     pub format_version: u32,
     /// The program that wrote it.
     pub ringfence_version: String,
@@ -89,14 +94,16 @@ pub struct Plan {
     /// The principals, worst first.
     pub principals: Vec<PrincipalPlan>,
     /// SHA-256 over everything above: shows an edit by hand. A signature shows an edit by an adversary.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
     pub content_sha256: String,
 }
 
 /// What a plan does to one principal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PrincipalPlan {
-    /// `user`.
+    /// What kind of principal it is.
     #[serde(rename = "type")]
     pub kind: PrincipalKind,
     /// Its friendly name.
@@ -137,6 +144,7 @@ pub struct PrincipalPlan {
 
 /// A rule that cannot be met now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Blocked {
     /// What is open: `fence`, `hold`.
@@ -147,6 +155,7 @@ pub struct Blocked {
 
 /// The kind of a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
     /// An IAM user.
@@ -155,6 +164,7 @@ pub enum PrincipalKind {
 
 /// A credential that is named as compromised, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Compromised {
     /// Which one.
@@ -165,6 +175,7 @@ pub struct Compromised {
 
 /// Why a credential counts as compromised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// A person named it.
@@ -189,6 +200,7 @@ impl Why {
 
 /// How a step changes its resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// It was not there.
@@ -201,6 +213,7 @@ pub enum Change {
 
 /// One resource before and after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Its number in the plan, from 1.
@@ -209,7 +222,7 @@ pub struct Step {
     pub wave: u32,
     /// What it changes.
     pub resource: Resource,
-    /// How.
+    /// How it is changed.
     pub action: Change,
     /// The value before; `None` if it was not there.
     pub before: Option<Value>,
@@ -225,6 +238,7 @@ pub struct Step {
 
 /// A credential, or another way to act, that the plan leaves as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LeftLive {
     /// Which one; `None` for ways to act that are no resource of the user.
@@ -243,6 +257,7 @@ pub struct LeftLive {
 
 /// Something that a release keeps as ringfence left it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Kept {
     /// Which resource.
@@ -255,6 +270,7 @@ pub struct Kept {
 
 /// A resource that is no longer as ringfence left it, or that others made since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Drifted {
     /// Which resource.

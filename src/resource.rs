@@ -161,6 +161,7 @@ impl TryFrom<String> for Resource {
 
 /// The value of a resource that is there. What is not there has none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Value {
     /// A credential's status.

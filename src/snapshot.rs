@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 
 /// A thing that was read, or the action whose denial kept it from being read (D2.12).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
+#[cfg_attr(test, schemars(inline))]
 pub enum Observed<T> {
     // First, because a policy document takes any JSON; and with a `$`, which no tag key can have.
     /// It could not be read.
@@ -20,6 +22,7 @@ pub enum Observed<T> {
 
 /// The permission that a read lacked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Missing {
     /// The IAM action, such as `iam:ListAccessKeys`.
@@ -33,6 +36,7 @@ pub struct Missing {
 
 /// What kept a read from being answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// The caller lacks the permission.
@@ -73,6 +77,7 @@ impl<T> Observed<Vec<T>> {
 
 /// Whether a credential works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Status {
     /// It works.
     Active,
@@ -102,6 +107,7 @@ impl std::fmt::Display for Status {
 
 /// The user's own record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct User {
     /// The friendly name.
@@ -128,9 +134,10 @@ impl User {
 
 /// The last use that AWS has recorded, which may lag by some 15 minutes (F21).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LastUsed {
-    /// When.
+    /// When it was used.
     pub at: Timestamp,
     /// The service called.
     pub service: String,
@@ -140,6 +147,7 @@ pub struct LastUsed {
 
 /// An access key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccessKey {
     /// The key's ID.
@@ -154,6 +162,7 @@ pub struct AccessKey {
 
 /// A console password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LoginProfile {
     /// When the password was set up.
@@ -164,6 +173,7 @@ pub struct LoginProfile {
 
 /// An SSH public key or a signing certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Uploaded {
     /// Its ID.
@@ -176,6 +186,7 @@ pub struct Uploaded {
 
 /// A credential of one service: CodeCommit, Keyspaces, Bedrock, CloudWatch Logs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServiceCredential {
     /// Its ID.
@@ -192,6 +203,7 @@ pub struct ServiceCredential {
 
 /// A device for multi-factor authentication.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MfaDevice {
     /// Its serial number or ARN.
@@ -202,6 +214,7 @@ pub struct MfaDevice {
 
 /// A managed policy that is attached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AttachedPolicy {
     /// Its ARN.
@@ -215,6 +228,7 @@ pub struct AttachedPolicy {
 
 /// A policy written into the user or a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InlinePolicy {
     /// Its name.
@@ -225,6 +239,7 @@ pub struct InlinePolicy {
 
 /// A group that the user is in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Group {
     /// Its name.
@@ -239,6 +254,7 @@ pub struct Group {
 
 /// The quotas that decide where a deny fits (F15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Quotas {
     /// How many managed policies a user may have attached.
@@ -260,6 +276,7 @@ impl Default for Quotas {
 
 /// Everything observed about a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// When, by the service's clock: the Date of the last reply.
@@ -417,6 +434,7 @@ impl Snapshot {
 
 /// Something that could not be read, and what would allow it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Unread {
     /// What was not read.

@@ -19,9 +19,11 @@ pub const LIFT_AFTER: SignedDuration = SignedDuration::from_secs(129_900);
 
 /// What ringfence did to one principal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// The format of the file.
+    #[cfg_attr(test, schemars(extend("const" = FORMAT_VERSION)))]
     pub format_version: u32,
     /// The program that wrote it.
     pub ringfence_version: String,
@@ -49,7 +51,7 @@ pub struct State {
     pub compromised: Vec<Compromised>,
     /// What was changed, and how to undo it.
     pub resources: BTreeMap<Resource, Held>,
-    /// The clock of F9: from when the denies of this containment may be lifted.
+    /// From when the denies of this containment may be lifted (F9).
     pub clock: Option<Clock>,
     /// When the principal was last read and found contained.
     pub last_seen_contained: Option<Timestamp>,
@@ -61,9 +63,10 @@ pub struct State {
 
 /// Whom a state is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Principal {
-    /// `user`.
+    /// What kind of principal it is.
     #[serde(rename = "type")]
     pub kind: PrincipalKind,
     /// The friendly name when it was last read.
@@ -76,6 +79,7 @@ pub struct Principal {
 
 /// One resource that ringfence touched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Held {
     /// The value before ringfence's first touch; `None` if it was not there.
@@ -92,6 +96,7 @@ pub struct Held {
 
 /// Where a resource stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HeldStatus {
     /// As ringfence wrote it.
@@ -151,6 +156,7 @@ impl Role {
 
 /// The clock that a deny waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Clock {
     /// The fence's time, or the hold's where there is no fence.
@@ -175,6 +181,7 @@ impl Clock {
 
 /// One run, as the state remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Run {
     /// Its ID.
@@ -182,6 +189,7 @@ pub struct Run {
     /// What it was for.
     pub kind: Kind,
     /// The SHA-256 of its plan.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
     pub plan_sha256: String,
     /// Who applied it.
     pub applied_by: Arn,
@@ -199,6 +207,7 @@ pub struct Run {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RunEnd {
     /// When, by the service's clock.
@@ -208,6 +217,7 @@ pub struct RunEnd {
     /// How many entries its journal has. A shorter one was cut.
     pub journal_entries: u64,
     /// The hash of the journal's last line.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
     pub journal_head: String,
 }
 

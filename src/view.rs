@@ -19,6 +19,7 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// What a containment amounts to, judged from what was read (D2.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// No credential that is compromised, or younger than the exposure, can still act.
@@ -67,6 +68,7 @@ impl Standing {
 
 /// One thing that a person should look at, about one resource or about the principal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The resource, if it is about one.
     pub resource: Option<Resource>,
@@ -76,6 +78,7 @@ pub struct Finding {
 
 /// When the denies may be lifted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FenceView {
     /// The fence's time, or the hold's.
     pub fence_time: Timestamp,
@@ -87,6 +90,7 @@ pub struct FenceView {
 
 /// Reality against state, for one principal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PrincipalStatus {
     /// Its name in the state.
     pub user: UserName,
@@ -118,10 +122,13 @@ pub struct PrincipalStatus {
 
 /// What `status` found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(transform = crate::schema::read_where_there_is_a_state))]
 pub struct StatusReport {
     /// The format of this report.
+    #[cfg_attr(test, schemars(extend("const" = FORMAT_VERSION)))]
     pub format_version: u32,
-    /// When, by the service's clock where something was read.
+    /// When it was read, by the service's clock. Left out, as the endpoint is, where nobody has a state.
     pub at: Timestamp,
     /// The endpoint that was read.
     pub endpoint: String,
@@ -131,6 +138,7 @@ pub struct StatusReport {
 
 /// What `apply` says while it works: one JSON object a line with `--format json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ApplyEvent {
     /// Reality was read again and may be written to (D2.3).
@@ -212,9 +220,10 @@ pub enum ApplyEvent {
         /// The error, if it was one.
         error: Option<String>,
     },
-    /// The principals are watched after the last wave.
+    /// The principals are watched after the last wave. Shown as progress on a terminal only.
+    #[cfg_attr(test, schemars(skip))]
     Settling {
-        /// For how long, in seconds.
+        /// For how long they have been, in seconds.
         watched_s: u32,
         /// Of how many.
         for_s: u32,
@@ -225,7 +234,7 @@ pub enum ApplyEvent {
     Tampering {
         /// The user.
         user: UserName,
-        /// What.
+        /// What happened.
         finding: Finding,
         /// When it was seen, by the service's clock.
         seen_at: Timestamp,
@@ -236,6 +245,7 @@ pub enum ApplyEvent {
 
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ending {
     /// The run.
     pub run: String,
@@ -255,6 +265,7 @@ pub struct Ending {
 
 /// The end of a run for one principal: everything in it was read back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PrincipalEnding {
     /// The user.
     pub user: UserName,
@@ -279,6 +290,7 @@ pub struct PrincipalEnding {
     /// The state's serial now.
     pub serial: u64,
     /// The hash of the journal's last line.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
     pub journal_head: String,
 }
 

@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What has to be fulfilled before a plan is applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
     /// How many people have to approve any plan.
     pub required: u32,
     /// How many have to approve a plan that does this.
+    #[cfg_attr(test, schemars(extend("propertyNames" = crate::schema::effects())))]
     pub effects: BTreeMap<Effect, u32>,
     /// How old a plan may be, from its `created_at`, in seconds.
     pub max_age_s: Option<u64>,
@@ -73,6 +75,7 @@ impl Requirement {
 
 /// The requirement that was in force when a plan was made, and the files it came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InForce {
     /// What it is.
@@ -83,10 +86,12 @@ pub struct InForce {
 
 /// A file that a requirement came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Which one: `policy.toml` and `allowed_signers` are the store's.
     pub file: String,
     /// The SHA-256 of its bytes.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
     pub sha256: String,
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What apply may do after the last wave. Nothing is re-asserted where the clause does not say so (D2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settle {
     /// How long the principal is watched, in seconds.
@@ -19,6 +20,7 @@ pub struct Settle {
 
 /// A kind of credential that can be turned off where somebody makes it during a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NewCredential {
     /// An access key.

@@ -16,12 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What `check` says of a plan, with the plan itself.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Checked<'a> {
     /// The format of this view.
+    #[cfg_attr(test, schemars(extend("const" = FORMAT_VERSION)))]
     pub format_version: u32,
     /// The plan's file.
     pub file: String,
     /// The SHA-256 of its bytes.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
     pub sha256: String,
     /// When it was checked, by this machine's clock.
     pub now: Timestamp,
@@ -45,6 +48,7 @@ pub struct Checked<'a> {
 
 /// Whom a plan is about.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckedPrincipal<'a> {
     /// The name.
     pub user: &'a UserName,
@@ -74,6 +78,7 @@ pub struct CheckedPrincipal<'a> {
 
 /// What one step does.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckedStep<'a> {
     /// To whom.
     pub user: &'a UserName,
