@@ -16,6 +16,7 @@ mod releases;
 mod rules;
 mod scenarios;
 mod scene;
+mod schemas;
 mod settle;
 mod standings;
 mod watch;

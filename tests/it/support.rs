@@ -7,6 +7,7 @@ mod golden;
 mod program;
 mod proxy;
 mod redact;
+pub mod schema;
 mod world;
 
 pub use aws::{ALLOW_ALL, Answer, Aws, Credentials, Facts};
