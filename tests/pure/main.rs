@@ -10,8 +10,12 @@ mod drift;
 mod dumps;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
+mod golden;
 mod planning;
 mod properties;
 mod release;
+#[path = "../it/support/schema.rs"]
+mod schema;
+mod schemas;
 mod settle;
 mod standing;
