@@ -60,6 +60,9 @@ pub enum Event {
         serial: u64,
         /// Who applies.
         applied_by: Arn,
+        /// The machine it is applied from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        applied_from: Option<String>,
         /// Against which endpoint.
         endpoint: String,
         /// The program.
@@ -78,6 +81,9 @@ pub enum Event {
     RunResumed {
         /// Who resumes.
         by: Arn,
+        /// The machine it is resumed from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
         /// When the principal was read again, by the service's clock.
         read_at: Timestamp,
         /// The program.

@@ -191,8 +191,14 @@ pub struct Run {
     /// The SHA-256 of its plan.
     #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
     pub plan_sha256: String,
+    /// Who planned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_by: Option<Arn>,
     /// Who applied it.
     pub applied_by: Arn,
+    /// The machine that it was applied from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_from: Option<String>,
     /// When it began, by the service's clock.
     pub started_at: Timestamp,
     /// Who approved it.

@@ -142,6 +142,7 @@ impl Executor<'_> {
         let mut log = locked.reopen_run(&run.id).await?;
         let event = Event::RunResumed {
             by: run.before.caller.arn.clone(),
+            from: Some(self.owner.host.clone()),
             read_at: now.read_at,
             ringfence_version: env!("CARGO_PKG_VERSION").to_owned(),
         };

@@ -331,9 +331,11 @@ pub(crate) fn recorded() -> State {
         id: id.into(),
         kind: Kind::Contain,
         plan_sha256: DIGEST.into(),
+        planned_by: Some("arn:aws:iam::123456789012:user/bob".parse().unwrap()),
         applied_by: "arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice"
             .parse()
             .unwrap(),
+        applied_from: Some("desk".into()),
         started_at: at(started),
         approvals: vec![approval()],
         break_glass: None,

@@ -21,7 +21,7 @@ pub fn plan(plan: &Plan, screen: Screen, saved: Option<&Saved<'_>>) -> String {
         page.look(0, line);
     }
     page.gap();
-    header(&mut page, plan);
+    header(&mut page, plan, "Caller");
     for principal in &plan.principals {
         if plan.principals.len() > 1 {
             heading(&mut page, principal, plan.created_at);
@@ -59,7 +59,7 @@ fn sentences(text: &str) -> Vec<String> {
 }
 
 /// The lines above the steps; shared with the record of a run.
-pub(super) fn header(page: &mut Page, plan: &Plan) {
+pub(super) fn header(page: &mut Page, plan: &Plan, planner: &str) {
     let whom = match plan.principals.as_slice() {
         [one] => format!("user {} ({})", one.name, one.id),
         many => count(many.len(), "user", "users"),
@@ -72,7 +72,7 @@ pub(super) fn header(page: &mut Page, plan: &Plan) {
     );
     let mut lines = vec![
         ("Account", dotted(&account)),
-        ("Caller", vec![plan.planned_by.to_string()]),
+        (planner, vec![plan.planned_by.to_string()]),
         ("Read", vec![format!("{},", stamp(plan.created_at)), cost]),
     ];
     if !is_aws_endpoint(&plan.endpoint) {

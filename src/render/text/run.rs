@@ -16,7 +16,7 @@ use crate::text::{clock, count, shown};
 #[must_use]
 pub fn run(plan: &Plan, journal: &Journal, screen: Screen, saved: Option<&Saved<'_>>) -> String {
     let mut page = Page::new(screen);
-    header(&mut page, plan);
+    header(&mut page, plan, "Planner");
     page.gap();
     for entry in journal.entries() {
         let (look, words) = describe(&entry.event);
@@ -93,15 +93,17 @@ fn describe(event: &Event) -> (bool, String) {
             lineage,
             serial,
             applied_by,
+            applied_from,
             endpoint,
             approvals,
             break_glass,
             ..
         } => {
             let mut words = format!(
-                "run {run} begins: {}, lineage {lineage}, serial {serial}, by {applied_by}, at {endpoint}, \
+                "run {run} begins: {}, lineage {lineage}, serial {serial}, by {applied_by}{}, at {endpoint}, \
                  plan {}",
                 kind(*what),
+                from_host(applied_from.as_deref()),
                 twelve(plan_sha256)
             );
             for Signed { approval, .. } in approvals {
@@ -116,9 +118,11 @@ fn describe(event: &Event) -> (bool, String) {
             }
             words
         }
-        Event::RunResumed { by, read_at, .. } => {
-            format!("the run was cut off, and goes on by {by}: read again at {}", clock(*read_at))
-        }
+        Event::RunResumed { by, from, read_at, .. } => format!(
+            "the run was cut off, and goes on by {by}{}: read again at {}",
+            from_host(from.as_deref()),
+            clock(*read_at)
+        ),
         Event::StepAdded { step } => {
             let Step { id, resource, reason, .. } = step.as_ref();
             format!("step {id} {resource} is added: {reason}")
@@ -165,6 +169,10 @@ fn describe(event: &Event) -> (bool, String) {
         Event::RunFinished { complete: false } => "run ends, partial".to_owned(),
     };
     (is_bad(event), shown(&words).into_owned())
+}
+
+fn from_host(host: Option<&str>) -> String {
+    host.map_or_else(String::new, |host| format!(", from {}", shown(host)))
 }
 
 fn is_bad(event: &Event) -> bool {

@@ -131,6 +131,12 @@ fn runs(page: &mut Page, runs: &[Run], indent: usize) {
         let began = format!("{},", stamp(run.started_at));
         let by = format!("by {}", run.applied_by);
         page.phrases(Style::Plain, indent + 4, 0, &[began, by]);
+        if let Some(host) = &run.applied_from {
+            page.line(Style::Plain, indent + 4, &format!("from {}", shown(host)));
+        }
+        if let Some(planner) = &run.planned_by {
+            page.line(Style::Plain, indent + 4, &format!("planned by {planner}"));
+        }
         let plan = format!("plan {}", twelve(&run.plan_sha256));
         let journal = run.end.as_ref().map(|end| {
             let entries = count(

@@ -311,6 +311,8 @@ fn a_state_its_history_and_its_list() {
         20261121T031240Z-7c41e09a  contain  complete
             2026-11-21T03:12:40Z,
             by arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
+            from desk
+            planned by arn:aws:iam::123456789012:user/bob
             plan 9f2c6a000000, journal head 41ab77000000, 8 entries
             approved by alice@example.com with
             SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w,
@@ -318,6 +320,8 @@ fn a_state_its_history_and_its_list() {
         20261121T034802Z-7c41e09a  contain  cut off
             2026-11-21T03:48:02Z,
             by arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
+            from desk
+            planned by arn:aws:iam::123456789012:user/bob
             plan 9f2c6a000000
             approved by alice@example.com with
             SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w,
@@ -327,6 +331,8 @@ fn a_state_its_history_and_its_list() {
     20261121T031240Z-7c41e09a  contain  complete
         2026-11-21T03:12:40Z,
         by arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
+        from desk
+        planned by arn:aws:iam::123456789012:user/bob
         plan 9f2c6a000000, journal head 41ab77000000, 8 entries
         approved by alice@example.com with
         SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w,
@@ -334,6 +340,8 @@ fn a_state_its_history_and_its_list() {
     20261121T034802Z-7c41e09a  contain  cut off
         2026-11-21T03:48:02Z,
         by arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
+        from desk
+        planned by arn:aws:iam::123456789012:user/bob
         plan 9f2c6a000000
         approved by alice@example.com with
         SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w,
@@ -395,6 +403,7 @@ fn journal() -> Journal {
             lineage: sample::lineage(),
             serial: 1,
             applied_by: "arn:aws:iam::123456789012:user/alice".parse().unwrap(),
+            applied_from: Some("desk".into()),
             endpoint: "https://iam.amazonaws.com".into(),
             ringfence_version: "0.1.0".into(),
             approvals: vec![crate::approval::Signed {
@@ -431,14 +440,14 @@ fn a_run_that_was_cut_off() {
     assert!(text.lines().all(|line| line.chars().count() <= 80));
     insta::assert_snapshot!(text, @"
     Account 123456789012 · user deploy-bot (AIDA3EXAMPLEDEPLOYBT) · posture revoke
-    Caller  arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
+    Planner arn:aws:sts::123456789012:assumed-role/IncidentResponse/alice
     Read    2026-11-21T03:10:07Z, 14 calls in 3 round trips
     Exposed 2026-11-21T01:40:00Z (90 min ago)
 
       1  2026-11-21T03:12:40Z  run 20261121T031240Z-7c41e09a begins: contain,
                                lineage 7c41e09a7c41e09a7c41e09a7c41e09a, serial 1,
-                               by arn:aws:iam::123456789012:user/alice, at
-                               https://iam.amazonaws.com, plan 9f2c6a000000,
+                               by arn:aws:iam::123456789012:user/alice, from desk,
+                               at https://iam.amazonaws.com, plan 9f2c6a000000,
                                approved by alice@example.com with
                                SHA256:Yxk0pGoVQtK7cJ8p7bJ1d2p3Qw5Yt9n0m2r4s6u8v0w
                                (verified at 2026-11-21T03:12:40Z)
@@ -465,6 +474,6 @@ fn a_run_that_was_cut_off() {
     Saved plan.json
           sha256 9f2c6a0000000000000000000000000000000000000000000000000000000001
     Journal 8 entries,
-    head 67a4876160597e3ed0b002e8eb69885a78f1d6f1fa8090c796689b456fb46e91
+    head 3dbf28dea4399e3d7332d4ad58ee513752b79233fbdf7e0d1e26332adc9c3b8d
     ");
 }

@@ -24,6 +24,8 @@ fn the_state_and_its_verbs() {
     assert_snapshot!(world.redact(&history.out), @"
     20241121T031000Z-LINEAGE8  contain  complete
         2024-11-21T03:10:00Z, by arn:aws:iam::123456789012:user/responder
+        from HOST
+        planned by arn:aws:iam::123456789012:user/responder
         plan SHA256, journal head SHA256, 8 entries
     Every journal is whole: its hashes are a chain, its length and head as recorded.
     ");

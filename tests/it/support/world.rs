@@ -115,6 +115,7 @@ impl World {
     /// A text without what differs at every run.
     pub fn redact(&self, text: &str) -> String {
         let text = text.replace(&self.dir().display().to_string(), "DIR");
+        let text = text.replace(&format!("from {}", self.host), "from HOST");
         let mut text = text.replace(&self.proxy.url(), "http://127.0.0.1:PORT");
         for (id, name) in self.aliases.borrow().iter() {
             text = text.replace(id, name);
