@@ -1,6 +1,7 @@
 //! The plan: an immutable list of steps, with the snapshots they were made from.
 
 mod settle;
+mod sound;
 mod syntax;
 
 pub use settle::{NewCredential, SETTLE_S, Settle};
@@ -388,32 +389,6 @@ impl Step {
     pub fn awaits_fence_time(&self) -> bool {
         matches!(&self.after, Some(Value::Document(document)) if document.awaits_fence_time())
     }
-
-    /// Whether the values are of the resource's own kind and the action is what they say.
-    fn is_sound(&self) -> bool {
-        let belongs = |value: &Value| match self.resource {
-            Resource::AccessKey(_)
-            | Resource::SshKey(_)
-            | Resource::SigningCertificate(_)
-            | Resource::ServiceCredential(_) => matches!(value, Value::Status(_)),
-            Resource::InlinePolicy(_) | Resource::ManagedPolicy(_) => {
-                matches!(value, Value::Document(_))
-            }
-            Resource::AttachedPolicy(_) => *value == Value::Attached,
-            Resource::Group(_) => *value == Value::Member,
-            Resource::LoginProfile => *value == Value::Password,
-            Resource::PermissionsBoundary => matches!(value, Value::PolicyArn(_)),
-        };
-        let change = match (&self.before, &self.after) {
-            (None, Some(_)) => Some(Change::Create),
-            (Some(_), Some(_)) => Some(Change::Update),
-            (Some(_), None) => Some(Change::Delete),
-            (None, None) => None,
-        };
-        change == Some(self.action)
-            && self.before.iter().chain(&self.after).all(belongs)
-            && self.call().is_some()
-    }
 }
 
 impl PrincipalPlan {
@@ -515,32 +490,14 @@ impl Plan {
                 .because("its content does not match its own digest")
                 .hint("make a new one: ringfence plan --out FILE"));
         }
-        plan.check(name)?;
-        Ok(plan)
-    }
-
-    fn check(&self, name: &str) -> Result<()> {
-        let unsound = |what: String| {
-            Err(Error::failed(format!("`{name}` is no plan that this program would make"))
-                .because(what)
-                .hint("make a new one: ringfence plan --out FILE"))
-        };
-        let mut ids = std::collections::BTreeSet::new();
-        let mut principals = std::collections::BTreeSet::new();
-        for principal in &self.principals {
-            if principal.snapshot.user.id != principal.id || !principals.insert(&principal.id) {
-                return unsound(format!(
-                    "principal {} is not what its snapshot shows",
-                    principal.id
-                ));
-            }
-            for step in &principal.steps {
-                if !step.is_sound() || !ids.insert(step.id) {
-                    return unsound(format!("step {} makes no sense", step.id));
-                }
+        match sound::flaw(&plan) {
+            None => Ok(plan),
+            Some(flaw) => {
+                Err(Error::failed(format!("`{name}` is no plan that this program would make"))
+                    .because(flaw)
+                    .hint("make a new one: ringfence plan --out FILE"))
             }
         }
-        Ok(())
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn screens() -> impl Iterator<Item = Screen> {
 /// Every way to show a plan shows nothing but calm text.
 pub(crate) fn plan_shows(plan: &Plan) {
     let digest = ringfence::plan::sha256(&plan.bytes());
-    let saved = Saved { path: NAME, digest: &digest };
+    let saved = Saved { path: NAME, digest: &digest, unapproved: false };
     calm(&text::plan(plan, Screen::default(), Some(&saved)));
     calm(&text::summary(plan));
     calm(&markdown::plan(plan, Some(&saved), None));

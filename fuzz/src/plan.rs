@@ -1,10 +1,13 @@
 //! Plans: what is read is sound, is written as it was read, and can be shown.
 
 use super::{NAME, calm, in_words, plan_shows, screens};
+use jiff::Timestamp;
 use ringfence::drift;
-use ringfence::plan::{Change, FORMAT_VERSION, Plan};
+use ringfence::plan::{Change, FORMAT_VERSION, Kind, Plan, Step};
+use ringfence::policy::{PolicyDocument, deny_all_arn, hold};
 use ringfence::render::text;
 use ringfence::resource::Value;
+use ringfence::snapshot::Status;
 use std::collections::BTreeSet;
 
 /// What holds of any bytes that are taken for a plan.
@@ -57,7 +60,8 @@ fn is_sound(plan: &Plan) -> bool {
     let mut ids = BTreeSet::new();
     let mut users = BTreeSet::new();
     plan.principals.iter().all(|principal| {
-        principal.id == principal.snapshot.user.id
+        let user = &principal.snapshot.user;
+        (&principal.id, &principal.arn, &principal.name) == (&user.id, &user.arn, &user.name)
             && users.insert(&principal.id)
             && principal.steps.iter().all(|step| {
                 let there = (step.before.is_some(), step.after.is_some());
@@ -85,6 +89,31 @@ fn is_sound(plan: &Plan) -> bool {
                         )
                     })
                     && step.call().is_some()
+                    && step.reversible == (step.resource.kind() != "login_profile")
+                    && (plan.kind == Kind::Release || takes_away(plan, step))
             })
     })
+}
+
+/// Whether a step leaves the user with less than before, in the way of a containment.
+fn takes_away(plan: &Plan, step: &Step) -> bool {
+    let id = step.resource.id();
+    let ours =
+        |name: &str| name.starts_with("RingfenceFence-") || name.starts_with("RingfenceHold-");
+    let own = format!("arn:{}:iam::{}:policy/", plan.partition, plan.account_id);
+    let policy = id == deny_all_arn(&plan.partition)
+        || (id.starts_with(&own) && id.rsplit('/').next().is_some_and(ours));
+    match &step.after {
+        Some(Value::Status(status)) => *status == Status::Inactive,
+        Some(Value::Document(document)) => {
+            let time = |document: &PolicyDocument| document.fence_time().is_some();
+            let later = document.with_fence_time(Timestamp::UNIX_EPOCH);
+            let denies = *document == hold() || time(document) || time(&later);
+            denies && if step.resource.kind() == "inline_policy" { ours(id) } else { policy }
+        }
+        Some(Value::Attached) => policy,
+        Some(Value::PolicyArn(_)) => true,
+        Some(Value::Member | Value::Password) => false,
+        None => matches!(step.resource.kind(), "group" | "login_profile"),
+    }
 }

@@ -3,10 +3,12 @@
 use crate::aws::Reading;
 use crate::drift::{Standing, hidden_since_plan, since_plan, standing};
 use crate::error::{Error, Result};
+use crate::lineage::is_our_name;
 use crate::plan::{Drifted, Kind, OnDrift, Plan, PrincipalPlan, Step};
 use crate::planner::{Context, check_caller};
+use crate::policy::deny_all_arn;
 use crate::renewal::renewed;
-use crate::resource::Resource;
+use crate::resource::{Resource, Value};
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::text::{shell, shown};
@@ -30,7 +32,9 @@ pub(super) fn state(
         })
     };
     let Some(state) = state else {
-        return if principal.serial == 0 {
+        return if let Some(step) = not_by_the_record(plan, principal, None) {
+            Err(no_such_step(principal, step))
+        } else if principal.serial == 0 {
             Ok(())
         } else {
             stale(format!(
@@ -50,6 +54,9 @@ pub(super) fn state(
             principal.serial, state.serial
         ));
     }
+    if let Some(step) = not_by_the_record(plan, principal, Some(state)) {
+        return Err(no_such_step(principal, step));
+    }
     if state.endpoint != plan.endpoint {
         return Err(Error::stale(format!(
             "the state of user `{}` was written for another endpoint",
@@ -63,6 +70,52 @@ pub(super) fn state(
         .hint("--state DIR keeps the records of a test endpoint apart"));
     }
     Ok(())
+}
+
+/// A step that the record does not bear out: a release gives back what was before or keeps what ringfence
+/// wrote (D2.6); a time that stands in a plan of containment, and a boundary that its posture does not ask for,
+/// are such as ringfence has written before (D2.4).
+fn not_by_the_record<'p>(
+    plan: &Plan,
+    principal: &'p PrincipalPlan,
+    state: Option<&State>,
+) -> Option<&'p Step> {
+    principal.steps.iter().find(|step| {
+        let held = state.and_then(|state| state.resources.get(&step.resource));
+        match plan.kind {
+            Kind::Release => {
+                !held.is_some_and(|held| step.after == held.baseline || step.after == held.ours)
+            }
+            Kind::Contain => {
+                let given = match &step.after {
+                    Some(Value::Document(document)) => document.fence_time().is_none(),
+                    Some(Value::PolicyArn(arn)) => bounds(plan, arn),
+                    _ => true,
+                };
+                !given && held.is_none_or(|held| step.after != held.ours)
+            }
+        }
+    })
+}
+
+/// Whether a boundary is the posture's, or one that denies.
+fn bounds(plan: &Plan, arn: &str) -> bool {
+    let posture = plan.posture.permissions_boundary.policy();
+    let name = arn.rsplit('/').next().unwrap_or_default();
+    let own = arn.contains(&format!(":iam::{}:policy/", plan.account_id)) && is_our_name(name);
+    own || arn == deny_all_arn(&plan.partition)
+        || posture.is_some_and(|posture| posture.as_str() == arn)
+}
+
+fn no_such_step(principal: &PrincipalPlan, step: &Step) -> Error {
+    Error::stale(format!("the plan for user `{}` is not by its record", principal.name))
+        .because(format!(
+            "step {} makes of {} what the state does not know",
+            step.id,
+            shown(&step.resource.to_string())
+        ))
+        .detail("nothing was changed")
+        .hint("plan again; whoever wrote this plan, it was not ringfence on this state")
 }
 
 /// Whoever has to review again wants to know whether anything will be different.
@@ -205,6 +258,7 @@ fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
         );
     }
     let mut command = format!("ringfence apply --user {}", principal.name);
+    let named = principal.compromised.iter().any(|item| item.why == crate::plan::Why::Named);
     for item in &principal.compromised {
         if let Resource::AccessKey(id) = &item.resource
             && item.why == crate::plan::Why::Named
@@ -214,7 +268,9 @@ fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
     }
     for item in moved {
         // What has appeared is part of what is there now.
+        // Where no key was named, every Active one is meant, and naming one would leave the others.
         if let (Resource::AccessKey(id), true) = (&item.resource, item.what.contains("now Active"))
+            && named
             && !command.contains(id.as_str())
         {
             command = format!("{command} --access-key {id}");
