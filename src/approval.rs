@@ -6,6 +6,7 @@
 
 pub mod effect;
 mod examine;
+mod record;
 mod requirement;
 mod signature;
 mod signers;
@@ -13,6 +14,7 @@ mod signers;
 mod tests;
 
 pub use examine::{Examination, Local, Subject, TrustRoot, examine};
+pub use record::contradiction;
 pub use requirement::{InForce, Requirement, Source};
 pub use signature::LARGEST;
 pub use signers::Signers;
@@ -180,7 +182,8 @@ pub fn judge(case: &Case<'_>) -> Verdict {
         match one(case, file) {
             Ok((names, fingerprint)) => {
                 let person = names.first().cloned().unwrap_or_default();
-                if names.iter().any(|name| counted.contains(name)) {
+                let same = |name: &String| counted.iter().any(|one| one.eq_ignore_ascii_case(name));
+                if names.iter().any(same) {
                     verdict.rejected.push(Rejected {
                         file: file.name.clone(),
                         fingerprint: Some(fingerprint),

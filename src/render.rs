@@ -36,6 +36,8 @@ pub struct Saved<'a> {
     pub path: &'a str,
     /// The SHA-256 of its bytes.
     pub digest: &'a str,
+    /// Whether people have to approve it before it can be applied.
+    pub unapproved: bool,
 }
 
 /// Whether an endpoint is one of AWS's own; any other is shown in every header (D2.15).

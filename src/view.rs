@@ -313,4 +313,7 @@ pub struct StateLine {
     pub incident: Option<String>,
     /// The last run's ID.
     pub last_run: Option<String>,
+    /// The runs that went without the approvals that they needed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub break_glass: Vec<String>,
 }

@@ -56,7 +56,7 @@ impl TrustRoot {
     pub fn in_force(&self, local: &Local) -> Option<InForce> {
         let rules = self.rules.as_ref();
         let requirement = rules.map_or_else(Requirement::default, |rules| rules.approval.clone());
-        let requirement = requirement.and(&local.requirement);
+        let requirement = self.with_its_people(requirement.and(&local.requirement));
         let policy = rules.map(|rules| ("policy.toml", &rules.sha256));
         let signers = self.signers.as_ref().map(|signers| ("allowed_signers", &signers.sha256));
         let sources: Vec<Source> = [policy, signers]
@@ -65,6 +65,27 @@ impl TrustRoot {
             .map(|(file, sha256)| Source { file: file.to_owned(), sha256: sha256.clone() })
             .collect();
         (!requirement.is_empty() || !sources.is_empty()).then_some(InForce { requirement, sources })
+    }
+
+    /// Who is who is said by the store, where it has rules: elsewhere callers may be added to a person that it
+    /// names, and no person.
+    fn with_its_people(&self, mut requirement: Requirement) -> Requirement {
+        if let Some(rules) = &self.rules {
+            requirement.people.retain(|person, _| rules.approval.people.contains_key(person));
+        }
+        requirement
+    }
+
+    /// Whose keys count: where the store asks for approvals, nobody's that it does not name itself.
+    fn signers(&self, local: &Local) -> Vec<Signers> {
+        let asks = self.rules.as_ref().is_some_and(|rules| {
+            let rule = |one: &guardrail::Guardrail| matches!(one.outcome, Outcome::Approvals(_));
+            rules.approval.asks() || rules.guardrails.iter().any(rule)
+        });
+        if asks && self.signers.is_none() {
+            return Vec::new();
+        }
+        self.signers.iter().chain(&local.signers).cloned().collect()
     }
 
     fn guardrails(&self) -> &[guardrail::Guardrail] {
@@ -106,10 +127,10 @@ pub fn examine(subject: &Subject<'_>, trust: &TrustRoot, local: &Local) -> Exami
     let findings = guardrail::check(trust.guardrails(), plan, states, now);
     let mut requirement = trust.in_force(local).map(|force| force.requirement).unwrap_or_default();
     if let Some(planned) = &plan.approval {
-        requirement = requirement.and(&planned.requirement);
+        requirement = trust.with_its_people(requirement.and(&planned.requirement));
     }
     let effects = effect::of_plan(plan, states, now);
-    let signers: Vec<Signers> = trust.signers.iter().chain(&local.signers).cloned().collect();
+    let signers = trust.signers(local);
     let mut verdict = judge(&Case {
         plan: subject.bytes,
         created_at: plan.created_at,
@@ -154,7 +175,7 @@ impl Examination {
         Some(
             error
                 .detail("nothing was changed")
-                .hint("ringfence check FILE shows every rule that a plan meets"),
+                .hint("the rules are the store's: its policy.toml says what each of them is about"),
         )
     }
 

@@ -51,6 +51,12 @@ impl Requirement {
         self.required == 0 && self.max_age_s.is_none() && self.effects.values().all(|n| *n == 0)
     }
 
+    /// Whether it asks anybody to approve anything.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.required > 0 || self.effects.values().any(|number| *number > 0)
+    }
+
     /// How many people have to approve a plan that does this, and what asks for as many.
     #[must_use]
     pub fn needed(&self, effects: &BTreeMap<Effect, Resource>) -> (u32, String) {

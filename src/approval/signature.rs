@@ -26,6 +26,9 @@ pub(super) fn check(signature: &[u8], plan: &[u8]) -> Result<Good, Bad> {
     if signature.len() > LARGEST {
         return Err(none(format!("it is larger than {} KiB, and no signature", LARGEST >> 10)));
     }
+    if signature.is_empty() {
+        return Err(none("it is empty, unreadable or no regular file".to_owned()));
+    }
     let parsed = SshSig::from_pem(signature)
         .map_err(|error| none(format!("it is no OpenSSH signature: {error}")))?;
     let key = PublicKey::from(parsed.public_key().clone());

@@ -136,6 +136,10 @@ fn principals(text: &str) -> Result<(Vec<String>, &str), String> {
     if names.is_empty() {
         return Err("it names nobody".to_owned());
     }
+    // Two names that look alike would be two people.
+    if let Some(odd) = names.iter().find(|name| !name.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(format!("the name `{}` is not of printable ASCII", odd.escape_default()));
+    }
     Ok((names, rest.trim_start_matches([' ', '\t'])))
 }
 

@@ -30,14 +30,16 @@ pub(super) fn beside(plan: &Path) -> Result<Vec<SignatureFile>> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| signature(path)).collect()
+    Ok(paths.iter().map(|path| signature(path)).collect())
 }
 
 /// One file; of one that is too large to be a signature no more than it takes to say so.
-fn signature(path: &Path) -> Result<SignatureFile> {
-    let mut bytes = read_file(path)?;
+fn signature(path: &Path) -> SignatureFile {
+    // Whatever else bears such a name is no signature, and blocks none that is.
+    let regular = fs::metadata(path).is_ok_and(|found| found.is_file());
+    let mut bytes = if regular { read_file(path).unwrap_or_default() } else { Vec::new() };
     bytes.truncate(LARGEST + 1);
-    Ok(SignatureFile { name: name_of(path), bytes })
+    SignatureFile { name: name_of(path), bytes }
 }
 
 impl Session<'_> {

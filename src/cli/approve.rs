@@ -29,7 +29,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ApproveArgs) -> Result<Exi
         return Err(denial);
     }
     let digest = sha256(&bytes);
-    let saved = Saved { path: &name, digest: &digest };
+    let unapproved = !examination.verdict.is_met();
+    let saved = Saved { path: &name, digest: &digest, unapproved };
     session.terminal.print(&text::plan(&plan, session.terminal.screen(), Some(&saved)));
     for warning in examination.warnings() {
         session.terminal.note(&format!("warning: {warning}"));
@@ -45,6 +46,14 @@ pub(super) async fn run(session: &Session<'_>, args: &ApproveArgs) -> Result<Exi
     let signature = sign(&key, &bytes)?;
     write(&out, signature.as_bytes())?;
     told(session, &plan, &bytes, present, &out, signature).await?;
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    let found = beside(&args.file)?.iter().any(|one| place(Path::new(&one.name)) == place(&out));
+    if !found {
+        session.terminal.note(&format!(
+            "warning: apply finds only {name}.sig and {name}.NAME.sig, and not {}",
+            name_of(&out)
+        ));
+    }
     Ok(Exit::Done)
 }
 

@@ -52,10 +52,18 @@ pub(super) async fn deliver(
     if let Some(path) = out {
         write_plan(path, plan)?;
     }
-    let saved = path.as_deref().map(|path| Saved { path, digest: &digest });
+    let saved = path.as_deref().map(|path| Saved {
+        path,
+        digest: &digest,
+        unapproved: !examination.verdict.is_met(),
+    });
     session.print(&text::plan(plan, session.terminal.screen(), saved.as_ref()), &bytes, || {
         markdown::plan(plan, saved.as_ref(), Some(&examination))
     });
+    if session.format == Format::Text && examination.verdict.needed > 0 {
+        let shown = text::approvals(&examination.verdict, session.terminal.screen());
+        session.terminal.print(&format!("\n{shown}"));
+    }
     let blocked = plan.principals.iter().any(|principal| !principal.blocked.is_empty());
     Ok(if detailed && (blocked || !plan.is_empty()) { Exit::Changes } else { Exit::Done })
 }

@@ -6,10 +6,13 @@ use super::session::{Session, read_file};
 use crate::approval::{Examination, Verdict};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::journal::{Entry, Journal};
 use crate::plan::{Plan, sha256};
 use crate::render::{Saved, commands, markdown, text};
 use crate::state::State;
+use crate::store::Key;
 use crate::text::shown;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(super) async fn run(session: &Session<'_>, args: &ShowArgs) -> Result<Exit> {
@@ -24,19 +27,35 @@ pub(super) async fn run(session: &Session<'_>, args: &ShowArgs) -> Result<Exit> 
     };
     let bytes = session.store.plan_bytes(key, &args.what).await?;
     let plan = Plan::parse(&bytes, &format!("plan of {}", args.what))?;
-    if session.format != Format::Text {
+    if session.format == Format::Commands {
         return show_plan(session, &plan, &bytes, None, None);
     }
-    let digest = sha256(&bytes);
+    let mut journals = Vec::new();
     for key in &runs {
-        let journal = session.store.journal(key, &args.what).await?;
-        let saved = Saved { path: &args.what, digest: &digest };
-        session.terminal.print(&text::run(
-            &plan,
-            &journal,
-            session.terminal.screen(),
-            Some(&saved),
-        ));
+        journals.push((key, session.store.journal(key, &args.what).await?));
+    }
+    match session.format {
+        Format::Markdown => {
+            session.terminal.print(&markdown::plan(&plan, None, None));
+            for (_, journal) in &journals {
+                session.terminal.print(&markdown::run(journal));
+            }
+            return Ok(Exit::Done);
+        }
+        Format::Json => {
+            let of =
+                |(key, journal): &(&Key, Journal)| (key.id.to_string(), journal.entries().to_vec());
+            let journals: BTreeMap<String, Vec<Entry>> = journals.iter().map(of).collect();
+            let run = serde_json::json!({ "run": args.what, "plan": plan, "journals": journals });
+            session.terminal.print(&format!("{run:#}"));
+            return Ok(Exit::Done);
+        }
+        Format::Text | Format::Commands => {}
+    }
+    let digest = sha256(&bytes);
+    for (_, journal) in &journals {
+        let saved = Saved { path: &args.what, digest: &digest, unapproved: false };
+        session.terminal.print(&text::run(&plan, journal, session.terminal.screen(), Some(&saved)));
     }
     Ok(Exit::Done)
 }
@@ -88,7 +107,8 @@ fn show_plan(
         return Ok(Exit::Done);
     }
     let digest = sha256(bytes);
-    let saved = name.map(|path| Saved { path, digest: &digest });
+    let unapproved = judged.is_some_and(|judged| !judged.verdict.is_met());
+    let saved = name.map(|path| Saved { path, digest: &digest, unapproved });
     let shown = text::plan(plan, session.terminal.screen(), saved.as_ref());
     session.print(&shown, bytes, || markdown::plan(plan, saved.as_ref(), judged));
     Ok(Exit::Done)

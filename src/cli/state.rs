@@ -5,6 +5,7 @@ mod unlock;
 
 use super::args::{Format, StateArgs, StateVerb};
 use super::session::{Session, name_of, read_file};
+use crate::approval::contradiction;
 use crate::aws::read_known;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -12,6 +13,7 @@ use crate::plan::Plan;
 use crate::record;
 use crate::render::{markdown, text};
 use crate::standing::stage;
+use crate::state::{Run, State};
 use crate::store::Key;
 use crate::text::{shell, shown};
 use crate::view::StateLine;
@@ -49,6 +51,7 @@ async fn list(session: &Session<'_>) -> Result<Exit> {
                     serial: None,
                     incident: None,
                     last_run: None,
+                    break_glass: Vec::new(),
                 });
                 continue;
             }
@@ -62,6 +65,7 @@ async fn list(session: &Session<'_>) -> Result<Exit> {
             serial: Some(state.serial),
             incident: state.incident.clone(),
             last_run: state.runs.last().map(|run| run.id.clone()),
+            break_glass: without_approval(&state),
         });
     }
     if let Some(incident) = &session.incident {
@@ -79,6 +83,11 @@ async fn list(session: &Session<'_>) -> Result<Exit> {
     Ok(exit)
 }
 
+fn without_approval(state: &State) -> Vec<String> {
+    let runs = state.runs.iter().filter(|run| run.break_glass.is_some());
+    runs.map(|run| run.id.clone()).collect()
+}
+
 async fn show(session: &Session<'_>, user: &str) -> Result<Exit> {
     let (_, state) = session.find(user).await?;
     let shown = text::state(&state, session.terminal.screen(), session.context.now());
@@ -93,6 +102,9 @@ async fn history(session: &Session<'_>, user: &str, verify: bool) -> Result<Exit
         for run in session.store.runs(&key).await? {
             session.store.journal(&key, &run).await?;
         }
+        for run in &state.runs {
+            bears_out(session, &key, run).await?;
+        }
     }
     // Serialising to memory fails only for maps with keys that are no text; there are none here.
     let mut json = serde_json::to_vec_pretty(&state.runs).unwrap_or_default();
@@ -102,9 +114,26 @@ async fn history(session: &Session<'_>, user: &str, verify: bool) -> Result<Exit
         shown.push_str(
             "Every journal is whole: its hashes are a chain, its length and head as recorded.\n",
         );
+        if state.runs.iter().any(|run| !run.approvals.is_empty()) {
+            shown.push_str("Every approval is a good signature over the plan that was applied.\n");
+        }
     }
     session.print(&shown, &json, || shown.clone());
     Ok(Exit::Done)
+}
+
+/// Refuses a run of which the state tells what its journal and its plan do not.
+async fn bears_out(session: &Session<'_>, key: &Key, run: &Run) -> Result<()> {
+    let journal = session.store.journal(key, &run.id).await?;
+    let plan = session.store.plan_bytes(key, &run.id).await?;
+    match contradiction(run, &journal, &plan) {
+        None => Ok(()),
+        Some(why) => {
+            Err(Error::failed(format!("the record of run `{}` contradicts itself", shown(&run.id)))
+                .because(why)
+                .hint(format!("ringfence show {} shows its journal", shell(&run.id))))
+        }
+    }
 }
 
 async fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit> {

@@ -48,8 +48,18 @@ impl Executor<'_> {
             caller: Some(&reading.caller.arn),
             now: reading.service_time,
         };
+        let allow = |examined: &Examination| {
+            examined.allow(brought.file.as_deref(), brought.break_glass.as_deref(), &trust)
+        };
         let examined = examine(&subject, &trust, &brought.local);
-        examined.allow(brought.file.as_deref(), brought.break_glass.as_deref(), &trust)?;
+        allow(&examined)?;
+        // Paths and tags may have moved since, and what a plan says of them anybody can have written.
+        let read = as_read(plan, reading);
+        let examined = match read == *plan {
+            true => examined,
+            false => examine(&Subject { plan: &read, ..subject }, &trust, &brought.local),
+        };
+        allow(&examined)?;
         Ok(self.grant(examined, &trust))
     }
 
@@ -68,4 +78,17 @@ impl Executor<'_> {
         let break_glass = self.approvals.break_glass.clone().filter(|_| allowed);
         Granted { approvals, break_glass, warnings }
     }
+}
+
+/// The plan with its users as they were read just now.
+fn as_read(plan: &Plan, reading: &Reading) -> Plan {
+    let mut plan = plan.clone();
+    for principal in &mut plan.principals {
+        if let Some(now) = reading.snapshots.iter().find(|now| now.user.id == principal.id) {
+            principal.arn = now.user.arn.clone();
+            principal.snapshot.user = now.user.clone();
+            principal.snapshot.tags = now.tags.clone();
+        }
+    }
+    plan
 }

@@ -8,4 +8,4 @@ mod record;
 mod tests;
 
 pub use plan::plan;
-pub use record::{ending, state, status};
+pub use record::{ending, run, state, status};

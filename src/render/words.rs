@@ -384,3 +384,8 @@ pub(super) fn without_age(text: &str) -> String {
     }
     out.join(" ")
 }
+
+/// That a run went without its approvals, and why.
+pub(super) fn without_approval(reason: &str) -> String {
+    format!("break-glass, without the approvals that it needs: {}", shown(reason))
+}

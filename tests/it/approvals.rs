@@ -381,8 +381,15 @@ fn break_glass_is_told_ever_after() {
         let words: Vec<&str> = told.out.split_whitespace().collect();
         assert!(words.join(" ").contains(reason), "{arguments:?}: {}", told.out);
     }
-    let status = desk.world.ringfence(&["status"]).ok();
-    assert!(status.out.contains("break-glass"), "{}", status.out);
+    let json = desk.world.json(&["show", &run, "--format", "json"]);
+    let begun = json["journals"].as_object().unwrap().values().next().unwrap();
+    assert_eq!(begun[0]["event"]["break_glass"], "nobody else is awake");
+    let shown = desk.world.ringfence(&["show", &run, "--format", "markdown"]).ok();
+    assert!(shown.out.contains(reason), "{}", shown.out);
+    for arguments in [&["status"][..], &["state", "list"]] {
+        let told = desk.world.ringfence(arguments).ok();
+        assert!(told.out.contains("break-glass"), "{}", told.out);
+    }
 }
 
 #[test]
@@ -408,7 +415,7 @@ fn rules_deny_warn_and_ask_for_more() {
       cause: ask the platform team
       step 1 of user `deploy-bot`: access_key/KEY-OF-DEPLOY-BOT___
       nothing was changed
-    hint: ringfence check FILE shows every rule that a plan meets
+    hint: the rules are the store's: its policy.toml says what each of them is about
     ");
     desk.key("alice", KINDS[0]);
     let denied = desk.world.ringfence(&[
@@ -472,4 +479,166 @@ fn a_thousand_edits_of_a_signed_plan_are_refused() {
     assert_eq!(facts(), before);
     fs::write(desk.world.path("plan.json"), &plan).unwrap();
     desk.apply().ok();
+}
+
+/// A plan with a word changed, and its digest made anew: as anybody can who writes its file.
+fn forged(desk: &Desk, from: &str, to: &str) {
+    let text = desk.world.read("plan.json");
+    assert!(text.contains(from), "{from}");
+    let mut plan: serde_json::Value = serde_json::from_str(&text.replacen(from, to, 1)).unwrap();
+    plan["content_sha256"] = "".into();
+    let bytes = |plan: &serde_json::Value| format!("{plan:#}\n");
+    let digest = ringfence::plan::sha256(bytes(&plan).as_bytes());
+    plan["content_sha256"] = digest.into();
+    desk.world.write("plan.json", bytes(&plan));
+}
+
+#[test]
+fn a_plan_whose_words_are_not_its_deeds_is_refused() {
+    let desk = Desk::new("[approval]\ndelete = 2\n");
+    desk.world.write(
+        "ringfence.toml",
+        "[posture.departed]\nextends = \"revoke\"\nlogin_profile = \"delete\"\n",
+    );
+    let password = [
+        "iam",
+        "create-login-profile",
+        "--user-name",
+        "deploy-bot",
+        "--password",
+        "Correct-horse-7",
+    ];
+    desk.world.aws(&desk.world.responder, &password).ok();
+    let plan = ["plan", "--user", "deploy-bot", "--posture", "departed", "--out", "plan.json"];
+    desk.world.ringfence(&plan).exits(0);
+    forged(&desk, "\"reversible\": false", "\"reversible\": true");
+    let said = desk.world.refused(1, &["apply", "plan.json", "--auto-approve"]);
+    assert!(said.contains("is no plan that this program would make"), "{said}");
+}
+
+/// The times of denies are ringfence's own: one that is long ago denies nothing.
+#[test]
+fn a_fence_of_a_time_that_nobody_fixed_is_refused() {
+    let desk = Desk::new("");
+    let text = desk.world.read("plan.json");
+    let at = text.find("\"$after_apply\"").unwrap();
+    let open = text[..at].rfind('{').unwrap();
+    let close = at + text[at..].find('}').unwrap() + 1;
+    forged(&desk, &text[open..close], "\"2000-01-01T00:00:00Z\"");
+    let said = desk.world.refused(3, &["apply", "plan.json", "--auto-approve"]);
+    assert!(said.contains("is not by its record"), "{said}");
+}
+
+#[test]
+fn rules_are_held_against_what_was_read_just_now() {
+    let desk = Desk::new(
+        "[[rule]]\nname = \"production\"\nthen = \"deny\"\nmessage = \"it is production\"\n\
+         [rule.when]\nuser_tag = { env = \"prod*\" }\n",
+    );
+    let tag =
+        ["iam", "tag-user", "--user-name", "deploy-bot", "--tags", "Key=env,Value=production"];
+    desk.world.aws(&desk.world.responder, &tag).ok();
+    let said = desk.world.refused(4, &["apply", "plan.json", "--auto-approve"]);
+    assert!(said.starts_with("error: rule `production` denies this plan"), "{said}");
+}
+
+#[test]
+fn the_store_says_who_is_who() {
+    let desk = Desk::new(
+        "[approval]\nrequired = 1\nseparate_applier = true\n[approval.people]\nalice = [\"arn:x\"]\n",
+    );
+    desk.signer("bob", "");
+    desk.approve("bob").ok();
+    let apply = ["apply", "plan.json", "--auto-approve"];
+    let before = desk.world.refused(4, &apply);
+    assert!(before.contains("[approval.people] does not name bob"), "{before}");
+    desk.world.write("ringfence.toml", "[approval.people]\nbob = [\"arn:nobody\"]\n");
+    assert_eq!(desk.world.refused(4, &apply), before);
+    // Nor does a configuration bring signers to a store that asks for approvals and names none.
+    let signers = desk.world.read("state/allowed_signers");
+    fs::remove_file(desk.world.path("state/allowed_signers")).unwrap();
+    desk.world.write("mine", signers);
+    desk.world.write("state/policy.toml", "[approval]\nrequired = 1\n");
+    desk.world.write("ringfence.toml", "[approval]\nallowed_signers = \"mine\"\n");
+    let said = desk.world.refused(4, &apply);
+    assert!(said.contains("there is no allowed_signers"), "{said}");
+}
+
+#[test]
+fn names_that_look_alike_are_no_two_people() {
+    let desk = Desk::new("[approval]\nrequired = 2\n");
+    let (one, two) = (desk.key("a1", KINDS[0]), desk.key("a2", KINDS[0]));
+    for person in ["a1", "a2"] {
+        desk.sign(person, "ringfence-plan", "plan.json", &format!("plan.json.{person}.sig"));
+    }
+    let apply = ["apply", "plan.json", "--auto-approve"];
+    for odd in ["\u{feff}alice", "\"alice \"", "al\u{ad}ice", "\"al\0ice\""] {
+        desk.world.write("state/allowed_signers", format!("{odd} {one}\nalice {two}\n"));
+        let said = desk.world.refused(4, &apply);
+        assert!(said.starts_with("error: `state/allowed_signers` has a broken line 1"), "{said}");
+    }
+    desk.world.write("state/allowed_signers", format!("alice {one}\nAlice {two}\n"));
+    let said = desk.world.refused(4, &apply);
+    assert!(said.contains("has approved already, and counts once"), "{said}");
+}
+
+#[test]
+fn what_is_no_file_beside_a_plan_blocks_no_signature() {
+    let desk = Desk::new("[approval]\nrequired = 1\n");
+    desk.signer("alice", "");
+    fs::create_dir(desk.world.path("plan.json.0.sig")).unwrap();
+    std::os::unix::fs::symlink("nowhere", desk.world.path("plan.json.1.sig")).unwrap();
+    let fifo = Command::new("mkfifo").arg(desk.world.path("plan.json.2.sig")).status().unwrap();
+    assert!(fifo.success());
+    let planned = desk.world.ringfence(&["show", "plan.json"]).ok();
+    assert!(
+        planned.out.contains("Next: ringfence approve plan.json --identity KEY"),
+        "{}",
+        planned.out
+    );
+    desk.approve("alice").ok();
+    let applied = desk.apply().ok();
+    assert!(applied.out.contains("Approved by alice"), "{}", applied.out);
+}
+
+#[test]
+fn a_signature_that_apply_will_not_find_is_said_to_be_one() {
+    let desk = Desk::new("");
+    desk.key("alice", KINDS[0]);
+    let approve = ["approve", "plan.json", "--identity", "key-alice", "--auto-approve", "--out"];
+    let elsewhere = desk.world.ringfence(&[&approve[..], &["alice.sig"]].concat()).exits(0);
+    assert!(elsewhere.err.contains("warning: apply finds only plan.json.sig"), "{}", elsewhere.err);
+    let beside = desk.world.ringfence(&[&approve[..], &["plan.json.alice.sig"]].concat()).exits(0);
+    assert!(!beside.err.contains("warning"), "{}", beside.err);
+}
+
+#[test]
+fn the_record_of_an_approval_is_verified_and_not_believed() {
+    let desk = Desk::new("[approval]\nrequired = 1\nbreak_glass = true\n");
+    desk.signer("alice", "");
+    desk.approve("alice").ok();
+    desk.apply().ok();
+    let verify = ["state", "history", "deploy-bot", "--verify"];
+    let good = desk.world.ringfence(&verify).ok();
+    assert!(good.out.contains("Every approval is a good signature"), "{}", good.out);
+    let id = desk.world.admin.id("deploy-bot");
+    let state = format!("state/123456789012/user/{id}/state.json");
+    let whole = desk.world.read(&state);
+    for (from, to) in [
+        ("\"person\": \"alice\"", "\"person\": \"carol\""),
+        (
+            "\"applied_by\": \"arn:aws:iam::123456789012:user/responder\"",
+            "\"applied_by\": \"arn:aws:iam::123456789012:user/eve\"",
+        ),
+    ] {
+        assert!(whole.contains(from), "{whole}");
+        desk.world.write(&state, whole.replacen(from, to, 1));
+        let said = desk.world.refused(1, &verify);
+        assert!(said.contains("contradicts itself"), "{said}");
+    }
+    desk.world.write(&state, whole);
+    desk.world.ringfence(&verify).ok();
+    let run = desk.run();
+    let shown = desk.world.ringfence(&["show", &run, "--format", "markdown"]).ok();
+    assert!(shown.out.contains("Approved by alice with"), "{}", shown.out);
 }

@@ -1,6 +1,8 @@
 //! What stands: status, state and the end of a run.
 
 use super::escape::{code, table, text};
+use crate::approval::Signed;
+use crate::journal::{Event, Journal};
 use crate::render::is_aws_endpoint;
 use crate::render::words::{self, stamp};
 use crate::state::State;
@@ -164,4 +166,47 @@ pub fn ending(ending: &Ending) -> String {
         parts.push(bullets(lines));
     }
     join(parts)
+}
+
+/// How a run was begun and ended, to stand after its plan.
+#[must_use]
+pub fn run(journal: &Journal) -> String {
+    let mut lines = Vec::new();
+    for entry in journal.entries() {
+        match &entry.event {
+            Event::RunStarted { applied_by, applied_from, approvals, break_glass, .. } => {
+                let from = applied_from.as_ref().map(|host| format!(" from {}", code(host)));
+                let by = format!("{}{}", code(applied_by.as_str()), from.unwrap_or_default());
+                lines.push(format!("Begun {} by {by}", stamp(entry.at)));
+                lines.extend(approvals.iter().map(|Signed { approval, .. }| {
+                    format!(
+                        "Approved by {} with {}, verified at {}",
+                        text(&approval.person),
+                        code(&approval.fingerprint),
+                        stamp(approval.verified_at)
+                    )
+                }));
+                let glass = break_glass.as_ref();
+                lines.extend(
+                    glass.map(|why| format!("**!** {}", text(&words::without_approval(why)))),
+                );
+            }
+            Event::RunResumed { by, .. } => {
+                lines.push(format!(
+                    "**!** Cut off, resumed {} by {}",
+                    stamp(entry.at),
+                    code(by.as_str())
+                ));
+            }
+            Event::RunFinished { complete } => {
+                let how = if *complete { "Complete" } else { "**!** Partial" };
+                lines.push(format!("{how}, {}", stamp(entry.at)));
+            }
+            _ => {}
+        }
+    }
+    if !journal.finished() {
+        lines.push("**!** Cut off: its end is not in the journal".to_owned());
+    }
+    format!("\n### The run\n\n{}", bullets(lines))
 }

@@ -12,7 +12,7 @@ use crate::snapshot::{InlinePolicy, Observed};
 
 #[test]
 fn the_plan_of_the_screens() {
-    let saved = Saved { path: "plan.json", digest: DIGEST };
+    let saved = Saved { path: "plan.json", digest: DIGEST, unapproved: false };
     insta::assert_snapshot!(plan(&sample::revoke(), Some(&saved), None), @r#"
     <!-- ringfence:plan user=deploy-bot account=123456789012 -->
 

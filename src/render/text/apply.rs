@@ -60,11 +60,6 @@ pub(super) fn approved(page: &mut Page, approvals: &[Approval]) {
     page.phrases(Style::Plain, 0, 2, &by_word(&format!("Approved by {}", by.join(", "))));
 }
 
-/// That a run went without its approvals, and why.
-pub(super) fn without_approval(reason: &str) -> String {
-    format!("break-glass, without the approvals that it needs: {}", shown(reason))
-}
-
 fn value_width(step: &Step) -> usize {
     match &step.after {
         Some(Value::Status(status)) => status.as_str().len(),
@@ -84,7 +79,7 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
         ApplyEvent::Approved { approvals, break_glass, warnings } => {
             approved(&mut page, approvals);
             if let Some(reason) = break_glass {
-                page.look(0, &without_approval(reason));
+                page.look(0, &words::without_approval(reason));
             }
             for warning in warnings {
                 page.look(0, warning);

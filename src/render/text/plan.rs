@@ -37,7 +37,11 @@ pub fn plan(plan: &Plan, screen: Screen, saved: Option<&Saved<'_>>) -> String {
     page.phrases(Style::Bold, 0, 0, &sentences(&words::summary(plan)));
     if let Some(saved) = saved {
         file(&mut page, saved);
-        let next = format!("Next: ringfence apply {}", shell(saved.path));
+        let file = shell(saved.path);
+        let next = match saved.unapproved {
+            true => format!("Next: ringfence approve {file} --identity KEY"),
+            false => format!("Next: ringfence apply {file}"),
+        };
         if !plan.is_empty() {
             page.line(Style::Plain, 0, &next);
         } else if plan.kind == Kind::Release {

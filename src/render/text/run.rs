@@ -1,6 +1,6 @@
 //! The record of a run: every entry of its journal, and where each step stands after them.
 
-use super::apply::{result_words, without_approval};
+use super::apply::result_words;
 use super::plan::{file, header};
 use super::state::{kind, twelve};
 use crate::approval::{Approval, Signed};
@@ -8,7 +8,7 @@ use crate::journal::{Entry, Event, Journal, StepStatus};
 use crate::plan::{Plan, PrincipalPlan, Step};
 use crate::render::page::{Page, Row, by_word, cells, column, flow};
 use crate::render::style::Style;
-use crate::render::words::stamp;
+use crate::render::words::{self, stamp};
 use crate::render::{Saved, Screen};
 use crate::text::{clock, count, shown};
 
@@ -114,7 +114,7 @@ fn describe(event: &Event) -> (bool, String) {
                 ));
             }
             if let Some(reason) = break_glass {
-                return (true, format!("{words}; {}", without_approval(reason)));
+                return (true, format!("{words}; {}", words::without_approval(reason)));
             }
             words
         }

@@ -1,6 +1,5 @@
 //! What a state file holds: one principal, all of them, and the runs.
 
-use super::apply::without_approval;
 use super::plan::{dotted, labelled};
 use crate::plan::Kind;
 use crate::render::page::{Page, Row, cells, column};
@@ -157,7 +156,7 @@ fn runs(page: &mut Page, runs: &[Run], indent: usize) {
             page.phrases(Style::Plain, indent + 4, 0, &[by, when]);
         }
         if let Some(reason) = &run.break_glass {
-            page.look(indent + 4, &without_approval(reason));
+            page.look(indent + 4, &words::without_approval(reason));
         }
     }
 }
@@ -209,6 +208,9 @@ pub fn state_list(lines: &[StateLine], screen: Screen) -> String {
         let mut more = vec![format!("{}/{}", line.account_id, line.id)];
         more.extend(line.incident.as_ref().map(|incident| format!("incident {incident}")));
         page.phrases(Style::Dim, indent, 0, &dotted(&more));
+        for run in &line.break_glass {
+            page.look(indent, &format!("run {} was applied by break-glass", shown(run)));
+        }
     }
     page.finish()
 }

@@ -7,7 +7,7 @@ use crate::render::sample::{self, DIGEST, stripped};
 use crate::render::{Saved, Screen};
 use crate::resource::{Resource, Value};
 
-const SAVED: Saved<'static> = Saved { path: "plan.json", digest: DIGEST };
+const SAVED: Saved<'static> = Saved { path: "plan.json", digest: DIGEST, unapproved: false };
 
 fn text(model: &Plan) -> String {
     plan(model, Screen::default(), None)
@@ -382,7 +382,7 @@ fn a_narrow_screen_is_kept_to() {
 
 #[test]
 fn a_path_is_quoted_for_the_shell() {
-    let saved = Saved { path: "my plan.json", digest: DIGEST };
+    let saved = Saved { path: "my plan.json", digest: DIGEST, unapproved: false };
     let text = plan(&sample::revoke(), Screen::default(), Some(&saved));
     assert!(text.ends_with("Next: ringfence apply 'my plan.json'\n"));
 }

@@ -356,6 +356,7 @@ fn a_state_its_history_and_its_list() {
         serial: Some(3),
         incident: Some("INC-2041".into()),
         last_run: Some(RUN.into()),
+        break_glass: vec![RUN.into()],
     };
     let broken = StateLine {
         user: None,
@@ -364,6 +365,7 @@ fn a_state_its_history_and_its_list() {
         serial: None,
         incident: None,
         last_run: None,
+        break_glass: Vec::new(),
         ..line.clone()
     };
     insta::assert_snapshot!(state_list(&[line, broken], PLAIN), @"
@@ -435,7 +437,7 @@ fn journal() -> Journal {
 
 #[test]
 fn a_run_that_was_cut_off() {
-    let saved = crate::render::Saved { path: "plan.json", digest: DIGEST };
+    let saved = crate::render::Saved { path: "plan.json", digest: DIGEST, unapproved: false };
     let text = run(&sample::revoke(), &journal(), PLAIN, Some(&saved));
     assert!(text.lines().all(|line| line.chars().count() <= 80));
     insta::assert_snapshot!(text, @"

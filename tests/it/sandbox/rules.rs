@@ -61,7 +61,7 @@ fn what_was_saved_refuses_on_drift_and_what_was_not_tightens() {
     run(&place, &["apply", "--access-key", &key, "--auto-approve"]).exits(0);
     let runs = json(&place, &["state", "history", USER, "--format", "json"]);
     let applied = json(&place, &["show", runs[0]["id"].as_str().unwrap(), "--format", "json"]);
-    assert_eq!(applied["on_drift"], "tighten");
+    assert_eq!(applied["plan"]["on_drift"], "tighten");
 }
 
 /// D2.3, D2.6: a release is shown and approved like any other plan, and always refuses on drift.
