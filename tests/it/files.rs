@@ -68,8 +68,11 @@ fn a_plan_is_its_file_to_the_byte() {
     let runs = world.json(&["state", "history", "deploy-bot", "--format", "json"]);
     assert_eq!(runs[0]["plan_sha256"], world.sha256sum("plan.json"));
     let run = runs[0]["id"].as_str().unwrap();
-    let stored = world.ringfence(&["show", run, "--format", "json"]).exits(0);
-    assert_eq!(stored.out, world.read("plan.json"));
+    let stored = world.json(&["show", run, "--format", "json"]);
+    assert_eq!(format!("{:#}\n", stored["plan"]), world.read("plan.json"));
+    let id = world.admin.id("deploy-bot");
+    let kept = format!("state/123456789012/user/{id}/runs/{run}/plan.json");
+    assert_eq!(world.read(&kept), world.read("plan.json"));
 }
 
 #[test]
