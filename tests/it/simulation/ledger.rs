@@ -125,7 +125,7 @@ impl Ledger {
         let Some(call) = self.last.take() else { return };
         let carried = line.carried(call).unwrap();
         if carried.status.is_some() {
-            self.note_read(&carried.about, carried.fate);
+            self.note_read(&carried.about, carried.fate, carried.status);
         }
         if carried.status != Some(200) {
             return;
@@ -138,10 +138,15 @@ impl Ledger {
         self.written.push(Written { call, owner, resource: sent.resource, value });
     }
 
-    /// A read that finds nothing tells as much.
-    fn note_read(&mut self, about: &str, fate: Fate) {
+    /// A read that finds nothing tells as much, also where only its status and its code came through.
+    fn note_read(&mut self, about: &str, fate: Fate, status: Option<u16>) {
+        let told = match fate {
+            Fate::Passed | Fate::ShortPage(_) => true,
+            Fate::Cut(_) => status == Some(404),
+            _ => false,
+        };
         if let Some(arn) = about.strip_prefix("GetPolicy ")
-            && matches!(fate, Fate::Passed | Fate::ShortPage(_))
+            && told
         {
             self.unread.remove(&Resource::ManagedPolicy(arn.to_owned()));
         }
