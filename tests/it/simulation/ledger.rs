@@ -2,7 +2,7 @@
 
 use ringfence::lineage::is_our_name;
 use ringfence::policy::PolicyDocument;
-use ringfence::resource::{Resource, Value};
+use ringfence::resource::{Resource, Value, fits};
 use ringfence::sandbox::{ACCOUNT, Fate, Line, Sandbox, Status, User};
 use ringfence::snapshot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,15 +199,45 @@ impl Ledger {
         let ids = bearers.flat_map(|(_, ids)| ids);
         let mut count = 0;
         for id in ids {
-            let runs = self.place.join(ACCOUNT).join("user").join(id).join("runs");
-            for run in std::fs::read_dir(runs).into_iter().flatten().flatten() {
-                let text = std::fs::read_to_string(run.path().join("journal.jsonl"));
-                let text = text.unwrap_or_default();
+            for text in self.journals(id) {
                 let lines = text.lines().filter(|line| line.contains("\"intent\""));
                 count += lines.filter(|line| is_intent(line, sent)).count();
             }
         }
         count
+    }
+
+    /// The journals of a principal's runs, as they lie in the folder.
+    fn journals(&self, id: &str) -> Vec<String> {
+        let runs = self.place.join(ACCOUNT).join("user").join(id).join("runs");
+        let runs = std::fs::read_dir(runs).into_iter().flatten().flatten();
+        runs.map(|run| {
+            std::fs::read_to_string(run.path().join("journal.jsonl")).unwrap_or_default()
+        })
+        .collect()
+    }
+
+    /// Whether somebody else made a resource what ringfence meant it to be, between the recorded intent of a
+    /// run and a call that was cut off: no read tells whose that is (F16).
+    pub fn whose_is_unknown(&self, id: &str, resource: &Resource, ours: Option<&Value>) -> bool {
+        let same = self.changes.iter().any(|change| {
+            let after = change.after.as_ref().map(|text| value(resource, text));
+            change.who == Who::Adversary
+                && change.resource == *resource
+                && (change.owner == id || change.owner.is_empty())
+                && fits(ours, after.as_ref())
+        });
+        same && self.meant_and_unsent(id, resource)
+    }
+
+    /// Whether a mutation of the principal's resource is recorded as meant, and was never sent.
+    fn meant_and_unsent(&self, id: &str, resource: &Resource) -> bool {
+        let about = format!("\"{resource}\"");
+        let is_meant = |line: &&str| line.contains("\"intent\"") && line.contains(&about);
+        let journals = self.journals(id);
+        let meant: usize = journals.iter().map(|text| text.lines().filter(is_meant).count()).sum();
+        let sent = self.sends.iter().filter(|(sent, _)| sent.resource == *resource);
+        meant > sent.map(|(_, times)| times).sum()
     }
 
     /// Which mutation a line of the log is about.

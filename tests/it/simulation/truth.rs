@@ -138,7 +138,8 @@ impl Stage {
                     && (written.owner == id || written.owner.is_empty())
                     && fits(held.ours.as_ref(), now.as_ref())
             });
-            if claimed(held) && !really {
+            let undecidable = || ledger.whose_is_unknown(id, resource, held.ours.as_ref());
+            if claimed(held) && !really && !undecidable() {
                 let what = held.status.words();
                 found.push(format!(
                     "the state says that {resource} is {what}, and it was never written"
@@ -240,7 +241,7 @@ impl Stage {
                     && (written.owner == id || written.owner.is_empty())
                     && of(&written.value) == before
             });
-            if !ours {
+            if !ours && !ledger.whose_is_unknown(id, resource, before.as_ref()) {
                 found.push(format!(
                     "the release changed {resource} from {before:?}, which is not ringfence's"
                 ));
