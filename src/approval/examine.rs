@@ -7,7 +7,7 @@ use crate::guardrail::{self, Finding, Outcome};
 use crate::identity::Arn;
 use crate::plan::Plan;
 use crate::state::State;
-use crate::text::{shell, shown};
+use crate::text::shown;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -217,8 +217,8 @@ impl Examination {
                 crate::text::count(*needed as usize, "approval", "approvals")
             ))
             .detail("nothing was changed")
-            .hint("ringfence plan … --out plan.json")
-            .hint(format!("ringfence approve {} --identity KEY", shell("plan.json")))
+            .hint("the same flags with `ringfence plan`, and --out plan.json")
+            .hint("ringfence approve plan.json --identity KEY")
             .hint("ringfence apply plan.json")
     }
 

@@ -100,6 +100,13 @@ fn identity(session: &Session<'_>, path: &Path) -> Result<PrivateKey> {
         "a key in an agent or on a token signs too: ssh-keygen -Y sign -n {NAMESPACE} -f {} FILE",
         shell(&name)
     );
+    if ssh_key::PublicKey::from_openssh(&String::from_utf8_lossy(&text)).is_ok() {
+        let private = name.strip_suffix(".pub").unwrap_or("KEY");
+        return Err(Error::failed(format!("`{}` is a public key", shown(&name)))
+            .because("a private key signs")
+            .hint(format!("--identity {}", shell(private)))
+            .hint(by_agent));
+    }
     let key = private::read(&text).map_err(|error| {
         Error::failed(format!("`{}` could not be read as a private key", shown(&name)))
             .because(error)
@@ -132,10 +139,27 @@ fn sign(key: &PrivateKey, plan: &[u8]) -> Result<String> {
         ))
     };
     let signature = match key.key_data() {
+        KeypairData::Rsa(pair) if bits(&pair.public.n) < LEAST_RSA_BITS => {
+            return Err(Error::failed("the plan could not be signed")
+                .because(format!(
+                    "an RSA key of {} bits is too short: {LEAST_RSA_BITS} at least",
+                    bits(&pair.public.n)
+                ))
+                .hint("ssh-keygen -t ed25519 makes one that will do"));
+        }
         KeypairData::Rsa(pair) => rsa(pair, key, plan).map_err(|error| failed(&error))?,
         _ => SshSig::sign(key, NAMESPACE, HashAlg::Sha512, plan).map_err(|error| failed(&error))?,
     };
     signature.to_pem(LineEnding::LF).map_err(|error| failed(&error))
+}
+
+/// What ssh-key verifies, so that no signature is made that `apply` would not take.
+const LEAST_RSA_BITS: usize = 2048;
+
+fn bits(modulus: &ssh_key::Mpint) -> usize {
+    let bytes = modulus.as_positive_bytes().unwrap_or_default();
+    let unused = bytes.first().map_or(0, |first| first.leading_zeros() as usize);
+    bytes.len() * 8 - unused
 }
 
 /// ssh-key 0.6 hands one prime over twice, and so cannot sign with RSA by itself.

@@ -257,13 +257,13 @@ fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
             principal.name
         );
     }
-    let mut command = format!("ringfence apply --user {}", principal.name);
+    let mut targets = format!("--user {}", principal.name);
     let named = principal.compromised.iter().any(|item| item.why == crate::plan::Why::Named);
     for item in &principal.compromised {
         if let Resource::AccessKey(id) = &item.resource
             && item.why == crate::plan::Why::Named
         {
-            command = format!("{command} --access-key {id}");
+            targets = format!("{targets} --access-key {id}");
         }
     }
     for item in moved {
@@ -271,19 +271,29 @@ fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
         // Where no key was named, every Active one is meant, and naming one would leave the others.
         if let (Resource::AccessKey(id), true) = (&item.resource, item.what.contains("now Active"))
             && named
-            && !command.contains(id.as_str())
+            && !targets.contains(id.as_str())
         {
-            command = format!("{command} --access-key {id}");
+            targets = format!("{targets} --access-key {id}");
         }
     }
     if plan.posture.name != "revoke" {
-        command = format!("{command} --posture {}", shell(&plan.posture.name));
+        targets = format!("{targets} --posture {}", shell(&plan.posture.name));
     }
     if let Some(since) = principal.since {
-        command = format!("{command} --since {since}");
+        targets = format!("{targets} --since {since}");
     }
+    // What needs approvals goes by a file; it tightens, so that what moves until then does not stop it.
+    let asks = |rule: &crate::approval::InForce| !rule.requirement.is_empty();
+    let commands = if plan.approval.as_ref().is_some_and(asks) {
+        format!(
+            "ringfence plan {targets} --on-drift tighten --out contain.json\n      \
+             ringfence approve contain.json --identity KEY\n      ringfence apply contain.json"
+        )
+    } else {
+        format!("ringfence apply {targets} --auto-approve")
+    };
     format!(
-        "someone acts while you read; to contain what is there now, whatever moved:\n      {command} --auto-approve"
+        "someone acts while you read; to contain what is there now, whatever moved:\n      {commands}"
     )
 }
 

@@ -316,7 +316,7 @@ fn what_is_refused() {
     error: a plan that needs approvals is applied from its file
       cause: every plan asks for 2 approvals
       nothing was changed
-    hint: ringfence plan … --out plan.json
+    hint: the same flags with `ringfence plan`, and --out plan.json
     hint: ringfence approve plan.json --identity KEY
     hint: ringfence apply plan.json
     ");
@@ -485,7 +485,20 @@ fn a_thousand_edits_of_a_signed_plan_are_refused() {
 fn forged(desk: &Desk, from: &str, to: &str) {
     let text = desk.world.read("plan.json");
     assert!(text.contains(from), "{from}");
-    let mut plan: serde_json::Value = serde_json::from_str(&text.replacen(from, to, 1)).unwrap();
+    resealed(desk, serde_json::from_str(&text.replacen(from, to, 1)).unwrap());
+}
+
+/// The same with what the boundary becomes.
+fn boundary_forged(desk: &Desk, arn: &str) {
+    let mut plan: serde_json::Value = serde_json::from_str(&desk.world.read("plan.json")).unwrap();
+    let steps = plan["principals"][0]["steps"].as_array_mut().unwrap();
+    let step = steps.iter_mut().find(|step| step["resource"] == "permissions_boundary").unwrap();
+    assert!(step["after"]["policy_arn"].is_string(), "{step}");
+    step["after"]["policy_arn"] = arn.into();
+    resealed(desk, plan);
+}
+
+fn resealed(desk: &Desk, mut plan: serde_json::Value) {
     plan["content_sha256"] = "".into();
     let bytes = |plan: &serde_json::Value| format!("{plan:#}\n");
     let digest = ringfence::plan::sha256(bytes(&plan).as_bytes());
@@ -527,6 +540,81 @@ fn a_fence_of_a_time_that_nobody_fixed_is_refused() {
     forged(&desk, &text[open..close], "\"2000-01-01T00:00:00Z\"");
     let said = desk.world.refused(3, &["apply", "plan.json", "--auto-approve"]);
     assert!(said.contains("is not by its record"), "{said}");
+}
+
+/// A boundary is the posture's in a containment, and what was there before in a release: nobody else's.
+#[test]
+fn a_boundary_that_nobody_asked_for_is_refused() {
+    let desk = Desk::new("");
+    let policy = |name: &str, effect: &str| {
+        let statement = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"{effect}","Action":"*","Resource":"*"}}]}}"#
+        );
+        desk.world.admin.policy(name, &statement)
+    };
+    let (nothing, before, other) =
+        (policy("nothing", "Deny"), policy("before", "Allow"), policy("other", "Allow"));
+    desk.world.write(
+        "ringfence.toml",
+        format!(
+            "[limits]\nsettle = \"0s\"\n[posture.bounded]\nextends = \"revoke\"\npermissions_boundary = \"{nothing}\"\n"
+        ),
+    );
+    let put = [
+        "iam",
+        "put-user-permissions-boundary",
+        "--user-name",
+        "deploy-bot",
+        "--permissions-boundary",
+        &before,
+    ];
+    desk.world.aws(&desk.world.responder, &put).ok();
+    let plan = ["plan", "--user", "deploy-bot", "--posture", "bounded", "--out", "plan.json"];
+    let refused = || {
+        let said = desk.world.refused(3, &["apply", "plan.json", "--auto-approve"]);
+        assert!(said.contains("is not by its record"), "{said}");
+    };
+    desk.world.ringfence(&plan).exits(0);
+    boundary_forged(&desk, &other);
+    refused();
+    desk.world.ringfence(&plan).exits(0);
+    desk.apply().ok();
+    let rollback = ["rollback", "--user", "deploy-bot", "--lift-fence-now", "--out", "plan.json"];
+    desk.world.ringfence(&rollback).exits(0);
+    boundary_forged(&desk, &other);
+    refused();
+    desk.world.ringfence(&rollback).exits(0);
+    desk.apply().ok();
+}
+
+/// What contains now is for whoever may: where approvals are needed, it goes by a file.
+#[test]
+fn what_a_stale_plan_hints_at_can_be_done() {
+    let desk = Desk::new("");
+    let plan = ["plan", "--user", "deploy-bot", "--out", "plan.json"];
+    let stale = || {
+        desk.world.ringfence(&plan).exits(0);
+        let _ = fs::remove_file(desk.world.path("plan.json.alice.sig"));
+        desk.approve("alice").ok();
+        let key = desk.world.admin.key("deploy-bot");
+        let said = desk.world.refused(3, &["apply", "plan.json", "--auto-approve"]);
+        (said, key.id)
+    };
+    desk.signer("alice", "");
+    // No key was named, so that all are meant: to name the new one would leave the others.
+    let (said, new) = stale();
+    assert!(said.contains("ringfence apply --user deploy-bot --auto-approve"), "{said}");
+    assert!(!said.contains("--access-key"), "{said}");
+    desk.world.admin.delete_key("deploy-bot", &new);
+    desk.world.write("state/policy.toml", "[approval]\nrequired = 1\n");
+    let (said, _) = stale();
+    assert!(!said.contains("ringfence apply --user"), "{said}");
+    for command in [
+        "ringfence plan --user deploy-bot --on-drift tighten --out contain.json",
+        "ringfence apply contain.json",
+    ] {
+        assert!(said.contains(command), "{said}");
+    }
 }
 
 #[test]
@@ -602,6 +690,27 @@ fn what_is_no_file_beside_a_plan_blocks_no_signature() {
 }
 
 #[test]
+fn keys_that_cannot_sign_are_said_to_be_none() {
+    let desk = Desk::new("");
+    desk.key("alice", KINDS[0]);
+    let approve = |key: &str| {
+        desk.world.refused(1, &["approve", "plan.json", "--identity", key, "--auto-approve"])
+    };
+    assert_snapshot!(approve("key-alice.pub"), @"
+    error: `key-alice.pub` is a public key
+      cause: a private key signs
+    hint: --identity key-alice
+    hint: a key in an agent or on a token signs too: ssh-keygen -Y sign -n ringfence-plan -f key-alice.pub FILE
+    ");
+    desk.key("bob", ("rsa", "1024"));
+    assert_snapshot!(approve("key-bob"), @"
+    error: the plan could not be signed
+      cause: an RSA key of 1024 bits is too short: 2048 at least
+    hint: ssh-keygen -t ed25519 makes one that will do
+    ");
+}
+
+#[test]
 fn a_signature_that_apply_will_not_find_is_said_to_be_one() {
     let desk = Desk::new("");
     desk.key("alice", KINDS[0]);
@@ -629,6 +738,10 @@ fn the_record_of_an_approval_is_verified_and_not_believed() {
         (
             "\"applied_by\": \"arn:aws:iam::123456789012:user/responder\"",
             "\"applied_by\": \"arn:aws:iam::123456789012:user/eve\"",
+        ),
+        (
+            "\"applied_by\": \"arn:aws:iam::123456789012:user/responder\"",
+            "\"applied_by\": \"arn:aws:iam::123456789012:user/responder\", \"break_glass\": \"none awake\"",
         ),
     ] {
         assert!(whole.contains(from), "{whole}");
