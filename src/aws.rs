@@ -7,6 +7,8 @@ mod details;
 mod document;
 mod endpoint;
 pub(crate) mod failure;
+mod findings;
+mod history;
 mod listings;
 mod meter;
 mod owner;
@@ -16,6 +18,8 @@ mod session;
 mod words;
 
 pub use call::{Reply, call};
+pub use findings::{About, Asked, Detectors};
+pub use history::{History, Page, Query, Refused};
 pub use read::{read, read_known};
 
 use crate::identity::{AccessKeyId, Caller, UserName};

@@ -7,6 +7,7 @@ mod args;
 mod check;
 #[cfg(feature = "sandbox")]
 mod drill;
+mod findings;
 mod plan;
 mod resume;
 mod rollback;
@@ -111,6 +112,7 @@ async fn verb(cli: &Cli, session: &Session<'_>) -> Result<Exit, Error> {
         Verb::Status(args) => status::run(session, args).await,
         Verb::Rollback(args) => rollback::run(session, args).await,
         Verb::State(args) => state::run(session, args).await,
+        Verb::Findings(args) => findings::run(session, args).await,
         // These work on no account, and never come here.
         #[cfg(feature = "sandbox")]
         Verb::Drill(_) | Verb::Sandbox(_) => Ok(Exit::Usage),

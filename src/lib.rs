@@ -1,7 +1,7 @@
 //! ringfence contains a compromised AWS IAM user: it plans, applies, checks and rolls back.
 //!
 //! Pure modules decide: [`identity`], [`snapshot`], [`resource`], [`policy`], [`posture`], [`planner`],
-//! [`release`], [`renewal`], [`approval`], [`guardrail`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
+//! [`release`], [`renewal`], [`approval`], [`guardrail`], [`finding`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
 //! [`state`], [`lineage`], [`config`]. They know no clock, environment, files or SDK, and build without
 //! default features. [`view`] and [`render`] say it. Effect modules act: `aws`, `execute`, `store`, `cli`;
 //! `sandbox` is an IAM to act on that is not AWS.
@@ -11,6 +11,7 @@ pub mod config;
 pub mod drift;
 pub mod error;
 pub mod exit;
+pub mod finding;
 pub mod guardrail;
 pub mod identity;
 pub mod journal;
@@ -43,6 +44,8 @@ pub mod cli;
 pub mod context;
 #[cfg(feature = "aws")]
 pub mod execute;
+#[cfg(feature = "aws")]
+pub mod history;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 #[cfg(feature = "aws")]

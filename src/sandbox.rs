@@ -1,7 +1,7 @@
 //! An IAM and STS that enforces: signatures, key status, sessions, policies. Nothing in it is AWS.
 //!
-//! It speaks the Query protocol of IAM and STS, and as much of S3 as it takes to be denied
-//! something. [`Sandbox::answer`] is the only way in for requests, [`Sandbox::edit`] for scenarios
+//! It speaks the Query protocol of IAM and STS, as much of S3 as it takes to be denied something,
+//! and what an investigation asks of CloudTrail and GuardDuty about what happened in it. [`Sandbox::answer`] is the only way in for requests, [`Sandbox::edit`] for scenarios
 //! and tests. Reads show what is stored; calls are judged by what is enforced, which follows after
 //! [`World::lag`] (F29). A [`Line`] between the SDK and the sandbox loses, delays and spoils calls,
 //! and an [`Adversary`] can act between any two of them; from one seed a run repeats exactly.
@@ -19,6 +19,7 @@ mod iam;
 mod ids;
 pub mod in_process;
 mod instance_profile;
+mod json;
 mod lag;
 mod line;
 mod managed;
@@ -39,6 +40,7 @@ mod signature;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod trouble;
 mod user;
 mod world;
@@ -56,6 +58,7 @@ pub use random::Random;
 pub use role::{Group, Role};
 pub use server_certificate::ServerCertificate;
 pub use session::{Session, SessionKind};
+pub use trail::{Recorded, delivered};
 pub use trouble::{Fate, Page, Trouble};
 pub use user::{AccessKey, LastUse, Login, ServiceCredential, Status, Uploaded, User};
 pub use world::{ADMINISTRATOR, World};

@@ -2,8 +2,10 @@
 //! cannot disagree with the JSON. Plans and states are public formats of their own.
 
 mod checked;
+mod found;
 
 pub use checked::{Checked, CheckedPrincipal, CheckedStep};
+pub use found::{FindingsReport, Judged, Skipped, Unknown};
 
 use crate::approval::Approval;
 use crate::identity::{AccountId, Arn, PrincipalId, UserName};

@@ -75,6 +75,24 @@ pub(super) fn denied(what: &str, failure: &Failure) -> Error {
         .hint(POLICY)
 }
 
+/// A service besides IAM and STS did not answer; `instead` is what does without.
+pub(super) fn elsewhere(what: &str, failure: &Failure, instead: &str) -> Error {
+    let Failure { action, kind, text } = failure;
+    if *kind == Kind::NoCredentials {
+        return no_credentials(text, None);
+    }
+    let error = match kind {
+        Kind::Denied => Error::failed(format!("{what}: `{action}` is missing")).hint(POLICY),
+        Kind::Throttled => Error::failed(format!("{what}: `{action}` is throttled"))
+            .hint("wait a minute and try again"),
+        Kind::Expired => Error::failed(format!("{what}: the AWS session has expired"))
+            .hint("log in again with `aws login` or `aws sso login`, or renew the token"),
+        _ => Error::failed(format!("{what}: `{action}` got no usable answer"))
+            .hint("check --endpoint-url, AWS_ENDPOINT_URL, the proxy and the network"),
+    };
+    error.because(text).hint(instead)
+}
+
 /// The keys could not be listed, and none was named (D2.12).
 pub(super) fn keys_unread(user: &UserName, missing: &crate::snapshot::Missing) -> Error {
     Error::failed(format!(
@@ -149,11 +167,10 @@ pub(super) fn root_key(key: &AccessKeyId) -> Error {
 pub(super) fn temporary_key(key: &AccessKeyId) -> Error {
     Error::failed(format!("access key `{key}` is temporary"))
         .because("it is a session's key: it has no status to change and no owner to look up")
-        .hint(
-            "find the long-term key that made it in CloudTrail: userIdentity.accessKeyId of the \
-             GetSessionToken, GetFederationToken or AssumeRole event whose \
-             responseElements.credentials.accessKeyId is this one; then contain that key",
-        )
+        .hint(format!(
+            "find the long-term key that made it: ringfence trace --access-key {key} --logs PATH"
+        ))
+        .hint("then contain what it has found: ringfence plan --from TRACE.json")
 }
 
 /// A key of another account was given.

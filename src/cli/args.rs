@@ -82,6 +82,8 @@ pub(super) enum Verb {
     Status(StatusArgs),
     /// Plan the release of a contained user
     Rollback(RollbackArgs),
+    /// Read GuardDuty's findings, and how a containment starts from them
+    Findings(FindingsArgs),
     /// Look after the state files
     State(StateArgs),
     /// A whole incident, rehearsed in a sandbox: nothing in it can reach AWS
@@ -260,6 +262,22 @@ pub(super) struct RollbackArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct FindingsArgs {
+    /// Findings that were exported, or an event that carries one
+    #[arg(value_name = "FILE", conflicts_with_all = ["access_key", "user", "regions"])]
+    pub(super) files: Vec<PathBuf>,
+    /// Ask GuardDuty for the findings about this access key
+    #[arg(long, value_name = "ID", conflicts_with = "user")]
+    pub(super) access_key: Option<AccessKeyId>,
+    /// Ask GuardDuty for the findings about this user
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<UserName>,
+    /// Ask in these Regions only [default: every enabled one]
+    #[arg(long, value_name = "REGION", value_delimiter = ',', value_parser = region)]
+    pub(super) regions: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct StateArgs {
     #[command(subcommand)]
     pub(super) verb: StateVerb,
@@ -348,12 +366,27 @@ pub(super) struct SandboxArgs {
     /// Save everything in it to this file at the end, secrets too
     #[arg(long, value_name = "FILE")]
     pub(super) save: Option<PathBuf>,
+    /// Deliver what CloudTrail would record to this folder, second by second, as CloudTrail does to a bucket
+    #[arg(long, value_name = "DIR")]
+    pub(super) trail: Option<PathBuf>,
+    /// Findings that its GuardDuty has, as the API gives them
+    #[arg(long, value_name = "FILE")]
+    pub(super) findings: Option<PathBuf>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     crate::posture::duration(text)
         .and_then(|duration| Duration::try_from(duration).ok())
         .ok_or_else(|| "expected a duration, such as 30s or 5m".to_owned())
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if (1..=32).contains(&text.len()) && text.chars().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a Region, such as eu-west-1".to_owned())
+    }
 }
 
 fn timestamp(text: &str) -> Result<Timestamp, String> {

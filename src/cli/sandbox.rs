@@ -8,9 +8,12 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::sandbox::scenario::{ADMIN, Scenario};
 use crate::sandbox::serve::Door;
-use crate::sandbox::{Credentials, Sandbox};
+use crate::sandbox::{Credentials, Sandbox, World, delivered};
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::time::Duration;
 
 pub(super) async fn run(terminal: &Terminal, args: &SandboxArgs) -> Result<Exit> {
     let context = Context::system();
@@ -19,6 +22,11 @@ pub(super) async fn run(terminal: &Terminal, args: &SandboxArgs) -> Result<Exit>
         None => Sandbox::new(clock),
         Some(path) => Sandbox::load(&text(path)?, clock)?,
     };
+    sandbox.edit(World::keep_trail);
+    if let Some(path) = &args.findings {
+        let findings = raw_findings(path)?;
+        sandbox.edit(|world| world.findings.extend(findings));
+    }
     let mut kept = BTreeMap::from([(ADMIN.to_owned(), sandbox.admin())]);
     let mut about = None;
     if let Some(path) = &args.scenario {
@@ -31,16 +39,67 @@ pub(super) async fn run(terminal: &Terminal, args: &SandboxArgs) -> Result<Exit>
             .because(error)
             .hint("--port 0 takes a free one")
     })?;
+    let mut delivery = Delivery { to: args.trail.as_deref(), next: 0 };
+    delivery.of(&sandbox)?;
     terminal.print(&greeting(door.port(), about.as_deref(), &kept));
     tokio::select! {
         () = door.serve(&sandbox) => {}
         () = asked_to_end() => {}
+        failed = delivery.for_ever(&sandbox) => return failed.map(|()| Exit::Done),
     }
+    delivery.of(&sandbox)?;
     if let Some(path) = &args.save {
         write_private(path, sandbox.save().as_bytes())?;
         terminal.note(&format!("Saved {}", path.display()));
     }
     Ok(Exit::Done)
+}
+
+/// The events, written to a folder as they come.
+struct Delivery<'a> {
+    to: Option<&'a Path>,
+    next: u64,
+}
+
+impl Delivery<'_> {
+    async fn for_ever(&mut self, sandbox: &Sandbox) -> Result<()> {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.of(sandbox)?;
+        }
+    }
+
+    fn of(&mut self, sandbox: &Sandbox) -> Result<()> {
+        let Some(folder) = self.to else { return Ok(()) };
+        let (events, next) = sandbox.edit(|world| world.recorded(self.next));
+        for (path, text) in delivered(&events) {
+            let path = folder.join(path);
+            if let Some(parent) = path.parent() {
+                DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| {
+                    Error::failed(format!("`{}` could not be made", parent.display()))
+                        .because(error)
+                        .hint("--trail DIR takes a folder that can be written")
+                })?;
+            }
+            write_private(&path, text.as_bytes())?;
+        }
+        self.next = next;
+        Ok(())
+    }
+}
+
+/// Findings as the API gives them: its reply, a list, or one.
+fn raw_findings(path: &Path) -> Result<Vec<serde_json::Value>> {
+    let value: serde_json::Value = serde_json::from_str(&text(path)?).map_err(|error| {
+        Error::failed(format!("`{}` is no JSON", path.display())).because(error)
+    })?;
+    let inside = value.get("findings").or_else(|| value.get("Findings")).unwrap_or(&value);
+    let all = inside.as_array().cloned().unwrap_or_else(|| vec![inside.clone()]);
+    if all.iter().any(|one| one.get("id").is_none_or(|id| !id.is_string())) {
+        return Err(Error::failed(format!("`{}` holds no findings of GuardDuty", path.display()))
+            .because("each has an `id` and a `type`, in names that begin small"));
+    }
+    Ok(all)
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -87,6 +87,16 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// How to reach AWS.
+    pub(super) const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The connection that a rehearsal sets up.
+    pub(super) const fn sdk(&self) -> Option<&aws_config::SdkConfig> {
+        self.sdk.as_ref()
+    }
+
     /// Prints what was read or made, in the form asked for.
     pub(super) fn print(&self, text: &str, json: &[u8], markdown: impl FnOnce() -> String) {
         match self.format {

@@ -3,6 +3,7 @@
 mod apply;
 mod approval;
 mod ending;
+mod findings;
 mod plan;
 mod run;
 mod state;
@@ -16,6 +17,7 @@ mod tests_record;
 pub use apply::{Widths, apply_event, settling, widths};
 pub use approval::{approvals, checked};
 pub use ending::ending;
+pub use findings::findings;
 pub use plan::{plan, summary};
 pub use run::run;
 pub use state::{history, state, state_list};

@@ -7,7 +7,7 @@ use super::params::Params;
 use super::signature::Claim;
 use super::world::World;
 use super::xml::Xml;
-use super::{Call, Request, Response, iam, page, s3, sts};
+use super::{Call, Request, Response, iam, json, page, s3, sts, trail};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
@@ -33,6 +33,12 @@ pub(super) enum Service {
     Sts,
     /// S3, as little of it as it takes to be denied something.
     S3,
+    /// CloudTrail's history of events.
+    CloudTrail,
+    /// The account's own settings.
+    Account,
+    /// GuardDuty's findings.
+    GuardDuty,
 }
 
 impl Service {
@@ -42,14 +48,22 @@ impl Service {
             Self::Iam => "iam",
             Self::Sts => "sts",
             Self::S3 => "s3",
+            Self::CloudTrail => "cloudtrail",
+            Self::Account => "account",
+            Self::GuardDuty => "guardduty",
         }
+    }
+
+    /// Whether it speaks JSON.
+    const fn is_json(self) -> bool {
+        matches!(self, Self::CloudTrail | Self::Account | Self::GuardDuty)
     }
 
     const fn space(self) -> &'static str {
         match self {
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
-            Self::S3 => "http://s3.amazonaws.com/doc/2006-03-01/",
+            _ => "http://s3.amazonaws.com/doc/2006-03-01/",
         }
     }
 
@@ -57,19 +71,21 @@ impl Service {
         match self {
             Self::Iam => "2010-05-08",
             Self::Sts => "2011-06-15",
-            Self::S3 => "2006-03-01",
+            _ => "2006-03-01",
         }
     }
 
     fn of_name(name: &str) -> Option<Self> {
-        [Self::Iam, Self::Sts, Self::S3].into_iter().find(|service| service.name() == name)
+        [Self::Iam, Self::Sts, Self::S3, Self::CloudTrail, Self::Account, Self::GuardDuty]
+            .into_iter()
+            .find(|service| service.name() == name)
     }
 
     fn find(self, action: &str) -> Option<(&'static str, Run)> {
         let tables: &[Table] = match self {
             Self::Iam => iam::TABLES,
             Self::Sts => sts::TABLES,
-            Self::S3 => &[],
+            _ => &[],
         };
         tables.iter().flat_map(|table| table.iter()).find(|(name, _)| *name == action).copied()
     }
@@ -85,6 +101,7 @@ pub fn actions() -> Vec<String> {
     let mut all = of("iam", iam::TABLES);
     all.extend(of("sts", sts::TABLES));
     all.extend(s3::ACTIONS.iter().map(|name| format!("s3:{name}")));
+    all.extend(json::ACTIONS.map(str::to_owned));
     all.sort();
     all
 }
@@ -95,17 +112,45 @@ struct Known {
     action: String,
     key: Option<String>,
     principal: Option<String>,
+    region: String,
+    /// Who called with what, where it is recorded.
+    call: Option<(Caller, Params, Option<serde_json::Value>)>,
+}
+
+impl Known {
+    /// Somebody is believed: what follows is recorded, where the world has a trail.
+    fn believed(
+        &mut self,
+        world: &World,
+        caller: &Caller,
+        params: &Params,
+        asked: Option<serde_json::Value>,
+    ) {
+        self.principal = Some(caller.arn.clone());
+        if world.trail.is_some() {
+            self.call = Some((caller.clone(), params.clone(), asked));
+        }
+    }
 }
 
 /// Answers a request.
 pub(super) fn answer(world: &mut World, request: &Request, clock: Timestamp) -> Response {
     let id = world.ids.request();
     let now = crate::text::whole_seconds(clock);
-    let mut known =
-        Known { service: Service::Iam, action: String::new(), key: None, principal: None };
-    let (status, body, outcome) = match serve(world, request, clock, now, &mut known) {
+    let mut known = Known {
+        service: Service::Iam,
+        action: String::new(),
+        key: None,
+        principal: None,
+        region: "us-east-1".to_owned(),
+        call: None,
+    };
+    let served = serve(world, request, clock, now, &mut known);
+    record(world, request, &known, &id, now, &served);
+    let (status, body, outcome) = match served {
         Ok(Served::Reply(result)) => (200, reply(&known, result, &id), "ok".to_owned()),
         Ok(Served::S3(status, body)) => (status, body, "ok".to_owned()),
+        Ok(Served::Json(body)) => (200, body.to_string().into_bytes(), "ok".to_owned()),
         Err(fault) => (fault.status, error(known.service, &fault, &id), fault.code.to_owned()),
     };
     let action = match known.action.split_once(':') {
@@ -117,6 +162,7 @@ pub(super) fn answer(world: &mut World, request: &Request, clock: Timestamp) -> 
     let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
     let (kind, name) = match known.service {
         Service::S3 => ("application/xml", "x-amz-request-id"),
+        service if service.is_json() => ("application/json", "x-amzn-RequestId"),
         _ => ("text/xml", "x-amzn-RequestId"),
     };
     let headers = [(name, id.as_str()), ("Content-Type", kind), ("Date", &date)];
@@ -125,8 +171,42 @@ pub(super) fn answer(world: &mut World, request: &Request, clock: Timestamp) -> 
 }
 
 enum Served {
-    Reply(Option<Xml>),
+    Reply(Option<Vec<u8>>),
     S3(u16, Vec<u8>),
+    Json(serde_json::Value),
+}
+
+/// Leaves the event of a call by somebody who was believed.
+fn record(
+    world: &mut World,
+    request: &Request,
+    known: &Known,
+    request_id: &str,
+    now: Timestamp,
+    served: &Result<Served, Fault>,
+) {
+    let Some((caller, params, asked)) = &known.call else { return };
+    let answer = match served {
+        Ok(Served::Reply(result)) => Ok(result.as_deref()),
+        Ok(_) => Ok(None),
+        Err(fault) => Err(fault),
+    };
+    let action = known.action.split_once(':').map_or(known.action.as_str(), |(_, name)| name);
+    let source = request.header(trail::SOURCE_HEADER).and_then(|list| list.split(',').next());
+    let ended = trail::Ended {
+        caller,
+        service: known.service,
+        action,
+        region: &known.region,
+        params,
+        asked: asked.clone(),
+        source: source.map_or("127.0.0.1", str::trim),
+        agent: request.header("user-agent").unwrap_or_default(),
+        request_id,
+        now,
+        answer,
+    };
+    trail::record(world, &ended);
 }
 
 fn serve(
@@ -149,17 +229,34 @@ fn serve(
             Fault::new(
                 400,
                 "InvalidAction",
-                format!("The sandbox has iam, sts and s3, not {service}"),
+                format!(
+                    "The sandbox has iam, sts, and a little of s3, cloudtrail, account and \
+                     guardduty, not {service}"
+                ),
             )
         })?;
+        known.region = claim.region.chars().take(64).collect();
     }
     let service = known.service;
     if service == Service::S3 {
         known.action = format!("s3:{}", s3::name(request));
         let caller = auth::authenticate(world, request, claim.as_ref(), service, clock)?;
-        known.principal = Some(caller.arn.clone());
+        known.believed(world, &caller, &params, Some(s3::parameters(request)));
         let act = act(world, &caller, &params, service, "", claim.as_ref(), clock, now);
         return s3::serve(act, request).map(|(status, body)| Served::S3(status, body));
+    }
+    if service.is_json() {
+        let action = json::name(service, request);
+        known.action = format!("{}:{action}", service.name());
+        let caller = auth::authenticate(world, request, claim.as_ref(), service, clock)?;
+        let asked = json::asked(request)?;
+        known.believed(world, &caller, &params, Some(asked.clone()));
+        let mut act = act(world, &caller, &params, service, action, claim.as_ref(), clock, now);
+        return json::serve(&mut act, request, &asked).map(Served::Json);
+    }
+    if service == Service::Iam {
+        // One control plane, whatever Region a client signs for (F23).
+        known.region = "us-east-1".to_owned();
     }
     if params.get("Action").is_none() {
         let message = "The request is missing an action or a required parameter.";
@@ -173,7 +270,7 @@ fn serve(
         return Err(Fault::new(400, "InvalidAction", message));
     };
     let caller = auth::authenticate(world, request, claim.as_ref(), service, clock)?;
-    known.principal = Some(caller.arn.clone());
+    known.believed(world, &caller, &params, None);
     may_call(&caller, service, action)?;
     let before = if is_read(action) { None } else { world.before(&caller.account) };
     let mut act = act(world, &caller, &params, service, action, claim.as_ref(), clock, now);
@@ -181,7 +278,7 @@ fn serve(
     if let Some(before) = before {
         world.changed(&caller.account, before, clock);
     }
-    done.map(Served::Reply)
+    done.map(|result| Served::Reply(result.map(Xml::into_bytes)))
 }
 
 #[expect(clippy::too_many_arguments, reason = "it only names the fields")]
@@ -273,13 +370,13 @@ fn may_call(caller: &Caller, service: Service, action: &str) -> Result<(), Fault
     Ok(())
 }
 
-fn reply(known: &Known, result: Option<Xml>, id: &str) -> Vec<u8> {
+fn reply(known: &Known, result: Option<Vec<u8>>, id: &str) -> Vec<u8> {
     let mut xml = Xml::new();
     let name = &known.action;
     xml.root(&format!("{name}Response"), known.service.space(), |xml| {
         if let Some(result) = result {
             xml.within(&format!("{name}Result"), |xml| {
-                xml.raw(&result.into_bytes());
+                xml.raw(&result);
             });
         }
         xml.within("ResponseMetadata", |xml| {
@@ -290,6 +387,11 @@ fn reply(known: &Known, result: Option<Xml>, id: &str) -> Vec<u8> {
 }
 
 fn error(service: Service, fault: &Fault, id: &str) -> Vec<u8> {
+    if service.is_json() {
+        let code = if fault.code == "AccessDenied" { "AccessDeniedException" } else { fault.code };
+        let body = serde_json::json!({ "__type": code, "message": fault.message });
+        return body.to_string().into_bytes();
+    }
     let mut xml = Xml::new();
     if service == Service::S3 {
         xml.within("Error", |xml| {

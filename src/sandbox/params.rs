@@ -9,6 +9,7 @@ use super::user::Status;
 const MOST: usize = 5_000;
 
 /// The parameters, in the order they came.
+#[derive(Clone)]
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
     most_items: usize,
@@ -29,6 +30,11 @@ impl Params {
         let most = most.and_then(|most| most.parse().ok()).filter(|most| *most > 0);
         self.most_items = most.unwrap_or(usize::MAX);
         self
+    }
+
+    /// Every parameter as it came, in that order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// How many items a page may have at most.

@@ -1,5 +1,6 @@
 //! Somebody with credentials who calls the sandbox: the attacker of a scenario, or a workload.
 
+use super::trail::SOURCE_HEADER;
 use super::{Credentials, Request, Sandbox};
 use aws_credential_types::Credentials as Signing;
 use aws_sigv4::http_request::{
@@ -15,6 +16,8 @@ const REGION: &str = "us-east-1";
 pub struct Player {
     sandbox: Sandbox,
     credentials: Credentials,
+    /// The address and the user agent that CloudTrail is told.
+    place: Option<(String, String)>,
 }
 
 /// What a call was answered.
@@ -65,7 +68,13 @@ impl Player {
     /// Puts credentials into somebody's hands.
     #[must_use]
     pub const fn new(sandbox: Sandbox, credentials: Credentials) -> Self {
-        Self { sandbox, credentials }
+        Self { sandbox, credentials, place: None }
+    }
+
+    /// The same, calling from an address with a client.
+    #[must_use]
+    pub fn from(self, address: &str, agent: &str) -> Self {
+        Self { place: Some((address.to_owned(), agent.to_owned())), ..self }
     }
 
     /// Whose hands these are.
@@ -111,6 +120,10 @@ impl Player {
         }
         if let Some(signed) = self.signed(service, method, &host, path, &headers, &body) {
             headers.extend(signed);
+        }
+        if let Some((address, agent)) = &self.place {
+            headers.push((SOURCE_HEADER.to_owned(), address.clone()));
+            headers.push(("user-agent".to_owned(), agent.clone()));
         }
         let answer = self.sandbox.answer(&Request {
             method: method.to_owned(),

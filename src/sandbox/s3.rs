@@ -44,6 +44,18 @@ pub(super) fn name(request: &Request) -> &'static str {
     }
 }
 
+/// What a request is about, as CloudTrail tells it.
+pub(super) fn parameters(request: &Request) -> serde_json::Value {
+    let asked = asked(request);
+    let mut told = serde_json::Map::new();
+    for (name, value) in [("bucketName", asked.bucket), ("key", asked.key)] {
+        if !value.is_empty() {
+            told.insert(name.to_owned(), value.into());
+        }
+    }
+    if told.is_empty() { serde_json::Value::Null } else { told.into() }
+}
+
 /// Serves a request.
 pub(super) fn serve(mut act: Act<'_>, request: &Request) -> Result<(u16, Vec<u8>), Fault> {
     let asked = asked(request);

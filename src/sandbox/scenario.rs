@@ -39,6 +39,10 @@ pub struct Call {
     pub keep: Option<String>,
     /// The error code that is expected instead of success.
     pub expect: Option<String>,
+    /// The address that CloudTrail is told it comes from.
+    pub from: Option<String>,
+    /// The client that CloudTrail is told of.
+    pub agent: Option<String>,
 }
 
 impl Scenario {
@@ -92,7 +96,12 @@ impl Call {
                     .hint(format!("`{place}` is admin, or what an earlier call has under `keep`"))
             })
         };
-        let player = Player::new(sandbox.clone(), known("by", &self.by)?.clone());
+        let mut player = Player::new(sandbox.clone(), known("by", &self.by)?.clone());
+        if self.from.is_some() || self.agent.is_some() {
+            let or =
+                |place: &Option<String>, other: &str| place.as_deref().unwrap_or(other).to_owned();
+            player = player.from(&or(&self.from, "127.0.0.1"), &or(&self.agent, "scenario"));
+        }
         let mut parameters: Vec<(&str, &str)> =
             self.with.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         for (name, key) in &self.id_of {

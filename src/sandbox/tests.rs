@@ -11,6 +11,7 @@ mod roles;
 mod server_certificates;
 mod sessions;
 mod signing;
+mod trail;
 mod trouble;
 mod wire;
 

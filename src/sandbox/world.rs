@@ -5,6 +5,7 @@ use super::ids::Ids;
 use super::lag::Lag;
 use super::policy_store::Permissions;
 use super::session::Session;
+use super::trail::{Recorded, Trail};
 use super::user::{AccessKey, Status, User};
 use super::{Call, Credentials};
 use jiff::{SignedDuration, Timestamp};
@@ -41,6 +42,15 @@ pub struct World {
     pub(super) ids: Ids,
     #[serde(default)]
     pub(super) calls: VecDeque<Call>,
+    /// What CloudTrail would have recorded, once somebody has asked for it.
+    #[serde(default)]
+    pub(super) trail: Option<Trail>,
+    /// When events were looked up last, by account and Region.
+    #[serde(default)]
+    looked_up: BTreeMap<String, VecDeque<Timestamp>>,
+    /// What GuardDuty would have found, as its API gives it.
+    #[serde(default)]
+    pub findings: Vec<serde_json::Value>,
 }
 
 /// An account as it is stored, and how it was before each change that is not enforced yet.
@@ -75,6 +85,9 @@ impl World {
             sessions: BTreeMap::new(),
             ids: Ids::new(seed),
             calls: VecDeque::new(),
+            trail: None,
+            looked_up: BTreeMap::new(),
+            findings: Vec::new(),
         };
         world.add_account(account, now);
         world
@@ -208,6 +221,28 @@ impl World {
         if enforced_at > now {
             ledger.pending.push_back(Pending { stored_at: now, enforced_at, before });
         }
+    }
+
+    /// From now on, keeps what CloudTrail would record.
+    pub fn keep_trail(&mut self) {
+        self.trail.get_or_insert_default();
+    }
+
+    /// Whether events may be looked up once more: twice a second in an account and Region (F14).
+    pub(super) fn may_look_up(&mut self, account: &str, region: &str, now: Timestamp) -> bool {
+        let times = self.looked_up.entry(format!("{account} {region}")).or_default();
+        times.retain(|at| now.duration_since(*at).abs() < SignedDuration::from_secs(1));
+        let may = times.len() < 2;
+        if may {
+            times.push_back(now);
+        }
+        may
+    }
+
+    /// What was recorded from a number on, and the number to go on from.
+    #[must_use]
+    pub fn recorded(&self, since: u64) -> (Vec<Recorded>, u64) {
+        self.trail.as_ref().map_or((Vec::new(), 0), |trail| trail.since(since))
     }
 
     pub(super) fn remember(&mut self, call: Call) {

@@ -44,7 +44,8 @@ fn whom_to_contain() {
     assert_snapshot!(world.refused(1, &["plan", "--access-key", "ASIA3EXAMPLE4SESSION"]), @"
     error: access key `ASIA3EXAMPLE4SESSION` is temporary
       cause: it is a session's key: it has no status to change and no owner to look up
-    hint: find the long-term key that made it in CloudTrail: userIdentity.accessKeyId of the GetSessionToken, GetFederationToken or AssumeRole event whose responseElements.credentials.accessKeyId is this one; then contain that key
+    hint: find the long-term key that made it: ringfence trace --access-key ASIA3EXAMPLE4SESSION --logs PATH
+    hint: then contain what it has found: ringfence plan --from TRACE.json
     ");
     // ministack works an account out from a key that it does not know, so it is another's.
     assert_snapshot!(world.refused(1, &["plan", "--access-key", NOBODYS_KEY]), @"

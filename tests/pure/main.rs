@@ -8,6 +8,7 @@ mod corpora;
 mod denies;
 mod drift;
 mod dumps;
+mod findings;
 mod forged;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
