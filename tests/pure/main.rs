@@ -20,3 +20,4 @@ mod schema;
 mod schemas;
 mod settle;
 mod standing;
+mod trail;
