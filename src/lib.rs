@@ -32,6 +32,7 @@ pub mod snapshot;
 pub mod standing;
 pub mod state;
 pub mod text;
+pub mod trail;
 pub mod view;
 
 pub mod render;

@@ -7,6 +7,7 @@ pub mod journal;
 pub mod plan;
 pub mod policy;
 pub mod state;
+pub mod trail;
 
 use jiff::Timestamp;
 use ringfence::error::Error;

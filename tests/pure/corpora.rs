@@ -41,3 +41,8 @@ fn configurations() {
 fn policy_documents() {
     every("policy", fuzz::policy::law);
 }
+
+#[test]
+fn cloudtrail_files() {
+    every("trail", fuzz::trail::law);
+}

@@ -21,3 +21,4 @@ mod schema;
 mod schemas;
 mod settle;
 mod standing;
+mod trail;

@@ -1,0 +1,480 @@
+//! One event, with the fields that a trace asks for. Texts that are not there are empty.
+
+use super::text::Text;
+use super::time::when;
+use super::wrap::Wrap;
+use jiff::Timestamp;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// An event as CloudTrail records it, borrowed from the bytes it was read from.
+#[derive(Clone, Debug, Default)]
+pub struct Event<'a> {
+    /// `eventID`, which is not unique in every collection.
+    pub id: Cow<'a, str>,
+    /// `eventTime` as written, or `@timestamp` where it was taken out; see [`Event::time`].
+    pub time_text: Cow<'a, str>,
+    /// `eventName`.
+    pub name: Cow<'a, str>,
+    /// `eventSource`, such as `iam.amazonaws.com`.
+    pub source: Cow<'a, str>,
+    /// `eventType`, such as `AwsApiCall` or `AwsConsoleSignIn`.
+    pub kind: Cow<'a, str>,
+    /// `eventCategory`: `Management`, `Data`, `Insight`, `NetworkActivity`.
+    pub category: Cow<'a, str>,
+    /// `managementEvent`, `true` or `false`.
+    pub management: Cow<'a, str>,
+    /// `awsRegion`.
+    pub region: Cow<'a, str>,
+    /// `sourceIPAddress`: an address, or a service's name.
+    pub source_ip: Cow<'a, str>,
+    /// `userAgent`.
+    pub user_agent: Cow<'a, str>,
+    /// `errorCode`; empty where the call succeeded.
+    pub error_code: Cow<'a, str>,
+    /// `errorMessage`.
+    pub error_message: Cow<'a, str>,
+    /// `recipientAccountId`: whose trail this record is of.
+    pub recipient: Cow<'a, str>,
+    /// `sharedEventID`: pairs the records of a call across accounts (F13).
+    pub shared_id: Cow<'a, str>,
+    /// `sessionCredentialFromConsole`.
+    pub from_console: Cow<'a, str>,
+    /// `userIdentity`; `None` where the event has none.
+    pub identity: Option<Identity<'a>>,
+    /// `requestParameters`, unless absent or `null`.
+    pub request: Option<&'a RawValue>,
+    /// `responseElements`, unless absent or `null`.
+    pub response: Option<&'a RawValue>,
+    /// `resources`, unless absent or `null`.
+    pub resources: Option<&'a RawValue>,
+    /// `additionalEventData`, unless absent or `null`.
+    pub additional: Option<&'a RawValue>,
+}
+
+/// Who called.
+#[derive(Clone, Debug, Default)]
+pub struct Identity<'a> {
+    /// `IAMUser`, `AssumedRole`, `FederatedUser`, `Root`, `AWSService` and so on.
+    pub kind: Cow<'a, str>,
+    /// The unique ID; `AROA…:session` for a role session.
+    pub principal_id: Cow<'a, str>,
+    /// The ARN.
+    pub arn: Cow<'a, str>,
+    /// The caller's account.
+    pub account: Cow<'a, str>,
+    /// The access key that signed the call.
+    pub access_key: Cow<'a, str>,
+    /// The name of an IAM user.
+    pub user_name: Cow<'a, str>,
+    /// The service that called in the principal's name.
+    pub invoked_by: Cow<'a, str>,
+    /// What a session says of itself.
+    pub session: Session<'a>,
+}
+
+/// `sessionContext`.
+#[derive(Clone, Debug, Default)]
+pub struct Session<'a> {
+    /// `attributes.creationDate`: when the token was issued (F13).
+    pub issued: Cow<'a, str>,
+    /// `sessionIssuer.arn`: the role or the user.
+    pub issuer_arn: Cow<'a, str>,
+    /// `sessionIssuer.userName`: the role's or the user's name.
+    pub issuer_name: Cow<'a, str>,
+}
+
+impl Event<'_> {
+    /// When it happened; `None` where that is absent or in no form that is known.
+    #[must_use]
+    pub fn time(&self) -> Option<Timestamp> {
+        when(&self.time_text)
+    }
+
+    /// Whether the call was refused or failed.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        !self.error_code.is_empty()
+    }
+
+    /// The access key that signed the call; empty where none is recorded.
+    #[must_use]
+    pub fn access_key(&self) -> &str {
+        self.identity.as_ref().map_or("", |identity| &identity.access_key)
+    }
+
+    /// The service: `s3` for `s3.amazonaws.com`.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        self.source.strip_suffix(".amazonaws.com").unwrap_or(&self.source)
+    }
+
+    /// Whether the call was made in the console's name.
+    #[must_use]
+    pub fn is_from_console(&self) -> bool {
+        self.from_console == "true"
+    }
+}
+
+/// A JSON value that may be an event, or an envelope around events.
+#[derive(Debug, Default)]
+pub(super) struct Record<'a> {
+    pub(super) event: Event<'a>,
+    /// Whether anything but a name says that this is an event: lists of API calls have names, too.
+    told: bool,
+    pub(super) wraps: Vec<(Wrap, &'a RawValue)>,
+}
+
+impl Record<'_> {
+    pub(super) fn is_event(&self) -> bool {
+        self.told && !self.event.name.is_empty()
+    }
+}
+
+/// The keys of an event that are read; the rest is passed over.
+enum Key {
+    Id,
+    Time,
+    Stamp,
+    Name,
+    Source,
+    Kind,
+    Category,
+    Management,
+    Region,
+    SourceIp,
+    UserAgent,
+    ErrorCode,
+    ErrorMessage,
+    Recipient,
+    SharedId,
+    FromConsole,
+    Version,
+    Identity,
+    Request,
+    Response,
+    Resources,
+    Additional,
+    Wrap(Wrap),
+    Other,
+}
+
+impl Key {
+    fn of(name: &str) -> Self {
+        match name {
+            "eventID" => Self::Id,
+            "eventTime" => Self::Time,
+            "@timestamp" => Self::Stamp,
+            "eventName" => Self::Name,
+            "eventSource" => Self::Source,
+            "eventType" => Self::Kind,
+            "eventCategory" => Self::Category,
+            "managementEvent" => Self::Management,
+            "awsRegion" => Self::Region,
+            "sourceIPAddress" => Self::SourceIp,
+            "userAgent" => Self::UserAgent,
+            "errorCode" => Self::ErrorCode,
+            "errorMessage" => Self::ErrorMessage,
+            "recipientAccountId" => Self::Recipient,
+            "sharedEventID" => Self::SharedId,
+            "sessionCredentialFromConsole" => Self::FromConsole,
+            "eventVersion" => Self::Version,
+            "userIdentity" => Self::Identity,
+            "requestParameters" => Self::Request,
+            "responseElements" => Self::Response,
+            "resources" => Self::Resources,
+            "additionalEventData" => Self::Additional,
+            other => Wrap::of(other).map_or(Self::Other, Self::Wrap),
+        }
+    }
+}
+
+/// A key of an object, told from the text without keeping it.
+macro_rules! keys {
+    ($key:ident) => {
+        impl<'de> Deserialize<'de> for $key {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Told;
+                impl Visitor<'_> for Told {
+                    type Value = $key;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a key")
+                    }
+                    fn visit_str<E>(self, name: &str) -> Result<$key, E> {
+                        Ok($key::of(name))
+                    }
+                }
+                deserializer.deserialize_identifier(Told)
+            }
+        }
+    };
+}
+
+keys!(Key);
+
+impl<'de> Deserialize<'de> for Record<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Record<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record<'de>, A::Error> {
+                let mut record = Record::default();
+                while let Some(key) = map.next_key::<Key>()? {
+                    record.take(key, &mut map)?;
+                }
+                Ok(record)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+impl<'de> Record<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, key: Key, map: &mut A) -> Result<(), A::Error> {
+        let event = &mut self.event;
+        let text = match key {
+            Key::Id => &mut event.id,
+            Key::Time => &mut event.time_text,
+            Key::Kind => &mut event.kind,
+            Key::Region => &mut event.region,
+            Key::Category => &mut event.category,
+            Key::Management => &mut event.management,
+            Key::SourceIp => &mut event.source_ip,
+            Key::UserAgent => &mut event.user_agent,
+            Key::ErrorCode => &mut event.error_code,
+            Key::ErrorMessage => &mut event.error_message,
+            Key::Recipient => &mut event.recipient,
+            Key::SharedId => &mut event.shared_id,
+            Key::FromConsole => &mut event.from_console,
+            Key::Name => {
+                event.name = map.next_value::<Text<'de>>()?.0;
+                return Ok(());
+            }
+            Key::Source => {
+                event.source = map.next_value::<Text<'de>>()?.0;
+                return Ok(());
+            }
+            Key::Stamp => {
+                // Beside an `eventTime` it says when the event was taken in, not when it happened.
+                let stamp = map.next_value::<Text<'de>>()?.0;
+                if event.time_text.is_empty() {
+                    event.time_text = stamp;
+                }
+                self.told = true;
+                return Ok(());
+            }
+            Key::Version => {
+                self.told = true;
+                map.next_value::<IgnoredAny>()?;
+                return Ok(());
+            }
+            Key::Identity => {
+                self.told = true;
+                event.identity = map.next_value::<Maybe<'de>>()?.0;
+                return Ok(());
+            }
+            Key::Request => return keep(map, &mut event.request),
+            Key::Response => return keep(map, &mut event.response),
+            Key::Resources => return keep(map, &mut event.resources),
+            Key::Additional => return keep(map, &mut event.additional),
+            Key::Wrap(wrap) => {
+                if let Some(value) = map.next_value::<Option<&'de RawValue>>()? {
+                    self.wraps.push((wrap, value));
+                }
+                return Ok(());
+            }
+            Key::Other => {
+                map.next_value::<IgnoredAny>()?;
+                return Ok(());
+            }
+        };
+        *text = map.next_value::<Text<'de>>()?.0;
+        self.told = true;
+        Ok(())
+    }
+}
+
+fn keep<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    place: &mut Option<&'de RawValue>,
+) -> Result<(), A::Error> {
+    *place = map.next_value()?;
+    Ok(())
+}
+
+/// An object, or nothing where something else stands.
+macro_rules! object_or_nothing {
+    ($name:ident, $inner:ty, $fill:expr) => {
+        struct $name<'a>(Option<$inner>);
+        impl<'de> Deserialize<'de> for $name<'de> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Fields;
+                impl<'de> Visitor<'de> for Fields {
+                    type Value = $name<'de>;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("anything")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                        let fill: fn(A) -> Result<_, A::Error> = $fill;
+                        fill(map).map(|inner| $name(Some(inner)))
+                    }
+                    fn visit_seq<A: SeqAccess<'de>>(
+                        self,
+                        mut s: A,
+                    ) -> Result<Self::Value, A::Error> {
+                        while s.next_element::<IgnoredAny>()?.is_some() {}
+                        Ok($name(None))
+                    }
+                    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+                        Ok($name(None))
+                    }
+                    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                        Ok($name(None))
+                    }
+                    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                        Ok($name(None))
+                    }
+                    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                        Ok($name(None))
+                    }
+                    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                        Ok($name(None))
+                    }
+                    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                        Ok($name(None))
+                    }
+                }
+                deserializer.deserialize_any(Fields)
+            }
+        }
+    };
+}
+
+object_or_nothing!(Maybe, Identity<'a>, identity);
+object_or_nothing!(MaybeSession, Session<'a>, session);
+object_or_nothing!(MaybeAttributes, Cow<'a, str>, attributes);
+object_or_nothing!(MaybeIssuer, (Cow<'a, str>, Cow<'a, str>), issuer);
+
+enum IdentityKey {
+    Kind,
+    PrincipalId,
+    Arn,
+    Account,
+    AccessKey,
+    UserName,
+    InvokedBy,
+    Session,
+    Other,
+}
+
+impl IdentityKey {
+    fn of(name: &str) -> Self {
+        match name {
+            "type" => Self::Kind,
+            "principalId" => Self::PrincipalId,
+            "arn" => Self::Arn,
+            "accountId" => Self::Account,
+            "accessKeyId" => Self::AccessKey,
+            "userName" => Self::UserName,
+            "invokedBy" => Self::InvokedBy,
+            "sessionContext" => Self::Session,
+            _ => Self::Other,
+        }
+    }
+}
+
+keys!(IdentityKey);
+
+fn identity<'de, A: MapAccess<'de>>(mut map: A) -> Result<Identity<'de>, A::Error> {
+    let mut found = Identity::default();
+    while let Some(key) = map.next_key::<IdentityKey>()? {
+        let text = match key {
+            IdentityKey::Kind => &mut found.kind,
+            IdentityKey::PrincipalId => &mut found.principal_id,
+            IdentityKey::Arn => &mut found.arn,
+            IdentityKey::Account => &mut found.account,
+            IdentityKey::AccessKey => &mut found.access_key,
+            IdentityKey::UserName => &mut found.user_name,
+            IdentityKey::InvokedBy => &mut found.invoked_by,
+            IdentityKey::Session => {
+                found.session = map.next_value::<MaybeSession<'de>>()?.0.unwrap_or_default();
+                continue;
+            }
+            IdentityKey::Other => {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+        };
+        *text = map.next_value::<Text<'de>>()?.0;
+    }
+    Ok(found)
+}
+
+enum SessionKey {
+    Attributes,
+    Issuer,
+    Date,
+    Arn,
+    Name,
+    Other,
+}
+
+impl SessionKey {
+    fn of(name: &str) -> Self {
+        match name {
+            "attributes" => Self::Attributes,
+            "sessionIssuer" => Self::Issuer,
+            "creationDate" => Self::Date,
+            "arn" => Self::Arn,
+            "userName" => Self::Name,
+            _ => Self::Other,
+        }
+    }
+}
+
+keys!(SessionKey);
+
+fn session<'de, A: MapAccess<'de>>(mut map: A) -> Result<Session<'de>, A::Error> {
+    let mut found = Session::default();
+    while let Some(key) = map.next_key::<SessionKey>()? {
+        match key {
+            SessionKey::Attributes => {
+                found.issued = map.next_value::<MaybeAttributes<'de>>()?.0.unwrap_or_default();
+            }
+            SessionKey::Issuer => {
+                let issuer = map.next_value::<MaybeIssuer<'de>>()?.0.unwrap_or_default();
+                (found.issuer_arn, found.issuer_name) = issuer;
+            }
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+    }
+    Ok(found)
+}
+
+fn attributes<'de, A: MapAccess<'de>>(mut map: A) -> Result<Cow<'de, str>, A::Error> {
+    let mut issued = Cow::default();
+    while let Some(key) = map.next_key::<SessionKey>()? {
+        match key {
+            SessionKey::Date => issued = map.next_value::<Text<'de>>()?.0,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+    }
+    Ok(issued)
+}
+
+fn issuer<'de, A: MapAccess<'de>>(mut map: A) -> Result<(Cow<'de, str>, Cow<'de, str>), A::Error> {
+    let (mut arn, mut name) = (Cow::default(), Cow::default());
+    while let Some(key) = map.next_key::<SessionKey>()? {
+        match key {
+            SessionKey::Arn => arn = map.next_value::<Text<'de>>()?.0,
+            SessionKey::Name => name = map.next_value::<Text<'de>>()?.0,
+            _ => drop(map.next_value::<IgnoredAny>()?),
+        }
+    }
+    Ok((arn, name))
+}
