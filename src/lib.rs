@@ -14,6 +14,7 @@ pub mod exit;
 pub mod finding;
 pub mod guardrail;
 pub mod identity;
+pub mod impact;
 pub mod journal;
 pub mod lineage;
 pub mod pattern;

@@ -13,6 +13,7 @@ mod forged;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 mod golden;
+mod impact;
 mod planning;
 mod properties;
 mod release;

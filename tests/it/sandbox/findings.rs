@@ -56,13 +56,42 @@ fn findings_of_files_say_how_to_start_and_why_not() {
     write(&place, "event.json", &json!({ "source": "aws.guardduty", "detail": good }).to_string());
     write(&place, "export.jsonl", &format!("{root}\n{{\"nothing\": 1}}\n"));
     let said = run(&place, &["findings", "event.json", "export.jsonl"]).exits(0);
-    assert_snapshot!(said.out, @"");
+    assert_snapshot!(said.out, @"
+    UnauthorizedAccess:IAMUser/TorIPCaller
+        severity 5, medium · 123456789012 · eu-west-1
+        API ListBuckets was invoked from a Tor exit node.
+        IAMUser  deploy-bot  AKIAEXAMPLE0LEAKED01
+        7 times from 2026-11-21T01:40:00Z to 2026-11-21T02:55:00Z (75 min), from
+            198.51.100.7, s3.amazonaws.com ListBuckets
+        ringfence plan --access-key AKIAEXAMPLE0LEAKED01 --since 2026-11-21T01:40:00Z
+
+    UnauthorizedAccess:IAMUser/TorIPCaller
+        severity 5, medium · 123456789012 · eu-west-1
+        API ListBuckets was invoked from a Tor exit node.
+        Root  deploy-bot  AKIAEXAMPLE0LEAKED01
+        7 times from 2026-11-21T01:40:00Z to 2026-11-21T02:55:00Z (75 min), from
+            198.51.100.7, s3.amazonaws.com ListBuckets
+      ! starts no containment: it is about the root user, which no IAM policy can
+        stop
+
+    2 findings, 1 to start from.
+    ! 1 part of the input is no finding; the first: export.jsonl: it has no `id` and
+      `type` of a finding of GuardDuty
+    ");
     let printed = run(&place, &["findings", "event.json", "--format", "json"]).exits(0);
     let report: Value = serde_json::from_str(&printed.out).unwrap();
     assert_eq!(report["findings"][0]["type"], "UnauthorizedAccess:IAMUser/TorIPCaller");
     write(&place, "none.json", "{}");
-    assert_snapshot!(run(&place, &["findings", "none.json"]).exits(1).err, @"");
-    assert_snapshot!(run(&place, &["findings"]).exits(64).err, @"");
+    assert_snapshot!(run(&place, &["findings", "none.json"]).exits(1).err, @"
+    error: there is no finding in what was given
+      cause: none.json: it has no `id` and `type` of a finding of GuardDuty
+    hint: aws guardduty get-findings --output json writes one that can be read
+    ");
+    assert_snapshot!(run(&place, &["findings"]).exits(64).err, @"
+    error: nothing says which findings are meant
+    hint: a file: ringfence findings FILE
+    hint: or whom they are about: --access-key ID, --user NAME
+    ");
     run(&place, &["findings", "event.json", "--user", "deploy-bot"]).exits(64);
 }
 
@@ -121,9 +150,21 @@ fn what_cannot_be_asked_is_never_none() {
     let eye = made.credentials();
     let as_eye =
         |arguments: &[&str]| ringfence(place.directory.path(), &place.url(), &eye, arguments);
-    assert_snapshot!(redacted(&place, &as_eye(&["findings", "--access-key", KEY]).exits(1).err), @"");
+    assert_snapshot!(redacted(&place, &as_eye(&["findings", "--access-key", KEY]).exits(1).err), @"
+    Endpoint http://127.0.0.1:PORT (not AWS)
+    error: the Regions of the account could not be listed: `account:ListRegions` is missing
+      cause: AccessDeniedException: User: arn:aws:iam::123456789012:user/eye is not authorized to perform: account:ListRegions on resource: * because no identity-based policy allows the account:ListRegions action
+    hint: examples/responder-policy.json grants what ringfence needs
+    hint: --regions us-east-1,eu-west-1 asks there and in no other
+    ");
     let named = as_eye(&["findings", "--access-key", KEY, "--regions", "us-east-1"]).exits(1);
-    assert_snapshot!(redacted(&place, &named.err), @"");
+    assert_snapshot!(redacted(&place, &named.err), @"
+    Endpoint http://127.0.0.1:PORT (not AWS)
+    error: no Region gave its findings
+      cause: us-east-1: guardduty:ListDetectors: AccessDeniedException: User: arn:aws:iam::123456789012:user/eye is not authorized to perform: guardduty:ListDetectors on resource: * because no identity-based policy allows the guardduty:ListDetectors action
+    hint: examples/responder-policy.json grants what ringfence needs
+    hint: a finding in a file needs no such call: ringfence findings FILE
+    ");
 }
 
 fn redacted(place: &Place, text: &str) -> String {

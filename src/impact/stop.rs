@@ -1,0 +1,80 @@
+//! Which uses a step ends.
+
+use super::{Kind, Usage, Use};
+use crate::text::count;
+use jiff::{SignedDuration, Timestamp};
+
+/// What a step ends, as far as use is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stops {
+    /// Calls with one long-term key.
+    Key(String),
+    /// Sessions that were issued before it: all of a user's, or of a role's.
+    Sessions,
+    /// The sessions of a role that bear one of these names.
+    Named(Vec<String>),
+    /// Everything.
+    All,
+}
+
+/// The uses that a step ends, the most frequent first.
+#[must_use]
+pub fn stopped<'u>(usage: &'u Usage, stops: &Stops) -> Vec<&'u Use> {
+    let ends = |one: &&Use| match stops {
+        Stops::Key(key) => one.kind == Kind::AccessKey && one.credential == *key,
+        Stops::Sessions => one.kind != Kind::AccessKey,
+        Stops::Named(names) => {
+            one.kind == Kind::RoleSession && names.iter().any(|name| *name == one.credential)
+        }
+        Stops::All => true,
+    };
+    usage.uses.iter().filter(ends).collect()
+}
+
+/// How often something is done: `1,204 calls a day`, or the bare number where less than a day was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The calls.
+    pub calls: u64,
+    /// From when to when events were read.
+    pub window: (Timestamp, Timestamp),
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.window.1.duration_since(self.window.0).as_secs();
+        let day = SignedDuration::from_hours(24).as_secs();
+        let Some(daily) = u64::try_from(seconds)
+            .ok()
+            .filter(|_| seconds >= day)
+            .map(|seconds| (u128::from(self.calls) * 86_400 / u128::from(seconds.max(1))) as u64)
+        else {
+            return f.write_str(&calls(self.calls));
+        };
+        if daily == 0 {
+            write!(f, "{} in {} days", calls(self.calls), seconds / day)
+        } else {
+            write!(f, "{} a day", calls(daily))
+        }
+    }
+}
+
+fn calls(n: u64) -> String {
+    let grouped = grouped(n);
+    count(usize::try_from(n).unwrap_or(usize::MAX), "call", "calls")
+        .split_once(' ')
+        .map_or_else(|| grouped.clone(), |(_, word)| format!("{grouped} {word}"))
+}
+
+/// `1,204`.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! What a step stops, in words: `1,204 calls a day from 10.0.3.7 (sdk-java) to s3 in eu-west-1`.
+
+use super::{Rate, Stops, Usage, Use, stopped};
+use crate::text::{ago, count};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// How many sources are told one by one.
+const SOURCES: usize = 5;
+/// How many services of one source are.
+const SERVICES: usize = 3;
+
+/// A line about what is stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Whether a person has to look at it.
+    pub look: bool,
+    /// What there is to say.
+    pub text: String,
+}
+
+/// One source, and all that it did.
+struct Source<'u> {
+    from: String,
+    calls: u64,
+    last: Timestamp,
+    new: bool,
+    uses: Vec<&'u Use>,
+}
+
+/// What a step stops, by source: those from before the exposure first, then those that came with it.
+#[must_use]
+pub fn told(usage: &Usage, stops: &Stops, now: Timestamp) -> Vec<Line> {
+    let (new, known): (Vec<Source<'_>>, Vec<Source<'_>>) =
+        by_source(stopped(usage, stops)).into_iter().partition(|source| source.new);
+    let (from, to) = (usage.from.strftime("%F"), usage.to.strftime("%F"));
+    let mut lines = Vec::new();
+    for source in known.iter().take(SOURCES) {
+        lines.push(plain(format!("stops {}", source.say(usage, now))));
+    }
+    if known.len() > SOURCES {
+        let more = count(known.len() - SOURCES, "source", "sources");
+        lines.push(plain(format!("and what {more} more did: --format json lists them")));
+    }
+    lines.push(plain(match (known.is_empty(), new.is_empty()) {
+        (true, true) => format!("no use of it in the events of {from} to {to}"),
+        (true, false) => format!("no use of it before the exposure in the events from {from} on"),
+        (false, true) => format!("nothing else has used it in the events of {from} to {to}"),
+        (false, false) => "nothing else had used it before the exposure".to_owned(),
+    }));
+    for source in new.iter().take(SOURCES) {
+        let text = format!("first seen after the exposure: {}", source.say(usage, now));
+        lines.push(Line { look: true, text });
+    }
+    if new.len() > SOURCES {
+        let more = count(new.len() - SOURCES, "source", "sources");
+        lines.push(Line { look: true, text: format!("and {more} more after the exposure") });
+    }
+    if usage.others > 0 {
+        let text = format!("{} calls are of too many kinds to be told apart", usage.others);
+        lines.push(Line { look: true, text });
+    }
+    lines
+}
+
+const fn plain(text: String) -> Line {
+    Line { look: false, text }
+}
+
+/// Busiest first.
+fn by_source(uses: Vec<&Use>) -> Vec<Source<'_>> {
+    let mut found: BTreeMap<(&str, &str), Source<'_>> = BTreeMap::new();
+    for one in uses {
+        let agent = if one.agent.is_empty() { String::new() } else { format!(" ({})", one.agent) };
+        let source = found.entry((&one.source, &one.agent)).or_insert_with(|| Source {
+            from: format!("{}{agent}", one.source),
+            calls: 0,
+            last: one.last,
+            new: one.new,
+            uses: Vec::new(),
+        });
+        source.calls += one.calls;
+        source.last = source.last.max(one.last);
+        source.uses.push(one);
+    }
+    let mut sources: Vec<Source<'_>> = found.into_values().collect();
+    sources.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.from.cmp(&b.from)));
+    sources
+}
+
+impl Source<'_> {
+    fn say(&self, usage: &Usage, now: Timestamp) -> String {
+        let rate = Rate { calls: self.calls, window: (usage.from, usage.to) };
+        let mut places: Vec<(u64, String)> = Vec::new();
+        for one in &self.uses {
+            let place = format!("{} in {}", one.service, one.region);
+            match places.iter_mut().find(|(_, known)| *known == place) {
+                Some((calls, _)) => *calls += one.calls,
+                None => places.push((one.calls, place)),
+            }
+        }
+        places.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        let more = places.len().saturating_sub(SERVICES);
+        let mut to: Vec<String> =
+            places.into_iter().take(SERVICES).map(|(_, place)| place).collect();
+        if more > 0 {
+            to.push(format!("{more} more"));
+        }
+        format!("{rate} from {} to {}, last {}", self.from, to.join(", "), ago(self.last, now))
+    }
+}
