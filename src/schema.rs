@@ -9,7 +9,7 @@ mod text;
 use crate::journal::Entry;
 use crate::plan::Plan;
 use crate::state::State;
-use crate::view::{ApplyEvent, Checked, StatusReport};
+use crate::view::{ApplyEvent, Checked, FindingsReport, StatusReport};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -91,7 +91,7 @@ struct Format {
     root: fn(SchemaGenerator) -> Schema,
 }
 
-const FORMATS: [Format; 6] = [
+const FORMATS: [Format; 7] = [
     Format {
         name: "plan",
         version: crate::plan::FORMAT_VERSION,
@@ -133,6 +133,13 @@ const FORMATS: [Format; 6] = [
         about: "What `ringfence check FILE --format json` prints: what the rules and approvals of the store make of a plan, and the plan itself. Fields may be added: pass over those that are not known.",
         printed: true,
         root: SchemaGenerator::into_root_schema_for::<Checked<'static>>,
+    },
+    Format {
+        name: "findings",
+        version: crate::finding::FORMAT_VERSION,
+        about: "What `ringfence findings --format json` prints: findings of GuardDuty, and how a containment starts from each. Fields may be added: pass over those that are not known.",
+        printed: true,
+        root: SchemaGenerator::into_root_schema_for::<FindingsReport>,
     },
 ];
 

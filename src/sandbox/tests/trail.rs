@@ -218,3 +218,87 @@ async fn whoever_may_not_look_up_is_told_the_action() {
     assert_eq!(error.code(), Some("AccessDeniedException"));
     assert!(error.message().unwrap().contains("cloudtrail:LookupEvents"), "{error:?}");
 }
+
+/// The paths of all fields, items of lists under `[]`.
+fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                let path = format!("{at}.{name}");
+                paths(value, &path, found);
+                found.insert(path);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| paths(item, &format!("{at}[]"), found)),
+        _ => {}
+    }
+}
+
+/// What was recorded of AWS has these fields and no others, but for those that are named here.
+#[test]
+fn its_events_are_shaped_as_the_recorded_ones() {
+    const FILES: [&str; 7] = [
+        "execution.ec2-launch-unusual-instances",
+        "persistence.iam-backdoor-role",
+        "persistence.iam-create-admin-user",
+        "persistence.iam-create-backdoor-role",
+        "persistence.iam-create-user-login-profile",
+        "persistence.sts-federation-token",
+        "privilege-escalation.iam-update-user-login-profile",
+    ];
+    let stage = recording();
+    let boundary = "arn:aws:iam::aws:policy/AWSDenyAll";
+    let user = [("UserName", "mallory"), ("Tags.member.1.Key", "a"), ("Tags.member.1.Value", "b")];
+    stage.ok("iam:CreateUser", &user);
+    let user = ("UserName", "mallory");
+    stage.ok("iam:AttachUserPolicy", &[user, ("PolicyArn", boundary)]);
+    stage.ok("iam:CreateAccessKey", &[user]);
+    let reset = ("PasswordResetRequired", "false");
+    stage.ok("iam:CreateLoginProfile", &[user, ("Password", "Correct-Horse-7"), reset]);
+    stage.ok("iam:UpdateLoginProfile", &[user, ("Password", "Correct-Horse-8")]);
+    stage.ok("iam:DeleteLoginProfile", &[user]);
+    let trust = ("AssumeRolePolicyDocument", TRUST);
+    stage.ok("iam:CreateRole", &[("RoleName", "back"), trust, ("PermissionsBoundary", boundary)]);
+    stage.ok("iam:AttachRolePolicy", &[("RoleName", "back"), ("PolicyArn", boundary)]);
+    stage.ok("iam:UpdateAssumeRolePolicy", &[("RoleName", "back"), ("PolicyDocument", TRUST)]);
+    let key = stage.user("bot");
+    let seconds = ("DurationSeconds", "900");
+    let arn = ("RoleArn", "arn:aws:iam::123456789012:role/back");
+    stage.mint(&key, "sts:AssumeRole", &[arn, ("RoleSessionName", "nightly"), seconds]);
+    stage.mint(&key, "sts:GetFederationToken", &[("Name", "fed"), ("Policy", ALLOW_ALL)]);
+    let ours = events(&stage);
+    let mut compared = BTreeSet::new();
+    for file in FILES {
+        let Some(text) = fixture(&format!("cloudtrail/stratus-red-team/aws.{file}.json")) else {
+            return;
+        };
+        let recorded: Vec<Value> = serde_json::from_str(&text).unwrap();
+        for theirs in recorded.iter().filter(|event| event.get("errorCode").is_none()) {
+            let same = |event: &&Value| event["eventName"] == theirs["eventName"];
+            let Some(own) = ours.iter().rev().find(same) else { continue };
+            if theirs["userIdentity"]["type"] != own["userIdentity"]["type"] {
+                continue;
+            }
+            let (mut own_paths, mut their_paths) = (BTreeSet::new(), BTreeSet::new());
+            paths(own, "", &mut own_paths);
+            paths(theirs, "", &mut their_paths);
+            let name = theirs["eventName"].as_str().unwrap();
+            // A loopback port has no TLS; nobody needs the token; whom tags were given and which client it
+            // was are that call's own.
+            let theirs_alone = [".tlsDetails", ".responseElements.credentials.sessionToken", "ags"];
+            let ours_alone =
+                [".responseElements.packedPolicySize", ".resources", "ags", "userAgent"];
+            for path in their_paths.difference(&own_paths) {
+                assert!(
+                    theirs_alone.iter().any(|known| path.contains(known)),
+                    "{name} lacks {path}"
+                );
+            }
+            for path in own_paths.difference(&their_paths) {
+                assert!(ours_alone.iter().any(|known| path.contains(known)), "{name} adds {path}");
+            }
+            compared.insert(name.to_owned());
+        }
+    }
+    assert!(compared.len() >= 10, "{compared:?}");
+}

@@ -2,6 +2,7 @@
 
 use super::place::{Place, command, emulators, ran, ringfence};
 use crate::support::Ran;
+use crate::support::schema::Schema;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -81,6 +82,7 @@ fn findings_of_files_say_how_to_start_and_why_not() {
     let printed = run(&place, &["findings", "event.json", "--format", "json"]).exits(0);
     let report: Value = serde_json::from_str(&printed.out).unwrap();
     assert_eq!(report["findings"][0]["type"], "UnauthorizedAccess:IAMUser/TorIPCaller");
+    Schema::of("findings").holds(&report);
     write(&place, "none.json", "{}");
     assert_snapshot!(run(&place, &["findings", "none.json"]).exits(1).err, @"
     error: there is no finding in what was given
