@@ -47,7 +47,7 @@ pub(super) fn of(
     let standing = standing(plan, judged.as_ref(), complete);
     let snapshot = now.ok();
     PrincipalEnding {
-        user: one.plan.name.clone(),
+        who: one.plan.who(),
         standing,
         holds: holds(plan, one, state, snapshot),
         read_back_at: snapshot.filter(|_| accepted_unread(one) == 0).map(|now| now.read_at),
@@ -198,7 +198,7 @@ fn done(one: &Active) -> impl Iterator<Item = &Step> {
 
 /// What helps where whoever undoes the containment may call IAM: nothing inside the account does (F30).
 const OUTSIDE: &str = "somebody undoes it as it is done: a service control policy that lets only the \
-    responder's role change the user ends that";
+    responder's role change it ends that";
 
 fn notes(one: &Active, standing: Standing, contained: Option<&Snapshot>) -> Vec<String> {
     let mut notes = contained.map(|now| newcomers(one, now)).unwrap_or_default();
@@ -247,13 +247,13 @@ fn commands(
     judged: Option<&Judgement>,
     standing: Standing,
 ) -> Vec<String> {
-    let user = shell(one.plan.name.as_str());
+    let who = one.plan.who().flag();
     let mut commands = match (state, judged) {
         (Some(_), Some(_)) if is_release(plan) && standing.is_weak() => {
-            vec![format!("ringfence rollback --user {user}")]
+            vec![format!("ringfence rollback {who}")]
         }
         (Some(state), Some(judged)) => remedies(state, &Judgement { standing, ..judged.clone() }),
-        _ => vec![format!("ringfence status --user {user}")],
+        _ => vec![format!("ringfence status {who}")],
     };
     if let Some(folder) = one.locked.moved() {
         let (folder, store) = (folder.display().to_string(), one.locked.location());
