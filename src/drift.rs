@@ -125,18 +125,12 @@ fn means(snapshot: &Snapshot) -> BTreeMap<Resource, Value> {
             .iter()
             .map(|c| Resource::ServiceCredential(c.id.clone())),
     );
-    all.extend(
-        snapshot.inline_policies.items().iter().map(|p| Resource::inline(&who, &p.name)),
-    );
+    all.extend(snapshot.inline_policies.items().iter().map(|p| Resource::inline(&who, &p.name)));
     all.extend(
         snapshot.attached_policies.items().iter().map(|p| Resource::AttachedPolicy(p.arn.clone())),
     );
     all.extend(snapshot.groups.items().iter().map(|g| Resource::Group(g.name.clone())));
-    all.extend([
-        Resource::LoginProfile,
-        Resource::PermissionsBoundary,
-        Resource::TrustPolicy,
-    ]);
+    all.extend([Resource::LoginProfile, Resource::PermissionsBoundary, Resource::TrustPolicy]);
     all.into_iter()
         .filter_map(|resource| match snapshot.value(&resource) {
             Now::Is(value) => Some((resource, value)),

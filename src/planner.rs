@@ -555,7 +555,8 @@ impl Draft {
     }
 
     fn password(&mut self) {
-        let there = !matches!(self.snapshot.login_profile, Observed::Read(None));
+        let there = self.who.kind() == PrincipalKind::User
+            && !matches!(self.snapshot.login_profile, Observed::Read(None));
         if self.posture.login_profile == Password::Delete && there {
             self.step(
                 wave::OTHERS,

@@ -551,13 +551,16 @@ fn is_ours_before(principal: &PrincipalPlan, step: &Step) -> bool {
 /// If the plan holds nothing about the principal that was read, or none of its steps was done.
 pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<State> {
     if principal.id != *now.id() {
-        return Err(Error::stale(format!("{} is another principal than the plan's", principal.who()))
-            .because(format!(
-                "the plan is about {}, the {} is now {}",
-                principal.id,
-                principal.kind,
-                now.id()
-            )));
+        return Err(Error::stale(format!(
+            "{} is another principal than the plan's",
+            principal.who()
+        ))
+        .because(format!(
+            "the plan is about {}, the {} is now {}",
+            principal.id,
+            principal.kind,
+            now.id()
+        )));
     }
     if plan.kind != Kind::Contain {
         return Err(Error::failed("only the plan of a containment can be imported"));
@@ -588,11 +591,8 @@ pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<
         state.resources.insert(step.resource.clone(), held);
     }
     if state.resources.is_empty() {
-        return Err(Error::failed(format!(
-            "nothing of this plan stands on {}",
-            principal.who()
-        ))
-        .hint("ringfence plan shows what a containment would do now"));
+        return Err(Error::failed(format!("nothing of this plan stands on {}", principal.who()))
+            .hint("ringfence plan shows what a containment would do now"));
     }
     let live = still_active(&keys_meant_off(principal, &state), now);
     // When a hold was written cannot be read back (F34); counting from now errs to the safe side.

@@ -290,7 +290,17 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
         }
-        for bad in ["", "access_key", "access_key/", "access_key/../x", "user/x", "group/a\nb", "role_policy/x", "role_policy/x/", "role_policy//y"] {
+        for bad in [
+            "",
+            "access_key",
+            "access_key/",
+            "access_key/../x",
+            "user/x",
+            "group/a\nb",
+            "role_policy/x",
+            "role_policy/x/",
+            "role_policy//y",
+        ] {
             assert!(bad.parse::<Resource>().is_err(), "{bad:?}");
         }
         let odd = Resource::Group("line\nbreak".to_owned());

@@ -509,9 +509,7 @@ impl Snapshot {
                 }
                 _ => Now::Absent,
             },
-            Resource::TrustPolicy => {
-                self.role().map_or(Now::Absent, |role| document(&role.trust))
-            }
+            Resource::TrustPolicy => self.role().map_or(Now::Absent, |role| document(&role.trust)),
             // Nothing lists them.
             Resource::Session(_) => Now::Unknown,
             Resource::AttachedPolicy(arn) => find(&self.attached_policies, |policy| {

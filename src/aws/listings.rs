@@ -9,8 +9,8 @@ use super::words;
 use crate::error::Result;
 use crate::identity::UserName;
 use crate::snapshot::{
-    AccessKey, AttachedPolicy, Entity, Group, InlinePolicy, LoginProfile, MfaDevice, Observed, Quotas,
-    ServiceCredential, Snapshot, Status, Uploaded, User,
+    AccessKey, AttachedPolicy, Entity, Group, InlinePolicy, LoginProfile, MfaDevice, Observed,
+    Quotas, ServiceCredential, Snapshot, Status, Uploaded, User,
 };
 use aws_sdk_iam::types;
 use aws_smithy_types::DateTime;

@@ -16,7 +16,8 @@ use futures_util::future::try_join_all;
 pub async fn read(aws: &Aws, targets: &Targets) -> Result<Reading> {
     let s = Session::new(aws);
     let reading = everything(&s, targets).await?;
-    let named = |who: &&Who| !targets.traced.iter().any(|traced| traced.same(who)) || targets.has(who);
+    let named =
+        |who: &&Who| !targets.traced.iter().any(|traced| traced.same(who)) || targets.has(who);
     if let Some(who) = reading.gone.iter().find(named) {
         let other = is_other_kind(&s, who).await;
         return Err(words::nobody(who, other, &reading.caller));
@@ -69,12 +70,9 @@ impl Targets {
 ///
 /// # Errors
 /// If the caller, a user or a role cannot be read.
-pub async fn read_known(
-    aws: &Aws,
-    known: &[Who],
-    managed: &[(Who, String)],
-) -> Result<Reading> {
-    let of = |kind| known.iter().filter(move |who| who.kind() == kind).map(|who| who.name().clone());
+pub async fn read_known(aws: &Aws, known: &[Who], managed: &[(Who, String)]) -> Result<Reading> {
+    let of =
+        |kind| known.iter().filter(move |who| who.kind() == kind).map(|who| who.name().clone());
     let targets = Targets {
         users: of(PrincipalKind::User).collect(),
         roles: of(PrincipalKind::Role).collect(),
@@ -231,7 +229,8 @@ fn finish(snapshots: &mut [Snapshot], time: jiff::Timestamp, quotas: &Observed<Q
     for snapshot in snapshots {
         snapshot.read_at = time;
         snapshot.quotas = quotas.clone();
-        if let (Observed::Read(quotas), Entity::User(_)) = (&mut snapshot.quotas, &snapshot.entity) {
+        if let (Observed::Read(quotas), Entity::User(_)) = (&mut snapshot.quotas, &snapshot.entity)
+        {
             quotas.role = None;
         }
         snapshot.sort();

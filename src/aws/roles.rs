@@ -99,14 +99,15 @@ fn taken(role: &types::Role) -> Result<Record, Senseless> {
             .permissions_boundary()
             .and_then(types::AttachedPermissionsBoundary::permissions_boundary_arn)
             .map(str::to_owned),
-        tags: role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect(),
+        tags: role
+            .tags()
+            .iter()
+            .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+            .collect(),
     })
 }
 
-async fn instance_profiles(
-    s: &Session<'_>,
-    wanted: Wanted<'_>,
-) -> Result<Observed<Vec<String>>> {
+async fn instance_profiles(s: &Session<'_>, wanted: Wanted<'_>) -> Result<Observed<Vec<String>>> {
     const ACTION: &str = "iam:ListInstanceProfilesForRole";
     let request =
         s.iam.list_instance_profiles_for_role().role_name(wanted.name.as_str()).max_items(PAGE);

@@ -184,7 +184,9 @@ impl Wanted {
             if sessions.is_empty() {
                 return Err(Error::failed(format!("the trace has seen no session of {who}"))
                     .because("a fence that is narrowed to none would be one for all of them")
-                    .hint(format!("name one: --session {role}/NAME, or leave --only-traced-sessions out")));
+                    .hint(format!(
+                        "name one: --session {role}/NAME, or leave --only-traced-sessions out"
+                    )));
             }
         }
         Ok(sessions)
@@ -193,8 +195,7 @@ impl Wanted {
 
 /// A session of a role that is no target narrows nothing.
 fn check_sessions(args: &Targets) -> Result<()> {
-    let meant =
-        |one: &&SessionOf| args.roles.iter().any(|role| role.same_user(one.role.as_str()));
+    let meant = |one: &&SessionOf| args.roles.iter().any(|role| role.same_user(one.role.as_str()));
     match args.sessions.iter().find(|one| !meant(one)) {
         Some(one) if args.from.is_none() => Err(Error::new(
             Exit::Usage,

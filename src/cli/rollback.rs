@@ -23,12 +23,8 @@ pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Ex
     };
     let (key, state) = session.find_who(&who).await?;
     session.store.verify(&key, &state).await?;
-    let reading = read_known(
-        &session.aws().await,
-        &[state.principal.who()],
-        &managed_of(&state),
-    )
-    .await?;
+    let reading =
+        read_known(&session.aws().await, &[state.principal.who()], &managed_of(&state)).await?;
     if session.state_of(&reading, key.kind, &state.principal.id).await?.is_none() {
         return Err(Error::stale(format!(
             "{who} is in account {}, the caller is in {}",
@@ -37,11 +33,9 @@ pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Ex
         .hint("use credentials of that account: --profile NAME"));
     }
     let Some(now) = reading.snapshots.iter().find(|now| *now.id() == state.principal.id) else {
-        return Err(Error::stale(format!(
-            "{who} is not the principal that was contained"
-        ))
-        .because(format!("{} was deleted or renamed", state.principal.id))
-        .hint(format!("ringfence status {}", who.flag())));
+        return Err(Error::stale(format!("{who} is not the principal that was contained"))
+            .because(format!("{} was deleted or renamed", state.principal.id))
+            .hint(format!("ringfence status {}", who.flag())));
     };
     let mut reactivate = args.reactivate.clone();
     reactivate.extend(args.reactivate_key.iter().cloned().map(Resource::AccessKey));

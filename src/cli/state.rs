@@ -148,14 +148,7 @@ async fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result
         Some((key, _)) => (key, "which cannot be read".to_owned()),
         None => {
             let (key, state) = session.find(user).await?;
-            (
-                key,
-                format!(
-                    "of {}, {} resources held",
-                    state.principal.who(),
-                    state.held().count()
-                ),
-            )
+            (key, format!("of {}, {} resources held", state.principal.who(), state.held().count()))
         }
     };
     let Some(locked) = session.store.lock(&key, &session.owner()).await? else {

@@ -216,10 +216,6 @@ fn gone(mut status: PrincipalStatus, state: &State, reading: &Reading) -> Princi
 fn fence_may_go(state: &State, status: &PrincipalStatus) -> Option<String> {
     let fence = status.fence.as_ref()?;
     let due = fence.void.is_none() && status.seen_at? >= fence.lift_after;
-    (due && status.standing == Standing::ReleasedFenceUntil).then(|| {
-        format!(
-            "ringfence rollback {} --out release.json",
-            state.principal.who().flag()
-        )
-    })
+    (due && status.standing == Standing::ReleasedFenceUntil)
+        .then(|| format!("ringfence rollback {} --out release.json", state.principal.who().flag()))
 }

@@ -184,15 +184,14 @@ pub(super) fn same_principal<'r>(
     let (who, kind) = (principal.who(), principal.kind);
     let other = reading.snapshots.iter().find(|s| s.who().same(&who));
     Err(match other {
-        Some(other) => Error::stale(format!(
-            "{who} is another principal than the one planned for"
-        ))
-        .because(format!("planned for {}, the name now belongs to {}", principal.id, other.id()))
-        .detail(format!("the {kind} was deleted and made again under the same name"))
-        .hint(format!(
-            "plan for whoever bears the name now: ringfence plan {}",
-            who.flag()
-        )),
+        Some(other) => Error::stale(format!("{who} is another principal than the one planned for"))
+            .because(format!(
+                "planned for {}, the name now belongs to {}",
+                principal.id,
+                other.id()
+            ))
+            .detail(format!("the {kind} was deleted and made again under the same name"))
+            .hint(format!("plan for whoever bears the name now: ringfence plan {}", who.flag())),
         None => {
             let (list, id) = match kind {
                 PrincipalKind::User => ("Users", "UserId"),
@@ -225,8 +224,7 @@ pub(super) fn drift(
             continue;
         }
         if plan.on_drift == OnDrift::Refuse {
-            let mut error =
-                Error::stale(format!("the plan no longer matches {}", principal.who()));
+            let mut error = Error::stale(format!("the plan no longer matches {}", principal.who()));
             for item in &differences {
                 error =
                     error.detail(format!("{}  {}", shown(&item.resource.to_string()), item.what));

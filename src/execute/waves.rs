@@ -128,11 +128,7 @@ impl Executor<'_> {
             one.fence_time = Some(fence);
         }
         self.at(Point::FenceFixed).await;
-        (self.emit)(ApplyEvent::FenceTime {
-            who: one.plan.who(),
-            fence_time: fence,
-            still_active,
-        });
+        (self.emit)(ApplyEvent::FenceTime { who: one.plan.who(), fence_time: fence, still_active });
     }
 
     /// A session of one role can assume another until it is denied itself (F12). Where the last deny or key-off of
@@ -319,9 +315,11 @@ fn last_answer(active: &[Active]) -> Option<Timestamp> {
     let entries = active.iter().flat_map(|one| one.journal().entries());
     entries
         .filter_map(|entry| match &entry.event {
-            Event::Outcome { result: StepResult::Done | StepResult::NotFound, service_date, .. } => {
-                *service_date
-            }
+            Event::Outcome {
+                result: StepResult::Done | StepResult::NotFound,
+                service_date,
+                ..
+            } => *service_date,
             _ => None,
         })
         .max()

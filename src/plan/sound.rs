@@ -84,10 +84,9 @@ fn takes_away(plan: &Plan, principal: &PrincipalPlan, step: &Step) -> bool {
     match (&step.resource, &step.after) {
         (Resource::LoginProfile | Resource::Group(_), None) => true,
         (Resource::AttachedPolicy(arn), Some(_)) => ours(arn),
-        (
-            Resource::InlinePolicy(_) | Resource::RolePolicy(_),
-            Some(Value::Document(document)),
-        ) => step.resource.inline_name().is_some_and(is_our_name) && denies(document),
+        (Resource::InlinePolicy(_) | Resource::RolePolicy(_), Some(Value::Document(document))) => {
+            step.resource.inline_name().is_some_and(is_our_name) && denies(document)
+        }
         (Resource::ManagedPolicy(arn), Some(Value::Document(document))) => {
             ours(arn) && denies(document)
         }
@@ -107,7 +106,8 @@ fn is_our_path(path: &str) -> bool {
 /// A hold, or a fence for the sessions that the plan says it is narrowed to: one written before may be for others
 /// of the same principal.
 fn denies(principal: &PrincipalPlan, document: &PolicyDocument) -> bool {
-    let own = |id: &String| id.split_once(':').is_some_and(|(role, _)| role == principal.id.as_str());
+    let own =
+        |id: &String| id.split_once(':').is_some_and(|(role, _)| role == principal.id.as_str());
     *document == hold()
         || document.as_fence().is_some_and(|(_, ids)| {
             ids.iter().all(own) && (document.fence_time().is_some() || ids == principal.user_ids())

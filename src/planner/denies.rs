@@ -130,10 +130,9 @@ impl Draft {
                 self.who.kind()
             ),
             [one] => format!("ends the sessions named {one} issued until then; others go on"),
-            many => format!(
-                "ends the sessions of {} names issued until then; others go on",
-                many.len()
-            ),
+            many => {
+                format!("ends the sessions of {} names issued until then; others go on", many.len())
+            }
         }
     }
 

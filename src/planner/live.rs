@@ -55,7 +55,8 @@ fn new_sessions(draft: &Draft) -> Vec<LeftLive> {
     };
     let mut found = vec![way("new sessions of it", &may)];
     if !draft.sessions.is_empty() {
-        let others = "every session of another name goes on, and whoever may assume the role may choose one";
+        let others =
+            "every session of another name goes on, and whoever may assume the role may choose one";
         found.push(way("its other sessions", others));
     }
     found

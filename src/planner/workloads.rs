@@ -37,9 +37,9 @@ pub(super) fn guard(plan: &PrincipalPlan, asked: bool, now: Timestamp) -> Result
         error = error.detail(line);
     }
     let name = shell(role.name.as_str()).into_owned();
-    Err(error
-        .hint(format!("ringfence plan --role {name} --cut-workloads cuts them"))
-        .hint(format!("ringfence plan --role {name} --session {name}/NAME fences one session only")))
+    Err(error.hint(format!("ringfence plan --role {name} --cut-workloads cuts them")).hint(
+        format!("ringfence plan --role {name} --session {name}/NAME fences one session only"),
+    ))
 }
 
 /// What the plan says where the person has asked for it, or where a session's name leaves it open.
@@ -117,9 +117,7 @@ fn may_be_of(service: &str, session: &SessionName) -> bool {
     let hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
     let name = session.as_str();
     match service.split('.').next().unwrap_or_default() {
-        "ec2" => name
-            .strip_prefix("i-")
-            .is_some_and(|id| matches!(id.len(), 8 | 17) && hex(id)),
+        "ec2" => name.strip_prefix("i-").is_some_and(|id| matches!(id.len(), 8 | 17) && hex(id)),
         "ecs-tasks" => name.len() == 32 && hex(name),
         _ => true,
     }
@@ -184,9 +182,7 @@ mod tests {
     #[test]
     fn the_services_of_a_trust_policy_are_found_in_every_form() {
         let trust = |statement: &str| {
-            PolicyDocument::parse(&format!(
-                r#"{{"Version":"2012-10-17","Statement":{statement}}}"#
-            ))
+            PolicyDocument::parse(&format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#))
         };
         let one = r#"{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}"#;
         assert_eq!(services(&trust(one)), ["ec2.amazonaws.com"]);
@@ -196,7 +192,10 @@ mod tests {
         let people = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"}}"#;
         assert!(services(&trust(people)).is_empty());
         assert_eq!(trusted(&trust(people)), "arn:aws:iam::123456789012:root");
-        assert_eq!(services(&trust(r#"{"Effect":"Allow","NotPrincipal":{"AWS":"x"}}"#)), ["anybody"]);
+        assert_eq!(
+            services(&trust(r#"{"Effect":"Allow","NotPrincipal":{"AWS":"x"}}"#)),
+            ["anybody"]
+        );
         assert_eq!(trusted(&trust(r#"{"Effect":"Allow","Principal":"*"}"#)), "*");
         assert!(services(&PolicyDocument::parse("not json")).is_empty());
     }

@@ -17,8 +17,7 @@ pub fn plan(plan: &Plan) -> String {
     let mut wave = 0;
     let mut open: Option<usize> = None;
     for (principal, step) in plan.steps() {
-        let one =
-            plan.principals.iter().position(|one| one.id == principal.id).unwrap_or_default();
+        let one = plan.principals.iter().position(|one| one.id == principal.id).unwrap_or_default();
         if step.wave != wave {
             script.close(&mut open);
             wave = step.wave;
@@ -97,7 +96,8 @@ impl Script {
         self.line("");
         for kind in PrincipalKind::ALL {
             if plan.principals.iter().any(|one| one.kind == kind) {
-                let must = "must still be the one that was planned for, by its ID and not its name.";
+                let must =
+                    "must still be the one that was planned for, by its ID and not its name.";
                 self.comment("", &format!("The {kind} {must}"));
             }
         }
@@ -108,10 +108,8 @@ impl Script {
                 PrincipalKind::User => "User.UserId",
                 PrincipalKind::Role => "Role.RoleId",
             };
-            let get = format!(
-                "{} get-{kind} --{kind}-name{name} --query {id} --output text",
-                self.aws
-            );
+            let get =
+                format!("{} get-{kind} --{kind}-name{name} --query {id} --output text", self.aws);
             self.line(&format!("{kind}_{n}=$({get})"));
             let id = shell(principal.id.as_str());
             self.line(&format!(

@@ -55,7 +55,9 @@ pub(super) fn check_owner(key: &Key, state: &State, place: &str) -> Result<()> {
             "it is of {} {} in account {}, its place is for {} {} in account {}",
             principal.kind, principal.id, state.account_id, key.kind, key.id, key.account
         ))
-        .hint("put it back where it belongs: ACCOUNT/user/PRINCIPAL_ID/state.json, or ACCOUNT/role/…"))
+        .hint(
+            "put it back where it belongs: ACCOUNT/user/PRINCIPAL_ID/state.json, or ACCOUNT/role/…",
+        ))
 }
 
 /// Whether a state may take the place of the one that is there.

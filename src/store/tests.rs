@@ -20,7 +20,11 @@ use tempfile::TempDir;
 pub(super) const RUN: &str = "20261121T031240Z-7c41e09a";
 
 pub(super) fn key() -> Key {
-    Key { account: "123456789012".parse().unwrap(), kind: PrincipalKind::User, id: "AIDA3EXAMPLEUSERID12".parse().unwrap() }
+    Key {
+        account: "123456789012".parse().unwrap(),
+        kind: PrincipalKind::User,
+        id: "AIDA3EXAMPLEUSERID12".parse().unwrap(),
+    }
 }
 
 pub(super) fn owner() -> Owner {

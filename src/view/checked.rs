@@ -168,11 +168,7 @@ fn principal<'a>(
     }
 }
 
-fn checked_step<'a>(
-    who: Who,
-    step: &'a Step,
-    effects: BTreeSet<Effect>,
-) -> CheckedStep<'a> {
+fn checked_step<'a>(who: Who, step: &'a Step, effects: BTreeSet<Effect>) -> CheckedStep<'a> {
     CheckedStep {
         who,
         step: step.id,

@@ -70,7 +70,9 @@ async fn tell(
 ) -> Result<Exit> {
     let entry = match broken {
         Broken::NotLocked => {
-            session.terminal.print(&format!("{} `{name}` is not locked any more.", key.kind.title()));
+            session
+                .terminal
+                .print(&format!("{} `{name}` is not locked any more.", key.kind.title()));
             return Ok(Exit::Done);
         }
         Broken::HeldBy(other) => {

@@ -170,8 +170,11 @@ fn not_done(plan: &Plan) -> Option<String> {
 fn judgement(judged: &Examination) -> Vec<String> {
     let rule = |finding: &Finding| {
         let look = if matches!(finding.outcome, Outcome::Approvals(_)) { "" } else { "**!** " };
-        let whom =
-            format!("{}, {}", code(finding.who.name().as_str()), code(&finding.resource.to_string()));
+        let whom = format!(
+            "{}, {}",
+            code(finding.who.name().as_str()),
+            code(&finding.resource.to_string())
+        );
         format!(
             "{look}Rule {} {}: {} ({whom})",
             code(&finding.rule),

@@ -173,11 +173,7 @@ pub fn ending(ending: &Ending) -> String {
         let (serial, head) = words::record(one);
         lines.push(words::sentence(&serial));
         lines.extend(head.map(|head| format!("Journal head {}", code(&head))));
-        parts.push(format!(
-            "### {} {}\n",
-            one.who.kind().title(),
-            code(one.who.name().as_str())
-        ));
+        parts.push(format!("### {} {}\n", one.who.kind().title(), code(one.who.name().as_str())));
         parts.push(bullets(lines));
     }
     join(parts)

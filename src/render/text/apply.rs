@@ -96,8 +96,7 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
         }
         ApplyEvent::RunStarted { .. } => return Some(String::new()),
         ApplyEvent::StepSkipped { who, wave, resource, why } => {
-            let row =
-                Row { wave: Some(*wave), user: label(who), resource: resource.to_string() };
+            let row = Row { wave: Some(*wave), user: label(who), resource: resource.to_string() };
             row.write(&mut page, widths, &Tail::Words(format!("skipped: {why}")));
         }
         ApplyEvent::FenceTime { fence_time, still_active, .. } => {
@@ -132,8 +131,7 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
             }
         }
         ApplyEvent::Tampering { who, finding, seen_at } => {
-            let whose =
-                if widths.user > 0 { format!("{}: ", label(who)) } else { String::new() };
+            let whose = if widths.user > 0 { format!("{}: ", label(who)) } else { String::new() };
             let what = words::finding(finding);
             page.look(0, &format!("{} {whose}{what}", clock(*seen_at)));
         }

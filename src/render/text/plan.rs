@@ -30,9 +30,8 @@ pub fn plan(plan: &Plan, screen: Screen, saved: Option<&Saved<'_>>) -> String {
         rest(&mut page, principal, plan.created_at);
     }
     page.gap();
-    let open = rows(&words::left_open(plan), |(what, why)| {
-        row(true, what.clone(), [Some(why.clone())])
-    });
+    let open =
+        rows(&words::left_open(plan), |(what, why)| row(true, what.clone(), [Some(why.clone())]));
     page.table("Traced, and not in this plan:", &open, column(open.iter(), page.screen()));
     if let Some(settle) = words::settle(plan) {
         page.sentence(0, &settle);
@@ -123,7 +122,11 @@ pub(super) fn dotted(parts: &[String]) -> Vec<String> {
 
 fn heading(page: &mut Page, principal: &PrincipalPlan, now: Timestamp) {
     page.gap();
-    page.line(Style::Bold, 0, &format!("{} {} ({})", principal.kind.title(), principal.name, principal.id));
+    page.line(
+        Style::Bold,
+        0,
+        &format!("{} {} ({})", principal.kind.title(), principal.name, principal.id),
+    );
     if let Some(since) = principal.since {
         page.line(Style::Plain, 0, &format!("Exposed {}", stamp_ago(since, now)));
     }
