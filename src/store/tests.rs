@@ -72,6 +72,7 @@ pub(super) fn state(serial: u64) -> State {
         posture: Posture::built_in("revoke").unwrap(),
         since: None,
         compromised: Vec::new(),
+        sessions: Vec::new(),
         resources: BTreeMap::new(),
         clock: None,
         last_seen_contained: None,

@@ -3,6 +3,7 @@
 use super::objects::{Objects, Only, Put};
 use super::{Key, S3Store};
 use crate::aws::Settings;
+use crate::identity::PrincipalKind;
 use crate::store::location::{Location, Place};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
