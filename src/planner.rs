@@ -163,6 +163,9 @@ pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<Princip
 /// all of, and with a known exposure whatever is younger.
 fn contained_when_new(plan: &Plan) -> Vec<NewCredential> {
     let posture = &plan.posture;
+    if plan.principals.iter().all(|principal| principal.kind == PrincipalKind::Role) {
+        return Vec::new();
+    }
     let younger = plan.principals.iter().any(|principal| principal.since.is_some());
     let off = |rule: Credentials| rule == Credentials::Deactivate || younger;
     NewCredential::ALL

@@ -211,6 +211,24 @@ fn suspects(state: &State, now: &Snapshot) -> Vec<Finding> {
     found
 }
 
+/// What a fence on a role does not stop, in words: nobody is to take it for more than it is (D2.13).
+#[must_use]
+pub fn limits(state: &State, now: &Snapshot) -> Vec<String> {
+    if state.principal.kind != PrincipalKind::Role || !fence_stands(state, now) {
+        return Vec::new();
+    }
+    if hold_stands(state, now) {
+        return Vec::new();
+    }
+    let mut limits = Vec::new();
+    if !state.sessions.is_empty() {
+        let names: Vec<&str> = state.sessions.iter().map(|name| name.as_str()).collect();
+        limits.push(format!("only sessions named {} are fenced, the others go on", names.join(", ")));
+    }
+    limits.push("whoever may assume the role can have a new session of it".to_owned());
+    limits
+}
+
 /// Every credential that can act by itself.
 #[must_use]
 pub fn live_credentials(now: &Snapshot) -> Vec<Resource> {

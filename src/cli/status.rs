@@ -10,7 +10,7 @@ use crate::execute::managed_of;
 use crate::exit::Exit;
 use crate::identity::Who;
 use crate::render::{markdown, text};
-use crate::standing::{fence_view, judge, newer_credentials, remedies};
+use crate::standing::{fence_view, judge, limits, newer_credentials, remedies};
 use crate::state::State;
 use crate::store::{Key, Owner};
 use crate::text::shown;
@@ -178,6 +178,7 @@ fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalSta
             status.notes.push(format!("{resource} was made after the containment, and is live"));
         }
     }
+    status.notes.extend(limits(state, now));
     for run in &state.runs {
         if let Some(reason) = &run.break_glass {
             let why = shown(reason);

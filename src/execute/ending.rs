@@ -6,7 +6,7 @@ use crate::journal::{Event, StepStatus};
 use crate::plan::{Plan, Step};
 use crate::resource::Resource;
 use crate::snapshot::Snapshot;
-use crate::standing::{Judgement, fence_view, hold_stands, judge, remedies};
+use crate::standing::{Judgement, fence_view, hold_stands, judge, limits, remedies};
 use crate::state::{HeldStatus, State};
 use crate::text::{clock, count, shell, shown};
 use crate::view::{Finding, PrincipalEnding, Standing};
@@ -55,7 +55,7 @@ pub(super) fn of(
         commands: commands(plan, one, state, judged.as_ref(), standing),
         open,
         tampering: one.tampering.clone(),
-        notes: notes(one, standing, snapshot.filter(|_| !is_release(plan))),
+        notes: notes(one, standing, state.zip(snapshot.filter(|_| !is_release(plan)))),
         fence: state.and_then(|state| fence_view(state, snapshot)),
         serial: state.map_or(one.plan.serial, |state| state.serial),
         journal_head: one.journal().head().to_owned(),
@@ -200,8 +200,9 @@ fn done(one: &Active) -> impl Iterator<Item = &Step> {
 const OUTSIDE: &str = "somebody undoes it as it is done: a service control policy that lets only the \
     responder's role change it ends that";
 
-fn notes(one: &Active, standing: Standing, contained: Option<&Snapshot>) -> Vec<String> {
-    let mut notes = contained.map(|now| newcomers(one, now)).unwrap_or_default();
+fn notes(one: &Active, standing: Standing, contained: Option<(&State, &Snapshot)>) -> Vec<String> {
+    let mut notes = contained.map(|(_, now)| newcomers(one, now)).unwrap_or_default();
+    notes.extend(contained.map(|(state, now)| limits(state, now)).unwrap_or_default());
     if let Some(folder) = one.locked.moved() {
         let (folder, store) = (folder.display().to_string(), one.locked.location());
         notes.push(format!(

@@ -131,7 +131,9 @@ pub(super) fn settle(plan: &Plan) -> Option<String> {
         does.push("what others undo is done again".to_owned());
     }
     if clause.move_fence {
-        does.push("the fence moves if a key comes back".to_owned());
+        let only_roles = plan.principals.iter().all(|one| one.kind == PrincipalKind::Role);
+        let when = if only_roles { "a deny comes late" } else { "a key comes back" };
+        does.push(format!("the fence moves if {when}"));
     }
     let kinds: Vec<&str> = clause.contain_new.iter().map(|kind| kind.words()).collect();
     match kinds.split_last() {
