@@ -14,15 +14,16 @@ mod meter;
 mod owner;
 mod page;
 mod read;
+mod roles;
 mod session;
 mod words;
 
 pub use call::{Reply, call};
 pub use findings::{About, Asked, Detectors};
 pub use history::{History, Page, Query, Refused};
-pub use read::{read, read_known};
+pub use read::{calling, read, read_known};
 
-use crate::identity::{AccessKeyId, Caller, UserName};
+use crate::identity::{AccessKeyId, Caller, UserName, Who};
 use crate::plan::ReadCost;
 use crate::snapshot::Snapshot;
 use aws_sdk_iam::config::retry::RetryPartition;
@@ -104,12 +105,16 @@ pub(crate) fn own_endpoint(url: &str) -> bool {
 pub struct Targets {
     /// Users, by name.
     pub users: Vec<UserName>,
+    /// Roles, by name.
+    pub roles: Vec<UserName>,
+    /// Users and roles that are listed as gone where they are not there.
+    pub traced: Vec<Who>,
     /// Leaked keys, whose owner is to be found (F21) and read.
     pub keys: Vec<AccessKeyId>,
     /// Whether the documents of attached policies and the policies of groups are wanted.
     pub full: bool,
-    /// Customer-managed policies to look for by ARN, each for the user whose snapshot shall show it.
-    pub managed: Vec<(UserName, String)>,
+    /// Customer-managed policies to look for by ARN, each for the principal whose snapshot shall show it.
+    pub managed: Vec<(Who, String)>,
 }
 
 /// What was read.
@@ -117,12 +122,12 @@ pub struct Targets {
 pub struct Reading {
     /// Who read.
     pub caller: Caller,
-    /// One for each distinct user, by name.
+    /// One for each distinct user and role, by kind and name.
     pub snapshots: Vec<Snapshot>,
     /// The owner of each key that was given, in the order given.
     pub owners: Vec<(AccessKeyId, UserName)>,
-    /// The users that do not exist, where [`read_known`] was asked.
-    pub gone: Vec<UserName>,
+    /// The users and roles that do not exist, where [`read_known`] was asked.
+    pub gone: Vec<Who>,
     /// What it took.
     pub cost: ReadCost,
     /// The latest Date among the replies.

@@ -25,6 +25,8 @@ pub struct Config {
     pub allowed_signers: Option<String>,
     /// The users that need `--override-protection`.
     pub protected_users: Vec<String>,
+    /// The roles that need it.
+    pub protected_roles: Vec<String>,
     /// How long apply watches a user after the last wave, in seconds.
     pub settle_s: u32,
     /// How long a run may go on trying after its first write.
@@ -43,6 +45,7 @@ impl Default for Config {
             approval: Requirement::default(),
             allowed_signers: None,
             protected_users: Vec::new(),
+            protected_roles: Vec::new(),
             settle_s: SETTLE_S,
             deadline: DEADLINE,
             postures,
@@ -119,15 +122,12 @@ impl Config {
     fn guard(&mut self, file: &File<'_>, table: &Table<'_>) -> Result<()> {
         for (key, value) in table {
             match key.get_ref().as_ref() {
-                "protected_users" => {
-                    let list = value.get_ref().as_array().ok_or_else(|| {
-                        file.error(value.span().start, "`protected_users` is no list of user names")
-                    })?;
-                    for item in list.iter() {
-                        self.protected_users.push(file.text(item)?.to_owned());
-                    }
+                "protected_users" => self.protected_users = names(file, value, "user")?,
+                "protected_roles" => self.protected_roles = names(file, value, "role")?,
+                other => {
+                    let known = ["protected_users", "protected_roles"];
+                    return Err(file.unknown(key.span().start, other, &known));
                 }
-                other => return Err(file.unknown(key.span().start, other, &["protected_users"])),
             }
         }
         Ok(())
@@ -214,6 +214,14 @@ fn location(file: &File<'_>, value: &Item<'_>) -> Result<String> {
             .hint("location = \"state\", or location = \"s3://BUCKET/PREFIX\""));
     }
     Ok(location.to_owned())
+}
+
+fn names(file: &File<'_>, value: &Item<'_>, kind: &str) -> Result<Vec<String>> {
+    let list = value.get_ref().as_array().ok_or_else(|| {
+        let what = format!("`protected_{kind}s` is no list of {kind} names");
+        file.error(value.span().start, &what)
+    })?;
+    list.iter().map(|item| Ok(file.text(item)?.to_owned())).collect()
 }
 
 fn unknown_section(file: &File<'_>, at: usize, name: &str) -> Error {

@@ -108,6 +108,7 @@ fn could_not_tell(before: &Snapshot, resource: &Resource) -> bool {
 /// Every credential and policy of a snapshot.
 fn means(snapshot: &Snapshot) -> BTreeMap<Resource, Value> {
     let mut all: Vec<Resource> = Vec::new();
+    let who = snapshot.who();
     all.extend(snapshot.access_keys.items().iter().map(|k| Resource::AccessKey(k.id.clone())));
     all.extend(snapshot.ssh_keys.items().iter().map(|k| Resource::SshKey(k.id.clone())));
     all.extend(
@@ -124,14 +125,12 @@ fn means(snapshot: &Snapshot) -> BTreeMap<Resource, Value> {
             .iter()
             .map(|c| Resource::ServiceCredential(c.id.clone())),
     );
-    all.extend(
-        snapshot.inline_policies.items().iter().map(|p| Resource::InlinePolicy(p.name.clone())),
-    );
+    all.extend(snapshot.inline_policies.items().iter().map(|p| Resource::inline(&who, &p.name)));
     all.extend(
         snapshot.attached_policies.items().iter().map(|p| Resource::AttachedPolicy(p.arn.clone())),
     );
     all.extend(snapshot.groups.items().iter().map(|g| Resource::Group(g.name.clone())));
-    all.extend([Resource::LoginProfile, Resource::PermissionsBoundary]);
+    all.extend([Resource::LoginProfile, Resource::PermissionsBoundary, Resource::TrustPolicy]);
     all.into_iter()
         .filter_map(|resource| match snapshot.value(&resource) {
             Now::Is(value) => Some((resource, value)),

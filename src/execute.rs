@@ -17,7 +17,7 @@ use crate::aws::{Aws, Reading};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::identity::UserName;
+use crate::identity::{PrincipalKind, Who};
 use crate::journal::Event;
 use crate::plan::{Kind, Plan, PrincipalPlan, sha256};
 use crate::planner::check_protection;
@@ -70,6 +70,8 @@ pub struct Executor<'a> {
     pub owner: Owner,
     /// The users that need an override (D2.10), by this machine's configuration.
     pub protected_users: &'a [String],
+    /// The roles that need one.
+    pub protected_roles: &'a [String],
     /// What allows the plan to be applied, where something has to.
     pub approvals: Approvals,
     /// Set to stop.
@@ -88,7 +90,7 @@ struct UnderWay<'p> {
     resumed: bool,
     before: Reading,
     granted: Granted,
-    managed: Vec<(UserName, String)>,
+    managed: Vec<(Who, String)>,
     /// Until when calls may be tried again.
     until: Instant,
     /// The number that the next added step gets.
@@ -108,7 +110,11 @@ impl Executor<'_> {
     /// then. After the first write there is always an [`Ending`].
     pub async fn apply(&mut self, plan: &Plan, bytes: &[u8]) -> Result<Ending> {
         for principal in plan.principals.iter().filter(|_| plan.kind == Kind::Contain) {
-            check_protection(&principal.name, self.protected_users, plan.override_protection)?;
+            let protected = match principal.kind {
+                PrincipalKind::User => self.protected_users,
+                PrincipalKind::Role => self.protected_roles,
+            };
+            check_protection(&principal.who(), protected, plan.override_protection)?;
         }
         let mut locks = Vec::new();
         let refused = match Box::pin(self.apply_locked(plan, bytes, &mut locks)).await {
@@ -216,7 +222,7 @@ impl Executor<'_> {
     }
 
     fn key(&self, plan: &Plan, principal: &PrincipalPlan) -> Key {
-        Key { account: plan.account_id.clone(), id: principal.id.clone() }
+        Key::of(plan, principal)
     }
 
     /// Waits for the lock of a principal, and makes sure that its folder can be written (D2, exit 5).
@@ -236,8 +242,8 @@ impl Executor<'_> {
         }
     }
 
-    async fn read(&self, plan: &Plan, managed: &[(UserName, String)]) -> Result<Reading> {
-        let users: Vec<UserName> = plan.principals.iter().map(|p| p.name.clone()).collect();
+    async fn read(&self, plan: &Plan, managed: &[(Who, String)]) -> Result<Reading> {
+        let users: Vec<Who> = plan.principals.iter().map(PrincipalPlan::who).collect();
         Box::pin(crate::aws::read_known(self.aws, &users, managed)).await
     }
 
@@ -246,7 +252,7 @@ impl Executor<'_> {
         plan: &'p Plan,
         id: String,
         before: Reading,
-        managed: Vec<(UserName, String)>,
+        managed: Vec<(Who, String)>,
     ) -> UnderWay<'p> {
         let steps = plan.steps();
         UnderWay {
@@ -357,11 +363,11 @@ impl UnderWay<'_> {
     }
 
     /// The customer-managed policies to read, with those that settling has made.
-    fn managed(&self, active: &[Active]) -> Vec<(UserName, String)> {
+    fn managed(&self, active: &[Active]) -> Vec<(Who, String)> {
         let mut all = self.managed.clone();
         for one in active {
             all.extend(one.plan.steps.iter().filter_map(|step| match &step.resource {
-                Resource::ManagedPolicy(arn) => Some((one.plan.name.clone(), arn.clone())),
+                Resource::ManagedPolicy(arn) => Some((one.plan.who(), arn.clone())),
                 _ => None,
             }));
         }
@@ -372,11 +378,11 @@ impl UnderWay<'_> {
 }
 
 /// The customer-managed policies of the plan, and those that earlier runs have left.
-fn managed_with_states(plan: &Plan, states: &[Option<State>]) -> Vec<(UserName, String)> {
+fn managed_with_states(plan: &Plan, states: &[Option<State>]) -> Vec<(Who, String)> {
     let mut all = managed(plan);
     for (principal, state) in plan.principals.iter().zip(states) {
         let held = state.as_ref().map(managed_of).unwrap_or_default();
-        all.extend(held.into_iter().map(|(_, arn)| (principal.name.clone(), arn)));
+        all.extend(held.into_iter().map(|(_, arn)| (principal.who(), arn)));
     }
     all.sort();
     all.dedup();
@@ -385,11 +391,11 @@ fn managed_with_states(plan: &Plan, states: &[Option<State>]) -> Vec<(UserName, 
 
 /// The customer-managed policies that the plan is about: they have to be read apart.
 #[must_use]
-pub fn managed(plan: &Plan) -> Vec<(UserName, String)> {
+pub fn managed(plan: &Plan) -> Vec<(Who, String)> {
     plan.steps()
         .into_iter()
         .filter_map(|(principal, step)| match &step.resource {
-            Resource::ManagedPolicy(arn) => Some((principal.name.clone(), arn.clone())),
+            Resource::ManagedPolicy(arn) => Some((principal.who(), arn.clone())),
             _ => None,
         })
         .collect()
@@ -397,12 +403,12 @@ pub fn managed(plan: &Plan) -> Vec<(UserName, String)> {
 
 /// The same, for a state.
 #[must_use]
-pub fn managed_of(state: &State) -> Vec<(UserName, String)> {
+pub fn managed_of(state: &State) -> Vec<(Who, String)> {
     state
         .resources
         .keys()
         .filter_map(|resource| match resource {
-            Resource::ManagedPolicy(arn) => Some((state.principal.name.clone(), arn.clone())),
+            Resource::ManagedPolicy(arn) => Some((state.principal.who(), arn.clone())),
             _ => None,
         })
         .collect()

@@ -4,7 +4,7 @@
 mod tests;
 
 use crate::approval::effect::{self, Effect};
-use crate::identity::UserName;
+use crate::identity::{PrincipalKind, Who};
 use crate::pattern::matches;
 use crate::plan::{Kind, Plan, PrincipalPlan, Step};
 use crate::resource::Resource;
@@ -48,16 +48,31 @@ pub struct When {
     pub effects: BTreeSet<Effect>,
     /// The step's resource: any of these patterns.
     pub resources: Vec<String>,
-    /// The user's name: any of these patterns.
-    pub users: Vec<String>,
-    /// The user's path: any of these patterns.
-    pub user_paths: Vec<String>,
-    /// The user's tags: each has to be there, with a value that any of its patterns matches.
-    pub user_tags: BTreeMap<String, Vec<String>>,
+    /// Which users; a rule that says something of users is about no role.
+    pub users: Named,
+    /// Which roles; a rule that says something of roles is about no user.
+    pub roles: Named,
     /// The account: any of these patterns.
     pub accounts: Vec<String>,
     /// Whether the fence is younger than so many seconds. With no fence on record nothing is.
     pub fence_younger_than_s: Option<u64>,
+}
+
+/// What a rule says of the users, or of the roles, that it is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// The name: any of these patterns.
+    pub names: Vec<String>,
+    /// The path: any of these patterns.
+    pub paths: Vec<String>,
+    /// The tags: each has to be there, with a value that any of its patterns matches.
+    pub tags: BTreeMap<String, Vec<String>>,
+}
+
+impl Named {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A rule that a plan meets.
@@ -71,8 +86,9 @@ pub struct Finding {
     pub outcome: Outcome,
     /// Its own message.
     pub message: String,
-    /// Whom it is about.
-    pub user: UserName,
+    /// Whom it is about: `user`, or `role` where it is one.
+    #[serde(flatten)]
+    pub who: Who,
     /// The step that it is about.
     pub step: u32,
     /// That step's resource.
@@ -101,10 +117,10 @@ pub fn check(
                 rule: rule.name.clone(),
                 outcome: rule.outcome,
                 message: rule.message.clone(),
-                user: principal.name.clone(),
+                who: principal.who(),
                 step: step.id,
                 resource: step.resource.clone(),
-                unread: (tags == Tags::Unread).then(|| "the user's tags".to_owned()),
+                unread: (tags == Tags::Unread).then(|| format!("the {}'s tags", principal.kind)),
             });
         }
     }
@@ -142,28 +158,32 @@ impl About<'_> {
     /// Whether the rule is about this principal.
     fn principal(&self) -> Option<Tags> {
         let when = self.when;
+        let (said, of_others) = match self.principal.kind {
+            PrincipalKind::User => (&when.users, &when.roles),
+            PrincipalKind::Role => (&when.roles, &when.users),
+        };
         let holds = when.kind.is_none_or(|kind| kind == self.plan.kind)
-            && self.is_named()
-            && any(&when.user_paths, self.principal.arn.path())
+            && of_others.is_empty()
+            && self.is_named(said)
+            && any(&said.paths, self.principal.arn.path())
             && any(&when.accounts, self.plan.account_id.as_str())
             && when.fence_younger_than_s.is_none_or(|seconds| self.fence_is_younger(seconds));
-        if holds { self.tags() } else { None }
+        if holds { self.tags(said) } else { None }
     }
 
-    /// Names of users are compared without letter case, as IAM has them (F34).
-    fn is_named(&self) -> bool {
-        let patterns: Vec<String> = self.when.users.iter().map(|one| one.to_lowercase()).collect();
+    /// Names are compared without letter case, as IAM has them (F34).
+    fn is_named(&self, said: &Named) -> bool {
+        let patterns: Vec<String> = said.names.iter().map(|one| one.to_lowercase()).collect();
         any(&patterns, &self.principal.name.as_str().to_lowercase())
     }
 
-    fn tags(&self) -> Option<Tags> {
-        if self.when.user_tags.is_empty() {
+    fn tags(&self, said: &Named) -> Option<Tags> {
+        if said.tags.is_empty() {
             return Some(Tags::Match);
         }
         let Some(tags) = self.principal.snapshot.tags.read() else { return Some(Tags::Unread) };
-        let holds = self
-            .when
-            .user_tags
+        let holds = said
+            .tags
             .iter()
             .all(|(key, patterns)| tags.get(key).is_some_and(|value| any(patterns, value)));
         holds.then_some(Tags::Match)

@@ -82,9 +82,10 @@ identifier!(
 );
 
 identifier!(
-    /// A user's friendly name, unique in its account without regard to letter case (F22, F34).
+    /// A user's or a role's friendly name, unique among its kind in its account without regard to letter
+    /// case (F22, F34).
     UserName,
-    "a user name of 1 to 128 letters, digits or any of _+=,.@-",
+    "a name of 1 to 128 letters, digits or any of _+=,.@-",
     |text| (1..=128).contains(&text.len()) && name(text)
 );
 
@@ -103,6 +104,14 @@ identifier!(
 );
 
 identifier!(
+    /// What a session of a role is called: whoever assumes the role chooses it. Its alphabet has no `*`, `?` or
+    /// `$`, so that a policy's condition takes it for nothing but itself.
+    SessionName,
+    "a session name of 2 to 64 letters, digits or any of _+=,.@-",
+    |text| (2..=64).contains(&text.len()) && name(text)
+);
+
+identifier!(
     /// An Amazon Resource Name.
     Arn,
     "an ARN: arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE",
@@ -115,8 +124,107 @@ identifier!(
     }
 );
 
+/// The kind of a principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PrincipalKind {
+    /// An IAM user.
+    User,
+    /// An IAM role.
+    Role,
+}
+
+impl PrincipalKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::User, Self::Role];
+
+    /// The word for it: `user`, `role`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Role => "role",
+        }
+    }
+}
+
+impl PrincipalKind {
+    /// The word with a capital, as a sentence or a heading begins with it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Role => "Role",
+        }
+    }
+}
+
+impl fmt::Display for PrincipalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// A principal by its name: a user and a role may bear the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// The user's name.
+    User(UserName),
+    /// The role's name.
+    Role(UserName),
+}
+
+impl Who {
+    /// The principal of that kind and name.
+    #[must_use]
+    pub const fn of(kind: PrincipalKind, name: UserName) -> Self {
+        match kind {
+            PrincipalKind::User => Self::User(name),
+            PrincipalKind::Role => Self::Role(name),
+        }
+    }
+
+    /// What kind of principal it is.
+    #[must_use]
+    pub const fn kind(&self) -> PrincipalKind {
+        match self {
+            Self::User(_) => PrincipalKind::User,
+            Self::Role(_) => PrincipalKind::Role,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &UserName {
+        match self {
+            Self::User(name) | Self::Role(name) => name,
+        }
+    }
+
+    /// Whether both are the same principal's: IAM compares names without letter case (F34).
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        self.kind() == other.kind() && self.name().same_user(other.name().as_str())
+    }
+
+    /// How a command names it: `--user deploy-bot`.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        format!("--{} {}", self.kind(), crate::text::shell(self.name().as_str()))
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{} `{}`", self.kind(), self.name()))
+    }
+}
+
 impl UserName {
-    /// Whether both name the same user: IAM compares names without letter case (F34).
+    /// Whether both name the same user or role: IAM compares names without letter case (F34).
     #[must_use]
     pub fn same_user(&self, other: &str) -> bool {
         self.0.eq_ignore_ascii_case(other)

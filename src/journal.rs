@@ -128,6 +128,14 @@ pub enum Event {
         /// The keys that may still mint, while which the fence does not count.
         still_active: Vec<Resource>,
     },
+    /// Something that could issue sessions of the role was stopped too short a time before the fence's, or after
+    /// it: the fence does not cover all of them, and has to move (F12).
+    FenceOutrun {
+        /// The time of the fence.
+        fence_time: Timestamp,
+        /// When the last deny or key-off of the run was answered, by the service's clock.
+        stopped_at: Timestamp,
+    },
     /// A call is about to be made. Synced to disk before it is.
     Intent {
         /// The step.
@@ -199,6 +207,8 @@ pub struct WrittenFence {
     pub fence_time: Timestamp,
     /// The keys that were not known to be off when that time was fixed, or had to be turned off after it.
     pub unconfirmed: Vec<Resource>,
+    /// Whether sessions may have been issued after it by what was not stopped yet.
+    pub outrun: bool,
 }
 
 /// A journal as it stands on disk, or as it is being written.
@@ -353,7 +363,9 @@ impl Journal {
             match &entry.event {
                 Event::FenceTime { fence_time, still_active, .. } => {
                     let unconfirmed = still_active.clone();
-                    fixed = Some((index, WrittenFence { fence_time: *fence_time, unconfirmed }));
+                    let fence_time = *fence_time;
+                    let fence = WrittenFence { fence_time, unconfirmed, outrun: false };
+                    fixed = Some((index, fence));
                 }
                 Event::Intent { step, .. } if steps.contains(step) => intended.clone_from(&fixed),
                 Event::Outcome { step, result: StepResult::Done, .. } if steps.contains(step) => {
@@ -373,6 +385,7 @@ impl Journal {
             {
                 fence.unconfirmed.push(key.clone());
             }
+            fence.outrun |= matches!(entry.event, Event::FenceOutrun { .. });
         }
         Some(fence)
     }

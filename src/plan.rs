@@ -4,15 +4,16 @@ mod settle;
 mod sound;
 mod syntax;
 
+pub use crate::identity::PrincipalKind;
 pub use settle::{NewCredential, SETTLE_S, Settle};
 
 use crate::approval::InForce;
 use crate::error::{Error, Result};
-use crate::identity::{AccountId, Arn};
+use crate::identity::{AccountId, Arn, SessionName, Who};
 use crate::lineage::Lineage;
 use crate::posture::Posture;
 use crate::resource::{Resource, Value};
-use crate::snapshot::{LastUsed, Snapshot, Status, Unread, User};
+use crate::snapshot::{LastUsed, Snapshot, Status, Unread};
 use crate::text::{hex, shown};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,12 @@ pub struct Plan {
     pub fence_margin_s: u32,
     /// Whether users that a rule protects were asked for all the same (D2.10).
     pub override_protection: bool,
+    /// Whether roles that services assume were asked for all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut_workloads: bool,
+    /// The trace that it was made from, if it was made from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceSource>,
     /// The approval that was required when it was made.
     pub approval: Option<InForce>,
     /// The principals, worst first.
@@ -97,6 +104,31 @@ pub struct Plan {
     /// SHA-256 over everything above: shows an edit by hand. A signature shows an edit by an adversary.
     #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
     pub content_sha256: String,
+}
+
+/// The trace that a plan was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TraceSource {
+    /// What the trace began with, in its own words.
+    pub start: String,
+    /// The SHA-256 of its file.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
+    pub sha256: String,
+    /// What it found and the plan does nothing about.
+    pub left_open: Vec<LeftOpen>,
+}
+
+/// A target of a trace that the plan is not about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LeftOpen {
+    /// What it is: a user or a role of some account.
+    pub what: String,
+    /// Why it is left open.
+    pub why: String,
 }
 
 /// What a plan does to one principal.
@@ -123,6 +155,9 @@ pub struct PrincipalPlan {
     pub since: Option<Timestamp>,
     /// The credentials known or taken to be the attacker's.
     pub compromised: Vec<Compromised>,
+    /// The sessions of a role that the fence is narrowed to; left out where it is for every session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionName>,
     /// What was there.
     pub snapshot: Snapshot,
     /// What will be done, in order.
@@ -154,15 +189,6 @@ pub struct Blocked {
     pub why: String,
 }
 
-/// The kind of a principal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum PrincipalKind {
-    /// An IAM user.
-    User,
-}
-
 /// A credential that is named as compromised, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -185,6 +211,8 @@ pub enum Why {
     NoKeyNamed,
     /// It was made after the exposure.
     YoungerThanSince,
+    /// A trace has found it to descend from what was leaked.
+    Traced,
 }
 
 impl Why {
@@ -195,6 +223,7 @@ impl Why {
             Self::Named => "named",
             Self::NoKeyNamed => "no key was named",
             Self::YoungerThanSince => "made after the exposure",
+            Self::Traced => "found by the trace",
         }
     }
 }
@@ -242,7 +271,7 @@ pub struct Step {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LeftLive {
-    /// Which one; `None` for ways to act that are no resource of the user.
+    /// Which one; `None` for ways to act that are no resource of the principal.
     pub resource: Option<Resource>,
     /// What it is, in words.
     pub what: String,
@@ -299,6 +328,12 @@ pub enum Action {
     DeleteLoginProfile,
     AddUserToGroup { group: String },
     RemoveUserFromGroup { group: String },
+    PutRolePolicy { name: String, document: crate::policy::PolicyDocument },
+    DeleteRolePolicy { name: String },
+    AttachRolePolicy { arn: String },
+    DetachRolePolicy { arn: String },
+    PutRolePermissionsBoundary { arn: String },
+    DeleteRolePermissionsBoundary,
 }
 
 impl Action {
@@ -321,6 +356,12 @@ impl Action {
             Self::DeleteLoginProfile => "DeleteLoginProfile",
             Self::AddUserToGroup { .. } => "AddUserToGroup",
             Self::RemoveUserFromGroup { .. } => "RemoveUserFromGroup",
+            Self::PutRolePolicy { .. } => "PutRolePolicy",
+            Self::DeleteRolePolicy { .. } => "DeleteRolePolicy",
+            Self::AttachRolePolicy { .. } => "AttachRolePolicy",
+            Self::DetachRolePolicy { .. } => "DetachRolePolicy",
+            Self::PutRolePermissionsBoundary { .. } => "PutRolePermissionsBoundary",
+            Self::DeleteRolePermissionsBoundary => "DeleteRolePermissionsBoundary",
         }
     }
 
@@ -332,9 +373,55 @@ impl Action {
 }
 
 impl Step {
-    /// The one call that the step makes; `None` if its values do not belong to its resource.
+    /// The one call that the step makes on a principal of that kind; `None` if its values do not belong to its
+    /// resource, or the resource to no such principal.
     #[must_use]
-    pub fn call(&self) -> Option<Action> {
+    pub fn call(&self, kind: PrincipalKind) -> Option<Action> {
+        match kind {
+            PrincipalKind::User => self.call_on_user(),
+            PrincipalKind::Role => self.call_on_role(),
+        }
+    }
+
+    fn call_on_role(&self) -> Option<Action> {
+        Some(match (&self.resource, &self.after) {
+            (Resource::RolePolicy(policy), Some(Value::Document(document))) => {
+                let name = policy.policy().to_owned();
+                Action::PutRolePolicy { name, document: document.clone() }
+            }
+            (Resource::RolePolicy(policy), None) => {
+                Action::DeleteRolePolicy { name: policy.policy().to_owned() }
+            }
+            (Resource::AttachedPolicy(arn), Some(Value::Attached)) => {
+                Action::AttachRolePolicy { arn: arn.clone() }
+            }
+            (Resource::AttachedPolicy(arn), None) => Action::DetachRolePolicy { arn: arn.clone() },
+            (Resource::PermissionsBoundary, Some(Value::PolicyArn(arn))) => {
+                Action::PutRolePermissionsBoundary { arn: arn.clone() }
+            }
+            (Resource::PermissionsBoundary, None) => Action::DeleteRolePermissionsBoundary,
+            (Resource::ManagedPolicy(_), _) => return self.call_on_policy(),
+            _ => return None,
+        })
+    }
+
+    fn call_on_policy(&self) -> Option<Action> {
+        match (&self.resource, &self.after) {
+            (Resource::ManagedPolicy(arn), Some(Value::Document(document)))
+                if self.before.is_none() =>
+            {
+                Some(Action::CreatePolicy {
+                    name: arn.rsplit('/').next()?.to_owned(),
+                    arn: arn.clone(),
+                    document: document.clone(),
+                })
+            }
+            (Resource::ManagedPolicy(arn), None) => Some(Action::DeletePolicy { arn: arn.clone() }),
+            _ => None,
+        }
+    }
+
+    fn call_on_user(&self) -> Option<Action> {
         let id = self.resource.id().to_owned();
         Some(match (&self.resource, &self.after) {
             (Resource::AccessKey(_), Some(Value::Status(status))) => {
@@ -357,16 +444,7 @@ impl Step {
                 Action::AttachUserPolicy { arn: id }
             }
             (Resource::AttachedPolicy(_), None) => Action::DetachUserPolicy { arn: id },
-            (Resource::ManagedPolicy(arn), Some(Value::Document(document)))
-                if self.before.is_none() =>
-            {
-                Action::CreatePolicy {
-                    name: arn.rsplit('/').next()?.to_owned(),
-                    arn: id,
-                    document: document.clone(),
-                }
-            }
-            (Resource::ManagedPolicy(_), None) => Action::DeletePolicy { arn: id },
+            (Resource::ManagedPolicy(_), _) => return self.call_on_policy(),
             (Resource::PermissionsBoundary, Some(Value::PolicyArn(arn))) => {
                 Action::PutUserPermissionsBoundary { arn: arn.clone() }
             }
@@ -409,11 +487,23 @@ impl PrincipalPlan {
         plan
     }
 
-    /// The user as it was read.
+    /// The principal by its name.
     #[must_use]
-    pub const fn user(&self) -> &User {
-        &self.snapshot.user
+    pub fn who(&self) -> Who {
+        Who::of(self.kind, self.name.clone())
     }
+
+    /// What `aws:userid` is in the sessions that a role's fence is narrowed to; empty where it is for all.
+    #[must_use]
+    pub fn user_ids(&self) -> Vec<String> {
+        user_ids(&self.id, &self.sessions)
+    }
+}
+
+/// What `aws:userid` is in sessions of a role with that unique ID (F12).
+#[must_use]
+pub fn user_ids(role: &crate::identity::PrincipalId, sessions: &[SessionName]) -> Vec<String> {
+    sessions.iter().map(|session| format!("{role}:{session}")).collect()
 }
 
 impl Plan {

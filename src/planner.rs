@@ -1,25 +1,30 @@
-//! What has to change for a user to be contained: posture over snapshot, minus what already is so.
+//! What has to change for a user or a role to be contained: posture over snapshot, minus what already is so.
 
 mod denies;
+mod guard;
 mod live;
 mod reassert;
 mod scope;
+mod workloads;
+
+pub use guard::{check_caller, check_protection, out_of_reach};
 
 use crate::error::{Error, Result};
-use crate::identity::{AccessKeyId, AccountId, Arn, Caller, CallerKind, UserName};
+use crate::exit::Exit;
+use crate::identity::{AccessKeyId, AccountId, Caller, PrincipalKind, SessionName, Who};
 use crate::lineage::Lineage;
 use crate::plan::{
-    Change, FORMAT_VERSION, Kind, NewCredential, OnDrift, Plan, PrincipalKind, PrincipalPlan,
-    ReadCost, Settle, Step,
+    Change, FORMAT_VERSION, Kind, NewCredential, OnDrift, Plan, PrincipalPlan, ReadCost, Settle,
+    Step, TraceSource, Why,
 };
-use crate::posture::{AccessKeys, Credentials, Groups, Password, Posture};
+use crate::posture::{AccessKeys, Credentials, Groups, Password, Permissions, Posture};
 use crate::resource::{Resource, Value};
 use crate::snapshot::{Now, Observed, Snapshot, Status};
 use crate::state::State;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
-/// What a plan is made for, besides the users themselves.
+/// What a plan is made for, besides the principals themselves.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// Who plans.
@@ -47,15 +52,21 @@ pub struct Request {
     pub since: Option<Timestamp>,
     /// Users that are contained only when this is overridden (D2.10).
     pub protected_users: Vec<String>,
-    /// Whether protected users are contained all the same.
+    /// The same for roles.
+    pub protected_roles: Vec<String>,
+    /// Whether protected users and roles are contained all the same.
     pub override_protection: bool,
+    /// Whether roles that services assume are contained, which cuts their workloads (F12).
+    pub cut_workloads: bool,
+    /// The trace that the targets come from, if they come from one.
+    pub trace: Option<TraceSource>,
     /// Whether anything unread refuses the plan (D2.12).
     pub strict: bool,
     /// How long apply watches the principal after the last wave, in seconds.
     pub settle_s: u32,
 }
 
-/// One user to contain.
+/// One user or role to contain.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// What was read.
@@ -64,6 +75,10 @@ pub struct Subject {
     pub state: Option<State>,
     /// The keys of it that were named.
     pub named: Vec<AccessKeyId>,
+    /// What a trace has found of it: keys, sessions and other credentials that descend from what was leaked.
+    pub traced: Vec<Resource>,
+    /// The sessions that a role's fence is to be narrowed to; none for every session.
+    pub sessions: Vec<SessionName>,
     /// The lineage to use if this is a new containment.
     pub fresh_lineage: Lineage,
 }
@@ -81,21 +96,27 @@ pub(crate) mod wave {
 const MARGIN_WITH_LIVE: u32 = 60;
 const MARGIN_WITHOUT_LIVE: u32 = 900;
 
-/// Makes the plan that contains the users.
+/// Makes the plan that contains the principals.
 ///
 /// # Errors
-/// If a rule refuses it: the caller would lock itself out (D2.10, F28), a user is protected, or something
-/// could not be read that the plan cannot do without (D2.12).
+/// If a rule refuses it: the caller would lock itself out (D2.10, F28), a principal is protected or no one's to
+/// change, workloads would be cut that nobody asked for, or something could not be read that the plan cannot do
+/// without (D2.12).
 pub fn contain(subjects: Vec<Subject>, request: &Request, context: &Context) -> Result<Plan> {
     let mut principals = Vec::new();
     for subject in subjects {
-        guard(&subject, request, &context.caller)?;
-        principals.push(contain_one(subject, request, context)?);
+        guard::guard(&subject, request, &context.caller)?;
+        let mut principal = contain_one(subject, request, context)?;
+        workloads::guard(&principal, request.cut_workloads, context.now)?;
+        principal.warnings.extend(workloads::warning(&principal, context.now));
+        principals.push(principal);
     }
     principals.sort_by_key(|principal| std::cmp::Reverse(live::last_use_of_compromised(principal)));
-    let quiet = principals
-        .iter()
-        .all(|principal| principal.left_live.iter().all(|live| live.resource.is_none()));
+    // A role is there to be assumed: whoever works with it is locked out until the fence is past.
+    let quiet = principals.iter().all(|principal| {
+        principal.kind == PrincipalKind::User
+            && principal.left_live.iter().all(|live| live.resource.is_none())
+    });
     let margin = request.posture.fence_margin_s.unwrap_or(if quiet {
         MARGIN_WITHOUT_LIVE
     } else {
@@ -104,6 +125,9 @@ pub fn contain(subjects: Vec<Subject>, request: &Request, context: &Context) -> 
     let mut plan = assemble(Kind::Contain, principals, request.posture.clone(), margin, context);
     plan.settle = Settle::watch(request.settle_s, contained_when_new(&plan));
     plan.override_protection = request.override_protection;
+    let cuts = |principal: &PrincipalPlan| principal.kind == PrincipalKind::Role;
+    plan.cut_workloads = request.cut_workloads && plan.principals.iter().any(cuts);
+    plan.trace.clone_from(&request.trace);
     Ok(plan.sealed())
 }
 
@@ -117,7 +141,10 @@ pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<Princip
         posture: state.posture.clone(),
         since: state.since,
         protected_users: Vec::new(),
+        protected_roles: Vec::new(),
         override_protection: true,
+        cut_workloads: true,
+        trace: None,
         strict: false,
         settle_s: 0,
     };
@@ -125,6 +152,8 @@ pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<Princip
         snapshot: now.clone(),
         state: Some(state.clone()),
         named: Vec::new(),
+        traced: Vec::new(),
+        sessions: state.sessions.clone(),
         fresh_lineage: state.lineage.clone(),
     };
     contain_one(subject, &request, context)
@@ -134,6 +163,9 @@ pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<Princip
 /// all of, and with a known exposure whatever is younger.
 fn contained_when_new(plan: &Plan) -> Vec<NewCredential> {
     let posture = &plan.posture;
+    if plan.principals.iter().all(|principal| principal.kind == PrincipalKind::Role) {
+        return Vec::new();
+    }
     let younger = plan.principals.iter().any(|principal| principal.since.is_some());
     let off = |rule: Credentials| rule == Credentials::Deactivate || younger;
     NewCredential::ALL
@@ -190,88 +222,24 @@ pub(crate) fn assemble(
         settle: Settle::read_back_only(),
         fence_margin_s,
         override_protection: false,
+        cut_workloads: false,
+        trace: None,
         approval: None,
         principals,
         content_sha256: String::new(),
     }
 }
 
-/// Refuses what would lock the caller out, or contain whom a rule protects (D2.10).
-fn guard(subject: &Subject, request: &Request, caller: &Caller) -> Result<()> {
-    let user = &subject.snapshot.user;
-    check_caller(caller, &user.arn, user.id.as_str(), user.name.as_str())?;
-    check_protection(&user.name, &request.protected_users, request.override_protection)?;
-    if request.strict
-        && let Some(unread) = subject.snapshot.unread().first()
-    {
-        return Err(Error::forbidden(format!(
-            "{} of user `{}` could not be read",
-            unread.what, user.name
-        ))
-        .because(format!("{}: {}", unread.action, unread.because))
-        .hint(
-            "grant the action (examples/responder-policy.json has them all), or leave --strict out",
-        ));
-    }
-    Ok(())
-}
-
-/// Refuses a user that a rule protects, unless that was overridden (D2.10).
-///
-/// # Errors
-/// If the user is protected; names are compared without letter case (F34).
-pub fn check_protection(name: &UserName, protected: &[String], overridden: bool) -> Result<()> {
-    if overridden || !protected.iter().any(|other| name.same_user(other)) {
-        return Ok(());
-    }
-    Err(Error::forbidden(format!("user `{name}` is protected by `guard.protected_users`"))
-        .hint("ringfence plan --override-protection contains it all the same"))
-}
-
-/// Refuses a caller that is the target, a session of it, or one whose parent cannot be seen (F28).
-///
-/// # Errors
-/// If the caller would, or might, contain itself.
-pub fn check_caller(
-    caller: &Caller,
-    target: &Arn,
-    target_id: &str,
-    target_name: &str,
-) -> Result<()> {
-    if target.account() != caller.account.as_str() {
-        return Err(Error::forbidden(format!(
-            "user `{target_name}` is in account {}, the caller is in {}",
-            target.account(),
-            caller.account
-        ))
-        .hint("use credentials of the user's own account: --profile NAME"));
-    }
-    match caller.kind() {
-        CallerKind::User(name)
-            if caller.id == target_id || name.eq_ignore_ascii_case(target_name) =>
-        {
-            Err(Error::forbidden(format!("the caller is `{target_name}` itself"))
-                .because("containing it would take the caller's own access away")
-                .hint("call as a role or another user: --profile NAME"))
-        }
-        CallerKind::Federated(name) => Err(Error::forbidden(format!(
-            "the caller is the federated user `{}`",
-            name.escape_debug()
-        ))
-        .because("the user behind a federated session cannot be seen, and may be the target")
-        .hint("call as a role or a user: --profile NAME")),
-        _ => Ok(()),
-    }
-}
-
 fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result<PrincipalPlan> {
-    let Subject { snapshot, state, named, fresh_lineage } = subject;
+    let Subject { snapshot, state, named, traced, sessions, fresh_lineage } = subject;
     let active = state.as_ref().filter(|state| state.continues());
     let posture = active
         .filter(|state| !state.is_released())
         .map_or_else(|| request.posture.clone(), |state| state.posture.tightened(&request.posture));
     let since = earliest(request.since, active.and_then(|state| state.since));
-    let scope = scope::of(&snapshot, state.as_ref(), &named, since, posture.access_keys)?;
+    let found = scope::Found { named: &named, traced: &traced, since };
+    let scope = scope::of(&snapshot, state.as_ref(), &found, posture.access_keys)?;
+    let sessions = narrowed(active, &snapshot.who(), &posture, sessions)?;
     let mut draft = Draft {
         recorded: state.iter().flat_map(|state| state.resources.keys().cloned()).collect(),
         account: context.caller.account.clone(),
@@ -282,6 +250,8 @@ fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result
         posture,
         since,
         compromised: scope.compromised.clone(),
+        sessions,
+        who: snapshot.who(),
         snapshot,
         steps: Vec::new(),
         warnings: Vec::new(),
@@ -299,10 +269,10 @@ fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result
     draft.say_what_is_new(&scope.compromised);
     let left_live = live::left(&draft, &scope.compromised);
     Ok(PrincipalPlan {
-        kind: PrincipalKind::User,
-        name: draft.snapshot.user.name.clone(),
-        id: draft.snapshot.user.id.clone(),
-        arn: draft.snapshot.user.arn.clone(),
+        kind: draft.who.kind(),
+        name: draft.snapshot.name().clone(),
+        id: draft.snapshot.id().clone(),
+        arn: draft.snapshot.arn().clone(),
         lineage: draft.lineage,
         previous_lineage: match (&state, draft.state) {
             (_, Some(active)) => active.previous_lineage,
@@ -311,6 +281,7 @@ fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result
         serial: state.as_ref().map_or(0, |state| state.serial),
         since,
         compromised: scope.compromised,
+        sessions: draft.sessions,
         unread: draft.snapshot.unread(),
         snapshot: draft.snapshot,
         steps: draft.steps,
@@ -323,6 +294,34 @@ fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result
     })
 }
 
+/// The sessions that the fence is for: never fewer than a fence that stands is for (D5).
+fn narrowed(
+    active: Option<&State>,
+    who: &Who,
+    posture: &Posture,
+    mut asked: Vec<SessionName>,
+) -> Result<Vec<SessionName>> {
+    if asked.is_empty() {
+        return Ok(asked);
+    }
+    if who.kind() == PrincipalKind::User || posture.permissions != Permissions::Keep {
+        return Err(Error::new(
+            Exit::Usage,
+            format!("posture `{}` denies everything to every session of {who}", posture.name),
+        )
+        .hint("sessions narrow a fence, and no hold: leave them out, or name another --posture"));
+    }
+    if let Some(state) = active.filter(|state| state.fence().is_some()) {
+        if state.sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        asked.extend(state.sessions.iter().cloned());
+    }
+    asked.sort();
+    asked.dedup();
+    Ok(asked)
+}
+
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
@@ -330,7 +329,7 @@ fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestam
     }
 }
 
-/// A user's plan in the making.
+/// A principal's plan in the making.
 struct Draft {
     account: AccountId,
     partition: String,
@@ -342,6 +341,9 @@ struct Draft {
     posture: Posture,
     since: Option<Timestamp>,
     compromised: Vec<crate::plan::Compromised>,
+    /// The sessions that a role's fence is narrowed to; empty where it is for every session.
+    sessions: Vec<SessionName>,
+    who: Who,
     snapshot: Snapshot,
     steps: Vec<Step>,
     warnings: Vec<String>,
@@ -399,8 +401,8 @@ impl Draft {
         let Some(state) = self.state.as_ref().filter(|state| !state.is_released()) else { return };
         if !asked.covers(&state.posture) {
             self.warnings.push(format!(
-                "already contained as {}: nothing is loosened here; ringfence rollback --user {} --to {} plans that",
-                state.posture.name, self.snapshot.user.name, asked.name
+                "already contained as {}: nothing is loosened here; ringfence rollback {} --to {} plans that",
+                state.posture.name, self.who.flag(), asked.name
             ));
         }
     }
@@ -431,7 +433,7 @@ impl Draft {
             }
         }
         for policy in self.snapshot.inline_policies.items() {
-            let resource = Resource::InlinePolicy(policy.name.clone());
+            let resource = Resource::inline(&self.who, &policy.name);
             if crate::lineage::is_our_name(&policy.name) && !ours(&resource) {
                 found.push(format!(
                     "{resource} bears a name of ringfence's and is in no state here: left alone"
@@ -477,11 +479,23 @@ impl Draft {
 
     fn other_credentials(&mut self) {
         let posture = &self.posture;
-        let mut off: Vec<(Resource, bool)> = Vec::new();
-        let mut add = |resource, status, created, rule| {
-            let younger = self.younger(created);
-            if status == Status::Active && (rule == Credentials::Deactivate || younger) {
-                off.push((resource, younger));
+        let mut off: Vec<(Resource, &str)> = Vec::new();
+        let traced = |resource: &Resource| {
+            let found = |item: &&crate::plan::Compromised| item.resource == *resource;
+            self.compromised.iter().find(found).is_some_and(|item| item.why == Why::Traced)
+        };
+        let mut add = |resource: Resource, status, created, rule| {
+            let reason = if self.younger(created) {
+                "made after the exposure"
+            } else if traced(&resource) {
+                "compromised: found by the trace"
+            } else if rule == Credentials::Deactivate {
+                "the posture turns all of its kind off"
+            } else {
+                return;
+            };
+            if status == Status::Active {
+                off.push((resource, reason));
             }
         };
         for key in self.snapshot.ssh_keys.items() {
@@ -495,12 +509,7 @@ impl Draft {
             let resource = Resource::ServiceCredential(cred.id.clone());
             add(resource, cred.status, Some(cred.created_at), posture.service_credentials);
         }
-        for (resource, younger) in off {
-            let reason = if younger {
-                "made after the exposure"
-            } else {
-                "the posture turns all of its kind off"
-            };
+        for (resource, reason) in off {
             self.step(wave::OTHERS, resource, Some(Value::Status(Status::Inactive)), reason);
         }
     }
@@ -549,7 +558,8 @@ impl Draft {
     }
 
     fn password(&mut self) {
-        let there = !matches!(self.snapshot.login_profile, Observed::Read(None));
+        let there = self.who.kind() == PrincipalKind::User
+            && !matches!(self.snapshot.login_profile, Observed::Read(None));
         if self.posture.login_profile == Password::Delete && there {
             self.step(
                 wave::OTHERS,

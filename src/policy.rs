@@ -79,12 +79,30 @@ impl PolicyDocument {
     /// The fence's time, if this is exactly a fence as ringfence writes it, alone or after `Allow *`.
     #[must_use]
     pub fn fence_time(&self) -> Option<Timestamp> {
-        let statements = self.0.get("Statement")?.as_array()?;
-        let text =
-            statements.last()?.pointer("/Condition/DateLessThan/aws:TokenIssueTime")?.as_str()?;
-        let time = text.parse().ok()?;
-        (*self == fence(FenceTime::At(time)) || *self == boundary_fence(FenceTime::At(time)))
-            .then_some(time)
+        match self.as_fence()? {
+            (FenceTime::At(time), _) => Some(time),
+            (FenceTime::AfterApply, _) => None,
+        }
+    }
+
+    /// When the fence stands and for whom (see [`fence_for`]), if this is exactly a fence as ringfence writes it.
+    #[must_use]
+    pub fn as_fence(&self) -> Option<(FenceTime, Vec<String>)> {
+        let condition = self.0.get("Statement")?.as_array()?.last()?.get("Condition")?;
+        let time = match condition.pointer("/DateLessThan/aws:TokenIssueTime")? {
+            Value::String(text) => FenceTime::At(text.parse().ok()?),
+            Value::Object(map) if is_placeholder(map) => FenceTime::AfterApply,
+            _ => return None,
+        };
+        let ids = match condition.pointer("/StringEquals/aws:userid") {
+            None => Vec::new(),
+            Some(ids) => {
+                let text = |id: &Value| id.as_str().map(str::to_owned);
+                ids.as_array()?.iter().map(text).collect::<Option<Vec<_>>>()?
+            }
+        };
+        (*self == fence_for(time, &ids) || *self == boundary_fence_for(time, &ids))
+            .then_some((time, ids))
     }
 
     /// Whether the two are alike once the fence time that `self` awaits is taken from `now`.
@@ -161,14 +179,13 @@ impl FenceTime {
     }
 }
 
-fn fence_statement(time: FenceTime) -> Value {
+fn fence_statement(time: FenceTime, ids: &[String]) -> Value {
     // DateLessThan, never DateLessThanIfExists, which would also cut long-term keys (F4).
-    json!({
-        "Effect": "Deny",
-        "Action": "*",
-        "Resource": "*",
-        "Condition": { "DateLessThan": { "aws:TokenIssueTime": time.value() } }
-    })
+    let mut condition = json!({ "DateLessThan": { "aws:TokenIssueTime": time.value() } });
+    if let (Value::Object(map), false) = (&mut condition, ids.is_empty()) {
+        map.insert("StringEquals".to_owned(), json!({ "aws:userid": ids }));
+    }
+    json!({ "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition })
 }
 
 fn document(statements: Vec<Value>) -> PolicyDocument {
@@ -178,14 +195,27 @@ fn document(statements: Vec<Value>) -> PolicyDocument {
 /// The deny for sessions issued before a moment (F3, F4).
 #[must_use]
 pub fn fence(time: FenceTime) -> PolicyDocument {
-    document(vec![fence_statement(time)])
+    fence_for(time, &[])
+}
+
+/// The same, for no other sessions of a role than those with one of these `aws:userid` (F12); with none given,
+/// for all.
+#[must_use]
+pub fn fence_for(time: FenceTime, ids: &[String]) -> PolicyDocument {
+    document(vec![fence_statement(time, ids)])
 }
 
 /// The same as a permissions boundary, which has to allow what it does not deny.
 #[must_use]
 pub fn boundary_fence(time: FenceTime) -> PolicyDocument {
+    boundary_fence_for(time, &[])
+}
+
+/// The same, for no other sessions of a role than those with one of these `aws:userid`.
+#[must_use]
+pub fn boundary_fence_for(time: FenceTime, ids: &[String]) -> PolicyDocument {
     let allow = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
-    document(vec![allow, fence_statement(time)])
+    document(vec![allow, fence_statement(time, ids)])
 }
 
 /// The unconditional deny (F24).

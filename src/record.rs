@@ -1,6 +1,7 @@
 //! How a run changes a state: once before its first call, once after its read-back. Pure.
 
 use crate::error::{Error, Result};
+use crate::identity::PrincipalKind;
 use crate::journal::{Event, Journal, StepStatus};
 use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step};
 use crate::planner::fence_time;
@@ -44,6 +45,7 @@ pub fn begin(
         state.since = principal.since;
         newly = newly_compromised(&state, &principal.compromised);
         state.compromised.clone_from(&principal.compromised);
+        state.sessions.clone_from(&principal.sessions);
         state.released_at = None;
     }
     let written = principal.steps.iter().map(|step| &step.resource);
@@ -106,12 +108,17 @@ fn void_clock(state: &mut State, principal: &PrincipalPlan, newly: Vec<Resource>
     }
 }
 
-/// The access keys that a containment did not know to be the attacker's, and did not turn off either.
+/// What a containment did not know to be the attacker's, and may have issued sessions that no fence covers: an
+/// access key that it did not turn off either, and of a role a session, which may have assumed it again (F12).
 pub(crate) fn newly_compromised(state: &State, compromised: &[Compromised]) -> Vec<Resource> {
     compromised
         .iter()
         .map(|item| &item.resource)
-        .filter(|resource| matches!(resource, Resource::AccessKey(_)))
+        .filter(|resource| match resource {
+            Resource::AccessKey(_) => true,
+            Resource::Session(_) => state.principal.kind == PrincipalKind::Role,
+            _ => false,
+        })
         .filter(|resource| !state.is_compromised(resource))
         .filter(|resource| state.held().all(|(held, _)| held != *resource))
         .cloned()
@@ -145,6 +152,7 @@ fn fresh(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan) -> St
         posture: plan.posture.clone(),
         since: principal.since,
         compromised: principal.compromised.clone(),
+        sessions: principal.sessions.clone(),
         resources,
         clock: None,
         last_seen_contained: None,
@@ -413,6 +421,10 @@ fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
         void.extend(
             unconfirmed.filter(|key| !off_in_time(key, fence.fence_time, outcome)).cloned(),
         );
+        if fence.outrun {
+            let fences = principal.steps.iter().filter(|step| step.awaits_fence_time());
+            void.extend(fences.map(|step| step.resource.clone()).last());
+        }
         void.sort();
         void.dedup();
         state.clock = Some(Clock::of(fence.fence_time, void));
@@ -538,12 +550,17 @@ fn is_ours_before(principal: &PrincipalPlan, step: &Step) -> bool {
 /// # Errors
 /// If the plan holds nothing about the principal that was read, or none of its steps was done.
 pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<State> {
-    if principal.id != now.user.id {
+    if principal.id != *now.id() {
         return Err(Error::stale(format!(
-            "user `{}` is another principal than the plan's",
-            principal.name
+            "{} is another principal than the plan's",
+            principal.who()
         ))
-        .because(format!("the plan is about {}, the user is now {}", principal.id, now.user.id)));
+        .because(format!(
+            "the plan is about {}, the {} is now {}",
+            principal.id,
+            principal.kind,
+            now.id()
+        )));
     }
     if plan.kind != Kind::Contain {
         return Err(Error::failed("only the plan of a containment can be imported"));
@@ -574,11 +591,8 @@ pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<
         state.resources.insert(step.resource.clone(), held);
     }
     if state.resources.is_empty() {
-        return Err(Error::failed(format!(
-            "nothing of this plan stands on user `{}`",
-            principal.name
-        ))
-        .hint("ringfence plan shows what a containment would do now"));
+        return Err(Error::failed(format!("nothing of this plan stands on {}", principal.who()))
+            .hint("ringfence plan shows what a containment would do now"));
     }
     let live = still_active(&keys_meant_off(principal, &state), now);
     // When a hold was written cannot be read back (F34); counting from now errs to the safe side.

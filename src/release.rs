@@ -48,8 +48,7 @@ pub fn release(
     request: &Request,
     context: &Context,
 ) -> Result<Plan> {
-    let user = &snapshot.user;
-    check_caller(&context.caller, &user.arn, user.id.as_str(), user.name.as_str())?;
+    check_caller(&context.caller, &snapshot.who(), snapshot.arn(), snapshot.id())?;
     check(state, &snapshot, request)?;
     let mut draft = Draft {
         state,
@@ -78,8 +77,8 @@ fn check(state: &State, now: &Snapshot, request: &Request) -> Result<()> {
         let live_under_hold = request.reactivate.contains(resource) && live.contains(resource);
         if !state.resources.contains_key(resource) && !live_under_hold {
             return Err(Error::failed(format!(
-                "`{resource}` is nothing that ringfence holds for user `{}`",
-                state.principal.name
+                "`{resource}` is nothing that ringfence holds for {}",
+                state.principal.who()
             ))
             .hint(format!("ringfence state show {} lists what it holds", state.principal.name)));
         }
@@ -530,14 +529,15 @@ impl Draft<'_> {
         let state = self.state;
         PrincipalPlan {
             kind: state.principal.kind,
-            name: self.snapshot.user.name.clone(),
+            name: self.snapshot.name().clone(),
             id: state.principal.id.clone(),
-            arn: self.snapshot.user.arn.clone(),
+            arn: self.snapshot.arn().clone(),
             lineage: state.lineage.clone(),
             previous_lineage: state.previous_lineage.clone(),
             serial: state.serial,
             since: state.since,
             compromised: state.compromised.clone(),
+            sessions: state.sessions.clone(),
             unread: self.snapshot.unread(),
             snapshot: self.snapshot,
             steps: self.steps,

@@ -74,7 +74,10 @@ fn contained(
         posture: plan.posture.clone(),
         since: principal.since,
         protected_users: Vec::new(),
+        protected_roles: Vec::new(),
         override_protection: plan.override_protection,
+        cut_workloads: plan.cut_workloads,
+        trace: plan.trace.clone(),
         strict: false,
         settle_s: 0,
     };
@@ -88,6 +91,13 @@ fn contained(
                 _ => None,
             })
             .collect(),
+        traced: principal
+            .compromised
+            .iter()
+            .filter(|one| one.why == Why::Traced)
+            .map(|one| one.resource.clone())
+            .collect(),
+        sessions: principal.sessions.clone(),
         // The names of policies come from it: they are no difference.
         fresh_lineage: principal.lineage.clone(),
     };

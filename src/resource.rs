@@ -1,13 +1,13 @@
 //! The things of a principal that a step can change, and the values they take.
 
-use crate::identity::AccessKeyId;
+use crate::identity::{AccessKeyId, UserName, Who};
 use crate::policy::PolicyDocument;
 use crate::snapshot::Status;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// One resource of a user, written `KIND/ID`.
+/// One resource of a user or a role, written `KIND/ID`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Resource {
@@ -25,15 +25,76 @@ pub enum Resource {
     ManagedPolicy(String),
     /// `permissions_boundary`
     PermissionsBoundary,
+    /// `role_policy/ROLE/NAME`: an inline policy of a role.
+    RolePolicy(RolePolicy),
     /// `service_credential/ID`
     ServiceCredential(String),
+    /// `session/ID`: temporary credentials, which nothing can read and only a deny stops.
+    Session(String),
     /// `signing_certificate/ID`
     SigningCertificate(String),
     /// `ssh_key/ID`
     SshKey(String),
+    /// `trust_policy`: who may assume a role. It is read, and never written.
+    TrustPolicy,
+}
+
+/// An inline policy of a role: the role's name and the policy's. A role's name has no slash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RolePolicy {
+    /// `ROLE/NAME`
+    path: String,
+    /// Where the policy's name begins.
+    name: usize,
+}
+
+impl RolePolicy {
+    /// The policy of that name of a role.
+    #[must_use]
+    pub fn of(role: &UserName, policy: &str) -> Self {
+        Self { path: format!("{role}/{policy}"), name: role.as_str().len() + 1 }
+    }
+
+    fn read(path: String) -> Option<Self> {
+        let (role, policy) = path.split_once('/')?;
+        role.parse::<UserName>().ok()?;
+        let name = role.len() + 1;
+        (!policy.is_empty()).then_some(Self { path, name })
+    }
+
+    /// The role's name.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        self.path.get(..self.name.saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// The policy's name.
+    #[must_use]
+    pub fn policy(&self) -> &str {
+        self.path.get(self.name..).unwrap_or_default()
+    }
 }
 
 impl Resource {
+    /// The inline policy of that name of a principal.
+    #[must_use]
+    pub fn inline(who: &Who, policy: &str) -> Self {
+        match who {
+            Who::User(_) => Self::InlinePolicy(policy.to_owned()),
+            Who::Role(role) => Self::RolePolicy(RolePolicy::of(role, policy)),
+        }
+    }
+
+    /// The name of the inline policy that it is, if it is one.
+    #[must_use]
+    pub fn inline_name(&self) -> Option<&str> {
+        match self {
+            Self::InlinePolicy(name) => Some(name),
+            Self::RolePolicy(policy) => Some(policy.policy()),
+            _ => None,
+        }
+    }
+
     /// The part before the slash.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -45,29 +106,34 @@ impl Resource {
             Self::LoginProfile => "login_profile",
             Self::ManagedPolicy(_) => "managed_policy",
             Self::PermissionsBoundary => "permissions_boundary",
+            Self::RolePolicy(_) => "role_policy",
             Self::ServiceCredential(_) => "service_credential",
+            Self::Session(_) => "session",
             Self::SigningCertificate(_) => "signing_certificate",
             Self::SshKey(_) => "ssh_key",
+            Self::TrustPolicy => "trust_policy",
         }
     }
 
-    /// The part after the slash; empty for the two that a user has only one of.
+    /// The part after the slash; empty for those that a principal has only one of.
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
             Self::AccessKey(id) => id.as_str(),
+            Self::RolePolicy(policy) => &policy.path,
             Self::AttachedPolicy(id)
             | Self::Group(id)
             | Self::InlinePolicy(id)
             | Self::ManagedPolicy(id)
             | Self::ServiceCredential(id)
+            | Self::Session(id)
             | Self::SigningCertificate(id)
             | Self::SshKey(id) => id,
-            Self::LoginProfile | Self::PermissionsBoundary => "",
+            Self::LoginProfile | Self::PermissionsBoundary | Self::TrustPolicy => "",
         }
     }
 
-    /// Whether it is something that a person or program signs in with.
+    /// Whether it is something that a person or program signs in with, and that IAM lists.
     #[must_use]
     pub const fn is_credential(&self) -> bool {
         matches!(
@@ -84,7 +150,9 @@ impl Resource {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LoginProfile | Self::PermissionsBoundary => f.pad(self.kind()),
+            Self::LoginProfile | Self::PermissionsBoundary | Self::TrustPolicy => {
+                f.pad(self.kind())
+            }
             _ => f.pad(&format!("{}/{}", self.kind(), self.id())),
         }
     }
@@ -131,6 +199,7 @@ impl Resource {
         match text {
             "login_profile" => return Ok(Self::LoginProfile),
             "permissions_boundary" => return Ok(Self::PermissionsBoundary),
+            "trust_policy" => return Ok(Self::TrustPolicy),
             _ => {}
         }
         let (kind, id) = text.split_once('/').ok_or_else(unknown)?;
@@ -144,7 +213,9 @@ impl Resource {
             "group" => Self::Group(id),
             "inline_policy" => Self::InlinePolicy(id),
             "managed_policy" => Self::ManagedPolicy(id),
+            "role_policy" => Self::RolePolicy(RolePolicy::read(id).ok_or_else(unknown)?),
             "service_credential" => Self::ServiceCredential(id),
+            "session" => Self::Session(id),
             "signing_certificate" => Self::SigningCertificate(id),
             "ssh_key" => Self::SshKey(id),
             _ => return Err(unknown()),
@@ -212,11 +283,24 @@ mod tests {
             "inline_policy/a+b=c,.@-",
             "login_profile",
             "permissions_boundary",
+            "role_policy/ci-deploy/RingfenceFence-7c41e09a",
+            "session/ASIA3EXAMPLESESSION1",
             "ssh_key/APKA1",
+            "trust_policy",
         ] {
             assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
         }
-        for bad in ["", "access_key", "access_key/", "access_key/../x", "user/x", "group/a\nb"] {
+        for bad in [
+            "",
+            "access_key",
+            "access_key/",
+            "access_key/../x",
+            "user/x",
+            "group/a\nb",
+            "role_policy/x",
+            "role_policy/x/",
+            "role_policy//y",
+        ] {
             assert!(bad.parse::<Resource>().is_err(), "{bad:?}");
         }
         let odd = Resource::Group("line\nbreak".to_owned());

@@ -38,8 +38,10 @@ macro_rules! text {
 text! {
     crate::identity::AccountId, "AccountId", "An AWS account ID.", "^[0-9]{12}$";
     crate::identity::UserName, "UserName",
-        "The friendly name of an IAM user, unique in its account without regard to letter case.",
+        "The friendly name of an IAM user or role, unique among its kind in its account without regard to letter case.",
         "^[A-Za-z0-9_+=,.@-]{1,128}$";
+    crate::identity::SessionName, "SessionName", "What a session of a role is called.",
+        "^[A-Za-z0-9_+=,.@-]{2,64}$";
     crate::identity::PrincipalId, "PrincipalId",
         "The unique ID that stays with a principal for life, such as `AIDA…`.",
         "^[A-Za-z0-9_]{1,128}$";
@@ -51,8 +53,8 @@ text! {
         "A random identifier that stays with a containment from its first plan to its release.",
         "^[0-9a-f]{32}$";
     crate::resource::Resource, "Resource",
-        "One resource of a user, written `KIND/ID`; `login_profile` and `permissions_boundary` have no ID, since a user has one at most.",
-        r"^(login_profile|permissions_boundary|access_key/[A-Za-z0-9_]{16,128}|(attached_policy|group|inline_policy|managed_policy|service_credential|signing_certificate|ssh_key)/[\s\S]+)$";
+        "One resource of a user or role, written `KIND/ID`, and `role_policy/ROLE/NAME`; `login_profile`, `permissions_boundary` and `trust_policy` have no ID, since a principal has one at most.",
+        r"^(login_profile|permissions_boundary|trust_policy|access_key/[A-Za-z0-9_]{16,128}|role_policy/[A-Za-z0-9_+=,.@-]{1,128}/[\s\S]+|(attached_policy|group|inline_policy|managed_policy|service_credential|session|signing_certificate|ssh_key)/[\s\S]+)$";
 }
 
 impl JsonSchema for crate::policy::PolicyDocument {
@@ -102,7 +104,7 @@ const FORMATS: [Format; 7] = [
     Format {
         name: "state",
         version: crate::state::FORMAT_VERSION,
-        about: "The state of one user, `state.json` in the store: what ringfence did to the user and how to undo it. `ringfence state show --format json` prints it.",
+        about: "The state of one user or role, `state.json` in the store: what ringfence did to it and how to undo it. `ringfence state show --format json` prints it.",
         printed: false,
         root: SchemaGenerator::into_root_schema_for::<State>,
     },

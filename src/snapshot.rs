@@ -1,6 +1,6 @@
 //! What was observed about a principal at one time: sorted, without secrets.
 
-use crate::identity::{AccessKeyId, AccountId, Arn, PrincipalId, UserName};
+use crate::identity::{AccessKeyId, AccountId, Arn, Malformed, PrincipalId, UserName, Who};
 use crate::policy::PolicyDocument;
 use crate::resource::{Resource, Value};
 use jiff::Timestamp;
@@ -122,14 +122,49 @@ pub struct User {
     pub password_last_used: Option<Timestamp>,
 }
 
-impl User {
-    /// The account, out of the ARN.
-    ///
-    /// # Errors
-    /// If the ARN holds no account ID.
-    pub fn account(&self) -> Result<AccountId, crate::identity::Malformed> {
-        self.arn.account().parse()
-    }
+/// The role's own record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// The friendly name.
+    pub name: UserName,
+    /// The unique ID, which is the principal (F27).
+    pub id: PrincipalId,
+    /// The ARN, path included.
+    pub arn: Arn,
+    /// When the role was created.
+    pub created_at: Timestamp,
+    /// Who may assume it. It is read, and never changed.
+    pub trust: Observed<PolicyDocument>,
+    /// How long a session of it lasts at most, in seconds (F1).
+    pub max_session_s: u32,
+    /// Its last recorded use; `None` if there is none.
+    pub last_used: Option<RoleUse>,
+    /// The instance profiles that hand it to EC2 instances, by name.
+    pub instance_profiles: Observed<Vec<String>>,
+}
+
+/// The last use of a role that AWS has recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RoleUse {
+    /// When it was used.
+    pub at: Timestamp,
+    /// The Region called; empty where none is recorded.
+    pub region: String,
+}
+
+/// Whose snapshot it is: the record of a user or of a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Entity {
+    /// The user.
+    User(User),
+    /// The role.
+    Role(Role),
 }
 
 /// The last use that AWS has recorded, which may lag by some 15 minutes (F21).
@@ -226,7 +261,7 @@ pub struct AttachedPolicy {
     pub document: Option<Observed<PolicyDocument>>,
 }
 
-/// A policy written into the user or a group.
+/// A policy written into the user, the role or a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -265,24 +300,71 @@ pub struct Quotas {
     /// does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_policies: Option<(u32, u32)>,
+    /// What holds for a role in their place; left out for a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleQuotas>,
+}
+
+impl Quotas {
+    /// How many managed policies the principal may have attached.
+    #[must_use]
+    pub const fn attached_policies(&self) -> u32 {
+        match self.role {
+            Some(role) => role.attached_policies,
+            None => self.attached_policies_per_user,
+        }
+    }
+
+    /// How many non-whitespace characters the principal's inline policies may have in all.
+    #[must_use]
+    pub const fn inline_size(&self) -> u32 {
+        match self.role {
+            Some(role) => role.inline_policy_size,
+            None => self.inline_policy_size,
+        }
+    }
 }
 
 impl Default for Quotas {
     /// AWS's defaults (F15), for a service that does not say.
     fn default() -> Self {
-        Self { attached_policies_per_user: 10, inline_policy_size: 2048, customer_policies: None }
+        Self {
+            attached_policies_per_user: 10,
+            inline_policy_size: 2048,
+            customer_policies: None,
+            role: None,
+        }
     }
 }
 
-/// Everything observed about a user.
+/// The quotas of a role, which differ from a user's (F15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RoleQuotas {
+    /// How many managed policies a role may have attached.
+    pub attached_policies: u32,
+    /// How many non-whitespace characters a role's inline policies may have in all.
+    pub inline_policy_size: u32,
+}
+
+impl Default for RoleQuotas {
+    /// AWS's defaults (F15), for a service that does not say.
+    fn default() -> Self {
+        Self { attached_policies: 10, inline_policy_size: 10_240 }
+    }
+}
+
+/// Everything observed about a user or a role. A role has no credentials and no groups of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// When, by the service's clock: the Date of the last reply.
     pub read_at: Timestamp,
-    /// The user.
-    pub user: User,
+    /// The user or the role.
+    #[serde(flatten)]
+    pub entity: Entity,
     /// Its access keys, by ID.
     pub access_keys: Observed<Vec<AccessKey>>,
     /// Its password, if it has one.
@@ -313,6 +395,74 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The friendly name.
+    #[must_use]
+    pub const fn name(&self) -> &UserName {
+        match &self.entity {
+            Entity::User(user) => &user.name,
+            Entity::Role(role) => &role.name,
+        }
+    }
+
+    /// The unique ID, which is the principal (F27).
+    #[must_use]
+    pub const fn id(&self) -> &PrincipalId {
+        match &self.entity {
+            Entity::User(user) => &user.id,
+            Entity::Role(role) => &role.id,
+        }
+    }
+
+    /// The ARN, path included.
+    #[must_use]
+    pub const fn arn(&self) -> &Arn {
+        match &self.entity {
+            Entity::User(user) => &user.arn,
+            Entity::Role(role) => &role.arn,
+        }
+    }
+
+    /// The principal by its name.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        match &self.entity {
+            Entity::User(user) => Who::User(user.name.clone()),
+            Entity::Role(role) => Who::Role(role.name.clone()),
+        }
+    }
+
+    /// The user, if it is one.
+    #[must_use]
+    pub const fn user(&self) -> Option<&User> {
+        match &self.entity {
+            Entity::User(user) => Some(user),
+            Entity::Role(_) => None,
+        }
+    }
+
+    /// The role, if it is one.
+    #[must_use]
+    pub const fn role(&self) -> Option<&Role> {
+        match &self.entity {
+            Entity::User(_) => None,
+            Entity::Role(role) => Some(role),
+        }
+    }
+
+    /// The account, out of the ARN.
+    ///
+    /// # Errors
+    /// If the ARN holds no account ID.
+    pub fn account(&self) -> Result<AccountId, Malformed> {
+        self.arn().account().parse()
+    }
+
+    fn inline(&self, name: &str) -> Now {
+        find(&self.inline_policies, |policy| {
+            (policy.name == *name).then(|| document(&policy.document))
+        })
+    }
+
     /// Brings every list into its one order, so that two snapshots of the same state are equal.
     pub fn sort(&mut self) {
         fn by<T, K: Ord>(list: &mut Observed<Vec<T>>, key: impl Fn(&T) -> K) {
@@ -328,6 +478,9 @@ impl Snapshot {
         by(&mut self.groups, |group| group.name.clone());
         by(&mut self.attached_policies, |policy| policy.arn.clone());
         by(&mut self.inline_policies, |policy| policy.name.clone());
+        if let Entity::Role(role) = &mut self.entity {
+            by(&mut role.instance_profiles, Clone::clone);
+        }
     }
 
     /// What this snapshot says of one resource.
@@ -346,9 +499,19 @@ impl Snapshot {
             Resource::ServiceCredential(id) => {
                 status(&self.service_credentials, |cred| (cred.id == *id).then_some(cred.status))
             }
-            Resource::InlinePolicy(name) => find(&self.inline_policies, |policy| {
-                (policy.name == *name).then(|| document(&policy.document))
-            }),
+            Resource::InlinePolicy(name) => match &self.entity {
+                Entity::User(_) => self.inline(name),
+                Entity::Role(_) => Now::Absent,
+            },
+            Resource::RolePolicy(policy) => match &self.entity {
+                Entity::Role(role) if role.name.same_user(policy.role()) => {
+                    self.inline(policy.policy())
+                }
+                _ => Now::Absent,
+            },
+            Resource::TrustPolicy => self.role().map_or(Now::Absent, |role| document(&role.trust)),
+            // Nothing lists them.
+            Resource::Session(_) => Now::Unknown,
             Resource::AttachedPolicy(arn) => find(&self.attached_policies, |policy| {
                 (policy.arn == *arn).then_some(Now::Is(Value::Attached))
             }),
@@ -403,11 +566,17 @@ impl Snapshot {
             ("tags".to_owned(), self.tags.missing()),
             ("quotas".to_owned(), self.quotas.missing()),
         ];
+        let who = self.who();
+        if let Entity::Role(role) = &self.entity {
+            all.push(("trust policy".to_owned(), role.trust.missing()));
+            all.push(("instance profiles".to_owned(), role.instance_profiles.missing()));
+        }
         for key in self.access_keys.items() {
             all.push((format!("last use of access_key/{}", key.id), key.last_used.missing()));
         }
         for policy in self.inline_policies.items() {
-            all.push((format!("inline_policy/{}", policy.name), policy.document.missing()));
+            let resource = Resource::inline(&who, &policy.name).to_string();
+            all.push((resource, policy.document.missing()));
         }
         for policy in self.attached_policies.items() {
             let missing = policy.document.as_ref().and_then(Observed::missing);

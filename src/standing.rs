@@ -1,11 +1,11 @@
 //! What a containment amounts to, judged from what was read (D2.13).
 
 use crate::drift::{created_at, words};
+use crate::identity::PrincipalKind;
 use crate::posture::{AccessKeys, Credentials, Sessions};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Observed, Snapshot, Status};
 use crate::state::{HeldStatus, State};
-use crate::text::shell;
 use crate::view::{FenceView, Finding, Standing};
 use jiff::Timestamp;
 
@@ -86,8 +86,12 @@ pub fn fence_view(state: &State, now: Option<&Snapshot>) -> Option<FenceView> {
 #[must_use]
 pub fn void(state: &State, now: Option<&Snapshot>) -> Option<String> {
     let clock = state.clock.as_ref()?;
-    if let Some(key) = clock.void_while_active.first() {
-        return Some(format!("{key} was Active when the fence was written"));
+    if let Some(why) = clock.void_while_active.first() {
+        return Some(match why {
+            Resource::AccessKey(_) => format!("{why} was Active when the fence was written"),
+            Resource::Session(_) => format!("{why} became known after the fence was written"),
+            _ => "sessions may have been issued after its time, before every deny stood".to_owned(),
+        });
     }
     let now = now?;
     let live = state.resources.iter().find(|(resource, held)| {
@@ -207,6 +211,25 @@ fn suspects(state: &State, now: &Snapshot) -> Vec<Finding> {
     found
 }
 
+/// What a fence on a role does not stop, in words: nobody is to take it for more than it is (D2.13).
+#[must_use]
+pub fn limits(state: &State, now: &Snapshot) -> Vec<String> {
+    if state.principal.kind != PrincipalKind::Role || !fence_stands(state, now) {
+        return Vec::new();
+    }
+    if hold_stands(state, now) {
+        return Vec::new();
+    }
+    let mut limits = Vec::new();
+    if !state.sessions.is_empty() {
+        let names: Vec<&str> = state.sessions.iter().map(|name| name.as_str()).collect();
+        limits
+            .push(format!("only sessions named {} are fenced, the others go on", names.join(", ")));
+    }
+    limits.push("whoever may assume the role can have a new session of it".to_owned());
+    limits
+}
+
 /// Every credential that can act by itself.
 #[must_use]
 pub fn live_credentials(now: &Snapshot) -> Vec<Resource> {
@@ -248,6 +271,9 @@ pub fn live_credentials(now: &Snapshot) -> Vec<Resource> {
 
 /// Sessions that a compromised key may have minted and nothing denies (F2).
 fn unfenced(state: &State, now: &Snapshot) -> Vec<Finding> {
+    if state.principal.kind == PrincipalKind::Role {
+        return unfenced_role(state, now);
+    }
     let keys = state.compromised.iter().any(|item| matches!(item.resource, Resource::AccessKey(_)));
     let unread = state.fence().is_some_and(|(fence, _)| now.value(fence) == Now::Unknown);
     if !keys || unread || fence_stands(state, now) {
@@ -262,16 +288,31 @@ fn unfenced(state: &State, now: &Snapshot) -> Vec<Finding> {
     vec![Finding { resource: None, what: what.to_owned() }]
 }
 
+/// Whoever holds a session of a role can act unless a fence stops it, whether its credentials are known or not.
+fn unfenced_role(state: &State, now: &Snapshot) -> Vec<Finding> {
+    let unread = state.fence().is_some_and(|(fence, _)| now.value(fence) == Now::Unknown);
+    if unread || fence_stands(state, now) {
+        return Vec::new();
+    }
+    let what = match state.posture.sessions {
+        Sessions::Keep => "sessions issued before are not fenced: the posture keeps them",
+        Sessions::Fence => "sessions issued before are not fenced",
+    };
+    vec![Finding { resource: None, what: what.to_owned() }]
+}
+
 /// A key that was not known to be off when the fence was written may have minted sessions after it (F9).
 fn fenced_too_early(state: &State, now: &Snapshot) -> Vec<Finding> {
     let unsure = state.clock.as_ref().filter(|_| fence_stands(state, now));
     let keys = unsure.map(|clock| clock.void_while_active.as_slice()).unwrap_or_default();
     keys.iter()
         .map(|key| {
-            finding(
-                key,
-                "was not known to be off when the fence was written: the fence has to move",
-            )
+            let what = match key {
+                Resource::AccessKey(_) => "was not known to be off when the fence was written",
+                Resource::Session(_) => "became known after the fence was written",
+                _ => "does not cover what was issued before every deny stood",
+            };
+            finding(key, format!("{what}: the fence has to move"))
         })
         .collect()
 }
@@ -279,19 +320,19 @@ fn fenced_too_early(state: &State, now: &Snapshot) -> Vec<Finding> {
 /// What to run for what a judgement found, in order.
 #[must_use]
 pub fn remedies(state: &State, judged: &Judgement) -> Vec<String> {
-    let user = shell(state.principal.name.as_str()).into_owned();
-    let again = || vec![format!("ringfence apply --again --user {user}")];
+    let who = state.principal.who().flag();
+    let again = || vec![format!("ringfence apply --again {who}")];
     if state.open_run().is_some() && judged.standing != Standing::Contained {
-        return vec![format!("ringfence resume --user {user}")];
+        return vec![format!("ringfence resume {who}")];
     }
     let void = state.clock.as_ref().is_some_and(|clock| !clock.void_while_active.is_empty());
     let partial = last_run_is_open(state);
     match judged.standing {
-        Standing::Weakened if state.is_released() => vec![format!("ringfence plan --user {user}")],
+        Standing::Weakened if state.is_released() => vec![format!("ringfence plan {who}")],
         Standing::Weakened | Standing::Partial => again(),
         Standing::NotContained if void || partial => again(),
         Standing::NotContained => {
-            vec![format!("ringfence plan --user {user} --posture lockdown --out lockdown.json")]
+            vec![format!("ringfence plan {who} --posture lockdown --out lockdown.json")]
         }
         _ => Vec::new(),
     }

@@ -2,7 +2,7 @@
 
 use crate::approval::Approval;
 use crate::error::{Error, Result};
-use crate::identity::{AccountId, Arn, PrincipalId, UserName};
+use crate::identity::{AccountId, Arn, PrincipalId, SessionName, UserName, Who};
 use crate::lineage::Lineage;
 use crate::plan::{Compromised, Kind, PrincipalKind, plain};
 use crate::posture::Posture;
@@ -49,6 +49,9 @@ pub struct State {
     pub since: Option<Timestamp>,
     /// The credentials known or taken to be the attacker's.
     pub compromised: Vec<Compromised>,
+    /// The sessions of a role that the fence is narrowed to; left out where it is for every session.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionName>,
     /// What was changed, and how to undo it.
     pub resources: BTreeMap<Resource, Held>,
     /// From when the denies of this containment may be lifted (F9).
@@ -163,7 +166,8 @@ pub struct Clock {
     pub fence_time: Timestamp,
     /// From when it may be lifted.
     pub lift_after: Timestamp,
-    /// The keys that could still mint when it was written; with any, the clock does not count (F9).
+    /// The keys that could still mint when it was written; of a role the fence itself, where sessions may have
+    /// been issued after its time by one that was not stopped yet. With any, the clock does not count (F9).
     pub void_while_active: Vec<Resource>,
 }
 
@@ -227,7 +231,21 @@ pub struct RunEnd {
     pub journal_head: String,
 }
 
+impl Principal {
+    /// The principal by its name.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        Who::of(self.kind, self.name.clone())
+    }
+}
+
 impl State {
+    /// What `aws:userid` is in the sessions that a role's fence is narrowed to; empty where it is for all.
+    #[must_use]
+    pub fn user_ids(&self) -> Vec<String> {
+        crate::plan::user_ids(&self.principal.id, &self.sessions)
+    }
+
     /// Whether everything was given back that could be, but for a fence whose time has not come.
     #[must_use]
     pub const fn is_released(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The store of states: `LOCATION/ACCOUNT/user/PRINCIPAL_ID/` with its `state.json`, `lock` and `runs` (D5).
+//! The store of states: `LOCATION/ACCOUNT/user/PRINCIPAL_ID/`, or `role` in the place of `user`, with its `state.json`, `lock` and `runs` (D5).
 //!
 //! Everyone may read. Only a [`Locked`] can write, and the only way to one is [`Store::lock`] (D6).
 
@@ -23,27 +23,44 @@ pub use s3::{Broken, S3Lock, S3Log, S3Store, Spooled};
 
 use crate::approval::TrustRoot;
 use crate::error::Result;
-use crate::identity::{AccountId, PrincipalId};
+use crate::identity::{AccountId, PrincipalId, PrincipalKind};
 use crate::journal::{Event, Journal};
-use crate::plan::Plan;
+use crate::plan::{Plan, PrincipalPlan};
 use crate::record;
 use crate::state::State;
 use jiff::Timestamp;
 use std::fmt;
 use std::path::Path;
 
-/// Whose state it is. The kind of the principal is always `user` for now.
+/// Whose state it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The account.
     pub account: AccountId,
+    /// What kind of principal it is.
+    pub kind: PrincipalKind,
     /// The unique ID, which stays when the name goes to another (F27).
     pub id: PrincipalId,
 }
 
+impl Key {
+    /// Whose state a plan is about.
+    #[must_use]
+    pub fn of(plan: &Plan, principal: &PrincipalPlan) -> Self {
+        Self { account: plan.account_id.clone(), kind: principal.kind, id: principal.id.clone() }
+    }
+
+    /// Whose state it is.
+    #[must_use]
+    pub fn of_state(state: &State) -> Self {
+        let principal = &state.principal;
+        Self { account: state.account_id.clone(), kind: principal.kind, id: principal.id.clone() }
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{}/user/{}", self.account, self.id))
+        f.pad(&format!("{}/{}/{}", self.account, self.kind, self.id))
     }
 }
 
@@ -154,7 +171,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The states of a user, by name in any letter case (F34) or by principal ID, the latest run first.
+    /// The states of a user or role, by name in any letter case (F34) or by principal ID, the latest run first.
     ///
     /// # Errors
     /// If the store cannot be read, or a state that may be the one meant cannot be.

@@ -8,7 +8,7 @@ pub use checked::{Checked, CheckedPrincipal, CheckedStep};
 pub use found::{FindingsReport, Judged, Skipped, Unknown};
 
 use crate::approval::Approval;
-use crate::identity::{AccountId, Arn, PrincipalId, UserName};
+use crate::identity::{AccountId, Arn, PrincipalId, PrincipalKind, UserName, Who};
 use crate::journal::StepResult;
 use crate::lineage::Lineage;
 use crate::plan::{Change, Kind};
@@ -94,8 +94,9 @@ pub struct FenceView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PrincipalStatus {
-    /// Its name in the state.
-    pub user: UserName,
+    /// Its name in the state: `user`, or `role` where it is one.
+    #[serde(flatten)]
+    pub who: Who,
     /// Its unique ID.
     pub id: PrincipalId,
     /// Its account.
@@ -181,8 +182,9 @@ pub enum ApplyEvent {
     },
     /// A step was found done already.
     StepSkipped {
-        /// The user.
-        user: UserName,
+        /// The principal: `user`, or `role` where it is one.
+        #[serde(flatten)]
+        who: Who,
         /// The wave.
         wave: u32,
         /// The resource.
@@ -192,8 +194,9 @@ pub enum ApplyEvent {
     },
     /// The fence's time is known.
     FenceTime {
-        /// The user.
-        user: UserName,
+        /// The principal: `user`, or `role` where it is one.
+        #[serde(flatten)]
+        who: Who,
         /// The time.
         fence_time: Timestamp,
         /// The keys while whose activity it does not count.
@@ -201,8 +204,9 @@ pub enum ApplyEvent {
     },
     /// A call ended.
     Step {
-        /// The user.
-        user: UserName,
+        /// The principal: `user`, or `role` where it is one.
+        #[serde(flatten)]
+        who: Who,
         /// The wave.
         wave: u32,
         /// Whether it comes after the plan's own waves, by its settle clause.
@@ -234,8 +238,9 @@ pub enum ApplyEvent {
     },
     /// Somebody else has undone, changed or made something since the first call.
     Tampering {
-        /// The user.
-        user: UserName,
+        /// The principal: `user`, or `role` where it is one.
+        #[serde(flatten)]
+        who: Who,
         /// What happened.
         finding: Finding,
         /// When it was seen, by the service's clock.
@@ -269,8 +274,9 @@ pub struct Ending {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PrincipalEnding {
-    /// The user.
-    pub user: UserName,
+    /// The principal: `user`, or `role` where it is one.
+    #[serde(flatten)]
+    pub who: Who,
     /// What it amounts to.
     pub standing: Standing,
     /// One sentence that says what holds: `leaked key off and fenced at 03:12:41Z`.
@@ -296,6 +302,36 @@ pub struct PrincipalEnding {
     pub journal_head: String,
 }
 
+/// What a principal is called in its state; `None` where the state can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Named {
+    /// A user.
+    User(Option<UserName>),
+    /// A role.
+    Role(Option<UserName>),
+}
+
+impl Named {
+    /// What a principal of that kind is called.
+    #[must_use]
+    pub const fn of(kind: PrincipalKind, name: Option<UserName>) -> Self {
+        match kind {
+            PrincipalKind::User => Self::User(name),
+            PrincipalKind::Role => Self::Role(name),
+        }
+    }
+
+    /// The principal, where its name is known.
+    #[must_use]
+    pub fn who(&self) -> Option<Who> {
+        match self {
+            Self::User(name) => name.clone().map(Who::User),
+            Self::Role(name) => name.clone().map(Who::Role),
+        }
+    }
+}
+
 /// One line of `state list`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StateLine {
@@ -303,8 +339,9 @@ pub struct StateLine {
     pub account_id: AccountId,
     /// The principal's ID.
     pub id: PrincipalId,
-    /// The user's name in the state; `None` where the state can't be read.
-    pub user: Option<UserName>,
+    /// The principal's name in the state: `user`, or `role` where it is one.
+    #[serde(flatten)]
+    pub name: Named,
     /// `contained`, `released`, …, by the state alone; or why it can't be read.
     pub stage: String,
     /// The posture.

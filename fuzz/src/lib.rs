@@ -133,7 +133,10 @@ pub(crate) fn containing(
         posture: ringfence::posture::Posture::built_in(posture).expect("a built-in posture"),
         since: state.and_then(|state| state.since),
         protected_users: Vec::new(),
+        protected_roles: Vec::new(),
         override_protection: false,
+        cut_workloads: false,
+        trace: None,
         strict: false,
         settle_s: 30,
     };
@@ -144,6 +147,8 @@ pub(crate) fn containing(
         snapshot: snapshot.clone(),
         state: state.cloned(),
         named: snapshot.access_keys.items().iter().take(1).map(|key| key.id.clone()).collect(),
+        traced: Vec::new(),
+        sessions: Vec::new(),
         fresh_lineage: Lineage::new([7; 16]),
     };
     match planner::contain(vec![subject], &request, &context(snapshot.read_at)) {

@@ -6,7 +6,7 @@ use ringfence::drift;
 use ringfence::plan::{Change, FORMAT_VERSION, Kind, Plan, Step};
 use ringfence::policy::{PolicyDocument, deny_all_arn, hold};
 use ringfence::render::text;
-use ringfence::resource::Value;
+use ringfence::resource::{Resource, Value};
 use ringfence::snapshot::Status;
 use std::collections::BTreeSet;
 
@@ -60,8 +60,9 @@ fn is_sound(plan: &Plan) -> bool {
     let mut ids = BTreeSet::new();
     let mut users = BTreeSet::new();
     plan.principals.iter().all(|principal| {
-        let user = &principal.snapshot.user;
-        (&principal.id, &principal.arn, &principal.name) == (&user.id, &user.arn, &user.name)
+        let read = &principal.snapshot;
+        (&principal.id, &principal.arn) == (read.id(), read.arn())
+            && principal.who() == read.who()
             && users.insert(&principal.id)
             && principal.steps.iter().all(|step| {
                 let there = (step.before.is_some(), step.after.is_some());
@@ -81,14 +82,16 @@ fn is_sound(plan: &Plan) -> bool {
                                     | "signing_certificate"
                                     | "service_credential",
                                 Value::Status(_)
-                            ) | ("inline_policy" | "managed_policy", Value::Document(_))
-                                | ("attached_policy", Value::Attached)
+                            ) | (
+                                "inline_policy" | "role_policy" | "managed_policy",
+                                Value::Document(_)
+                            ) | ("attached_policy", Value::Attached)
                                 | ("group", Value::Member)
                                 | ("login_profile", Value::Password)
                                 | ("permissions_boundary", Value::PolicyArn(_))
                         )
                     })
-                    && step.call().is_some()
+                    && step.call(principal.kind).is_some()
                     && step.reversible == (step.resource.kind() != "login_profile")
                     && (plan.kind == Kind::Release || takes_away(plan, step))
             })
@@ -109,7 +112,12 @@ fn takes_away(plan: &Plan, step: &Step) -> bool {
             let time = |document: &PolicyDocument| document.fence_time().is_some();
             let later = document.with_fence_time(Timestamp::UNIX_EPOCH);
             let denies = *document == hold() || time(document) || time(&later);
-            denies && if step.resource.kind() == "inline_policy" { ours(id) } else { policy }
+            denies
+                && match &step.resource {
+                    Resource::InlinePolicy(name) => ours(name),
+                    Resource::RolePolicy(one) => ours(one.policy()),
+                    _ => policy,
+                }
         }
         Some(Value::Attached) => policy,
         Some(Value::PolicyArn(_)) => true,

@@ -4,7 +4,7 @@ use super::containing;
 use jiff::Timestamp;
 use ringfence::policy::{FenceTime, PolicyDocument, boundary_fence, fence, hold};
 use ringfence::resource::{Value, fits};
-use ringfence::snapshot::{InlinePolicy, Observed, Quotas, Snapshot, User};
+use ringfence::snapshot::{Entity, InlinePolicy, Observed, Quotas, Snapshot, User};
 
 /// What holds of any texts that are taken for policy documents.
 pub fn law(bytes: &[u8]) {
@@ -74,7 +74,7 @@ fn observed(one: PolicyDocument, other: PolicyDocument) {
     };
     let mut snapshot = Snapshot {
         read_at: time(),
-        user,
+        entity: Entity::User(user),
         access_keys: Observed::Read(Vec::new()),
         login_profile: Observed::Read(None),
         ssh_keys: Observed::Read(Vec::new()),

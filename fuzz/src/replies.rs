@@ -17,7 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 use ringfence::aws::{Aws, Reading, Targets, call, read, read_known};
 use ringfence::error::Error;
-use ringfence::identity::UserName;
+use ringfence::identity::{UserName, Who};
 use ringfence::journal::StepResult;
 use ringfence::lineage::Lineage;
 use ringfence::plan::{Action, OnDrift, Plan};
@@ -145,15 +145,19 @@ fn calm(text: &str) {
     }
 }
 
+fn who() -> Who {
+    Who::User(user())
+}
+
 async fn reads(replies: &[Answer]) {
     let ours = "arn:aws:iam::123456789012:policy/RingfenceFence-07070707".to_owned();
-    let known = read_known(&aws(replies), &[user()], &[(user(), ours)]).await;
+    let known = read_known(&aws(replies), &[who()], &[(who(), ours)]).await;
     taken(&known);
     let targets = Targets {
         users: vec![user()],
         keys: vec!["AKIAEXAMPLEKEY000001".parse().expect("a key ID")],
         full: true,
-        managed: Vec::new(),
+        ..Targets::default()
     };
     let reading = read(&aws(replies), &targets).await;
     taken(&reading);
@@ -162,7 +166,7 @@ async fn reads(replies: &[Answer]) {
         assert_eq!(reading.owners.len(), 1);
         // Whose key it is was read, and so was the owner.
         for (_, owner) in &reading.owners {
-            let found = |one: &Snapshot| one.user.name.same_user(owner.as_str());
+            let found = |one: &Snapshot| one.name().same_user(owner.as_str());
             assert!(reading.snapshots.iter().any(found));
         }
     }
@@ -180,7 +184,7 @@ fn taken(reading: &Result<Reading, Error>) {
     assert!(!reading.endpoint_is_aws);
     assert!(!reading.snapshots.is_empty() || !reading.gone.is_empty());
     for snapshot in &reading.snapshots {
-        assert_eq!(snapshot.user.arn.account(), reading.caller.account.as_str());
+        assert_eq!(snapshot.arn().account(), reading.caller.account.as_str());
         assert_eq!(snapshot.read_at, reading.service_time);
         let mut sorted = snapshot.clone();
         sorted.sort();
@@ -199,13 +203,18 @@ fn contained(reading: &Reading, posture: &str) {
         snapshot: snapshot.clone(),
         state: None,
         named: Vec::new(),
+        traced: Vec::new(),
+        sessions: Vec::new(),
         fresh_lineage: Lineage::new([7; 16]),
     });
     let request = planner::Request {
         posture: Posture::built_in(posture).expect("a built-in posture"),
         since: Some(Timestamp::UNIX_EPOCH),
         protected_users: Vec::new(),
+        protected_roles: Vec::new(),
         override_protection: false,
+        cut_workloads: false,
+        trace: None,
         strict: false,
         settle_s: 30,
     };

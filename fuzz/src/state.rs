@@ -33,7 +33,7 @@ pub fn law(bytes: &[u8]) {
     };
     holds(&state);
     // Whoever else bears the name is refused before (F27).
-    for snapshot in bag.snapshots.iter().filter(|now| now.user.id == state.principal.id) {
+    for snapshot in bag.snapshots.iter().filter(|now| *now.id() == state.principal.id) {
         against(&state, snapshot, bag.snapshots.first());
     }
 }

@@ -166,9 +166,9 @@ impl Examination {
                 format!("  rule `{}`: {}", shown(&finding.rule), shown(&finding.message))
             };
             error = error.detail(format!(
-                "step {} of user `{}`: {}{rule}",
+                "step {} of {}: {}{rule}",
                 finding.step,
-                finding.user,
+                finding.who,
                 shown(&finding.resource.to_string())
             ));
         }
@@ -229,10 +229,10 @@ impl Examination {
         warns
             .map(|finding| {
                 format!(
-                    "rule `{}`: {} (user `{}`, {})",
+                    "rule `{}`: {} ({}, {})",
                     shown(&finding.rule),
                     shown(&finding.message),
-                    finding.user,
+                    finding.who,
                     shown(&finding.resource.to_string())
                 )
             })

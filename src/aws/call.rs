@@ -50,10 +50,10 @@ macro_rules! once {
 
 /// Makes the one call that an action is, in exactly one attempt.
 ///
-/// The user's name is always sent: without it some actions are about the caller (F20).
-pub async fn call(aws: &Aws, user: &UserName, action: &Action) -> Reply {
+/// The principal's name is always sent: without it some actions are about the caller (F20).
+pub async fn call(aws: &Aws, name: &UserName, action: &Action) -> Reply {
     let call = Call { action, meter: Meter::default() };
-    let (iam, name) = (&aws.iam, user.as_str());
+    let (iam, name) = (&aws.iam, name.as_str());
     match action {
         Action::UpdateAccessKey { id, status } => {
             once!(
@@ -122,6 +122,26 @@ pub async fn call(aws: &Aws, user: &UserName, action: &Action) -> Reply {
         }
         Action::RemoveUserFromGroup { group } => {
             once!(call, iam.remove_user_from_group().user_name(name).group_name(group))
+        }
+        Action::PutRolePolicy { name: policy, document } => {
+            let request = iam.put_role_policy().role_name(name).policy_name(policy);
+            once!(call, request.policy_document(document.minified()))
+        }
+        Action::DeleteRolePolicy { name: policy } => {
+            once!(call, iam.delete_role_policy().role_name(name).policy_name(policy))
+        }
+        Action::AttachRolePolicy { arn } => {
+            once!(call, iam.attach_role_policy().role_name(name).policy_arn(arn))
+        }
+        Action::DetachRolePolicy { arn } => {
+            once!(call, iam.detach_role_policy().role_name(name).policy_arn(arn))
+        }
+        Action::PutRolePermissionsBoundary { arn } => {
+            let request = iam.put_role_permissions_boundary().role_name(name);
+            once!(call, request.permissions_boundary(arn))
+        }
+        Action::DeleteRolePermissionsBoundary => {
+            once!(call, iam.delete_role_permissions_boundary().role_name(name))
         }
     }
 }

@@ -5,7 +5,7 @@ use super::session::Session;
 use super::words;
 use crate::error::Result;
 use crate::identity::Caller;
-use crate::snapshot::{Observed, Quotas};
+use crate::snapshot::{Observed, Quotas, RoleQuotas};
 use aws_sdk_iam::types::SummaryKeyType;
 
 /// Asks who calls (F28). No policy can deny it (F6).
@@ -40,7 +40,7 @@ pub(super) async fn quotas(s: &Session<'_>) -> Result<Observed<Quotas>> {
         number.and_then(|number| u32::try_from(*number).ok())
     };
     let quota = |key: &SummaryKeyType, default: u32| said(key).unwrap_or(default);
-    let default = Quotas::default();
+    let (default, role) = (Quotas::default(), RoleQuotas::default());
     Ok(Observed::Read(Quotas {
         attached_policies_per_user: quota(
             &SummaryKeyType::AttachedPoliciesPerUserQuota,
@@ -49,5 +49,15 @@ pub(super) async fn quotas(s: &Session<'_>) -> Result<Observed<Quotas>> {
         inline_policy_size: quota(&SummaryKeyType::UserPolicySizeQuota, default.inline_policy_size),
         customer_policies: said(&SummaryKeyType::Policies)
             .zip(said(&SummaryKeyType::PoliciesQuota)),
+        role: Some(RoleQuotas {
+            attached_policies: quota(
+                &SummaryKeyType::AttachedPoliciesPerRoleQuota,
+                role.attached_policies,
+            ),
+            inline_policy_size: quota(
+                &SummaryKeyType::RolePolicySizeQuota,
+                role.inline_policy_size,
+            ),
+        }),
     }))
 }

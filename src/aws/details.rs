@@ -73,6 +73,21 @@ pub(super) async fn user_policies(
     Ok(read.await?.into_iter().flatten().collect())
 }
 
+/// Reads a role's inline policies.
+pub(super) async fn role_policies(
+    s: &Session<'_>,
+    role: &UserName,
+    names: Vec<String>,
+    depth: u32,
+) -> Result<Vec<InlinePolicy>> {
+    let read = try_join_all(names.into_iter().map(async |name| {
+        let request = s.iam.get_role_policy().role_name(role.as_str()).policy_name(&name);
+        let reply = s.ask("iam:GetRolePolicy", depth, request.send()).await;
+        inline(s, name, reply.map(|reply| reply.policy_document))
+    }));
+    Ok(read.await?.into_iter().flatten().collect())
+}
+
 /// A policy deleted between the listing and this call is not there any more.
 fn inline(s: &Session<'_>, name: String, text: Asked<String>) -> Result<Option<InlinePolicy>> {
     if matches!(&text, Err(failure) if failure.kind == Kind::NotFound) {

@@ -9,15 +9,15 @@ use super::words;
 use crate::error::Result;
 use crate::identity::UserName;
 use crate::snapshot::{
-    AccessKey, AttachedPolicy, Group, InlinePolicy, LoginProfile, MfaDevice, Observed, Quotas,
-    ServiceCredential, Snapshot, Status, Uploaded, User,
+    AccessKey, AttachedPolicy, Entity, Group, InlinePolicy, LoginProfile, MfaDevice, Observed,
+    Quotas, ServiceCredential, Snapshot, Status, Uploaded, User,
 };
 use aws_sdk_iam::types;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// What to read of a user, and from which depth on.
+/// What to read of a user or a role, and from which depth on.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     /// Its name.
@@ -46,7 +46,7 @@ pub(super) async fn user(s: &Session<'_>, wanted: Wanted<'_>) -> Result<Option<S
     )?;
     Ok(record.map(|record| Snapshot {
         read_at: Timestamp::UNIX_EPOCH,
-        user: record.user,
+        entity: Entity::User(record.user),
         access_keys: keys,
         login_profile: login,
         ssh_keys: ssh,
@@ -321,13 +321,13 @@ fn status(status: Option<&types::StatusType>) -> Result<Status, Senseless> {
     }
 }
 
-fn parsed<T: std::str::FromStr<Err = crate::identity::Malformed>>(
+pub(super) fn parsed<T: std::str::FromStr<Err = crate::identity::Malformed>>(
     text: &str,
 ) -> Result<T, Senseless> {
     text.parse().map_err(|malformed| Senseless(format!("`{text}`: {malformed}")))
 }
 
-fn named(text: &str) -> Result<String, Senseless> {
+pub(super) fn named(text: &str) -> Result<String, Senseless> {
     if text.is_empty() { Err(absent("a name")) } else { Ok(text.to_owned()) }
 }
 

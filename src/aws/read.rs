@@ -3,46 +3,82 @@
 use super::listings::{self, Wanted};
 use super::owner::{self, KeyUse};
 use super::session::Session;
-use super::{Aws, Reading, Targets, caller, details, words};
+use super::{Aws, Reading, Targets, caller, details, roles, words};
 use crate::error::{Error, Result};
-use crate::identity::{AccessKeyId, Caller, UserName};
-use crate::snapshot::{AttachedPolicy, Observed, Quotas, Snapshot};
+use crate::identity::{AccessKeyId, Caller, PrincipalKind, UserName, Who};
+use crate::snapshot::{AttachedPolicy, Entity, Observed, Quotas, Snapshot};
 use futures_util::future::try_join_all;
 
-/// Reads the users and the owners of the keys. A user or key that is not there is an error.
+/// Reads the users, the roles and the owners of the keys. One that is not there is an error.
 ///
 /// # Errors
-/// If the caller, a user, a key's owner, or the keys of a user of whom none was named cannot be read.
+/// If the caller, a user, a role, a key's owner, or the keys of a user of whom none was named cannot be read.
 pub async fn read(aws: &Aws, targets: &Targets) -> Result<Reading> {
     let s = Session::new(aws);
     let reading = everything(&s, targets).await?;
-    if let Some(name) = reading.gone.first() {
-        let is_role = name_of_role(&s, name).await;
-        return Err(words::no_user(name, is_role, &reading.caller));
+    let named =
+        |who: &&Who| !targets.traced.iter().any(|traced| traced.same(who)) || targets.has(who);
+    if let Some(who) = reading.gone.iter().find(named) {
+        let other = is_other_kind(&s, who).await;
+        return Err(words::nobody(who, other, &reading.caller));
     }
     for snapshot in &reading.snapshots {
         let named =
-            reading.owners.iter().any(|(_, owner)| snapshot.user.name.same_user(owner.as_str()));
+            reading.owners.iter().any(|(_, owner)| snapshot.who().same(&Who::User(owner.clone())));
+        let traced = targets.traced.iter().any(|who| who.same(&snapshot.who()));
         if let Some(missing) = snapshot.access_keys.missing()
             && !named
+            && !traced
         {
-            return Err(words::keys_unread(&snapshot.user.name, missing));
+            return Err(words::keys_unread(snapshot.name(), missing));
         }
     }
     Ok(reading)
 }
 
-/// Reads users that ringfence knows. One that is not there any more is listed as gone.
+/// Who calls (F28).
 ///
 /// # Errors
-/// If the caller or a user cannot be read.
-pub async fn read_known(
-    aws: &Aws,
-    users: &[UserName],
-    managed: &[(UserName, String)],
-) -> Result<Reading> {
-    let targets =
-        Targets { users: users.to_vec(), managed: managed.to_vec(), ..Targets::default() };
+/// If that cannot be asked.
+pub async fn calling(aws: &Aws) -> Result<Caller> {
+    caller::caller(&Session::new(aws)).await
+}
+
+impl Targets {
+    /// Whether it was named, and not only traced.
+    fn has(&self, who: &Who) -> bool {
+        let names = match who {
+            Who::User(_) => &self.users,
+            Who::Role(_) => &self.roles,
+        };
+        names.iter().any(|name| name.same_user(who.name().as_str()))
+    }
+
+    /// The names of one kind, traced or named, each once (F34).
+    fn names(&self, kind: PrincipalKind) -> Vec<UserName> {
+        let mut names = match kind {
+            PrincipalKind::User => self.users.clone(),
+            PrincipalKind::Role => self.roles.clone(),
+        };
+        let traced = self.traced.iter().filter(|who| who.kind() == kind);
+        names.extend(traced.map(|who| who.name().clone()));
+        distinct(&names)
+    }
+}
+
+/// Reads users and roles that ringfence knows. One that is not there any more is listed as gone.
+///
+/// # Errors
+/// If the caller, a user or a role cannot be read.
+pub async fn read_known(aws: &Aws, known: &[Who], managed: &[(Who, String)]) -> Result<Reading> {
+    let of =
+        |kind| known.iter().filter(move |who| who.kind() == kind).map(|who| who.name().clone());
+    let targets = Targets {
+        users: of(PrincipalKind::User).collect(),
+        roles: of(PrincipalKind::Role).collect(),
+        managed: managed.to_vec(),
+        ..Targets::default()
+    };
     everything(&Session::new(aws), &targets).await
 }
 
@@ -50,11 +86,12 @@ async fn everything(s: &Session<'_>, targets: &Targets) -> Result<Reading> {
     if let Some(key) = targets.keys.iter().find(|key| key.is_temporary()) {
         return Err(words::temporary_key(key));
     }
-    let users = distinct(&targets.users);
-    let (caller, quotas, named, (uses, owners), managed) = tokio::try_join!(
+    let (users, roles) = (targets.names(PrincipalKind::User), targets.names(PrincipalKind::Role));
+    let (caller, quotas, named, roles, (uses, owners), managed) = tokio::try_join!(
         caller::caller(s),
         caller::quotas(s),
         people(s, &users, 1, targets.full, &[]),
+        all_roles(s, &roles, targets.full),
         owners(s, targets, &users),
         policies(s, &targets.managed),
     )?;
@@ -67,7 +104,7 @@ async fn everything(s: &Session<'_>, targets: &Targets) -> Result<Reading> {
     }
     let mut snapshots: Vec<Snapshot> = Vec::new();
     let mut gone = Vec::new();
-    for (name, snapshot) in named.into_iter().chain(owners) {
+    for (name, snapshot) in named.into_iter().chain(owners).chain(roles) {
         match snapshot {
             Some(snapshot) => snapshots.push(snapshot),
             None => gone.push(name),
@@ -89,7 +126,7 @@ async fn everything(s: &Session<'_>, targets: &Targets) -> Result<Reading> {
     })
 }
 
-/// Names without those that are the same user (F34).
+/// Names without those that are the same user or role (F34).
 fn distinct(names: &[UserName]) -> Vec<UserName> {
     let mut users: Vec<UserName> = Vec::new();
     for name in names {
@@ -100,7 +137,7 @@ fn distinct(names: &[UserName]) -> Vec<UserName> {
     users
 }
 
-type Person = (UserName, Option<Snapshot>);
+type Person = (Who, Option<Snapshot>);
 
 async fn people(
     s: &Session<'_>,
@@ -111,7 +148,15 @@ async fn people(
 ) -> Result<Vec<Person>> {
     try_join_all(names.iter().map(async |name| {
         let wanted = Wanted { name, depth, full, uses };
-        Ok((name.clone(), listings::user(s, wanted).await?))
+        Ok((Who::User(name.clone()), listings::user(s, wanted).await?))
+    }))
+    .await
+}
+
+async fn all_roles(s: &Session<'_>, names: &[UserName], full: bool) -> Result<Vec<Person>> {
+    try_join_all(names.iter().map(async |name| {
+        let wanted = Wanted { name, depth: 1, full, uses: &[] };
+        Ok((Who::Role(name.clone()), roles::role(s, wanted).await?))
     }))
     .await
 }
@@ -149,31 +194,30 @@ async fn owners(
     Ok((found, people))
 }
 
-type Managed = Vec<(UserName, AttachedPolicy)>;
+type Managed = Vec<(Who, AttachedPolicy)>;
 
 /// Looks for customer-managed policies. One that is not there is left out.
-async fn policies(s: &Session<'_>, wanted: &[(UserName, String)]) -> Result<Managed> {
-    let read = try_join_all(wanted.iter().map(async |(user, arn)| {
+async fn policies(s: &Session<'_>, wanted: &[(Who, String)]) -> Result<Managed> {
+    let read = try_join_all(wanted.iter().map(async |(who, arn)| {
         let policy = details::managed(s, arn, 1).await?;
-        Ok::<_, Error>(policy.map(|policy| (user.clone(), policy)))
+        Ok::<_, Error>(policy.map(|policy| (who.clone(), policy)))
     }));
     Ok(read.await?.into_iter().flatten().collect())
 }
 
 /// One snapshot for each principal, in the caller's account, with the policies looked for.
 fn settle(snapshots: &mut Vec<Snapshot>, caller: &Caller, managed: Managed) -> Result<()> {
-    snapshots.sort_by(|a, b| (&a.user.name, &a.user.id).cmp(&(&b.user.name, &b.user.id)));
+    snapshots.sort_by(|a, b| (a.who(), a.id()).cmp(&(b.who(), b.id())));
     let mut seen = std::collections::BTreeSet::new();
-    snapshots.retain(|snapshot| seen.insert(snapshot.user.id.clone()));
+    snapshots.retain(|snapshot| seen.insert(snapshot.id().clone()));
     for snapshot in &*snapshots {
-        let account = snapshot.user.arn.account();
+        let account = snapshot.arn().account();
         if account != caller.account.as_str() {
-            return Err(words::two_accounts(&snapshot.user.name, account, caller));
+            return Err(words::two_accounts(&snapshot.who(), account, caller));
         }
     }
-    for (user, policy) in managed {
-        let owner =
-            snapshots.iter_mut().find(|snapshot| snapshot.user.name.same_user(user.as_str()));
+    for (who, policy) in managed {
+        let owner = snapshots.iter_mut().find(|snapshot| snapshot.who().same(&who));
         if let Some(owner) = owner {
             owner.managed_policies.push(policy);
         }
@@ -185,14 +229,27 @@ fn finish(snapshots: &mut [Snapshot], time: jiff::Timestamp, quotas: &Observed<Q
     for snapshot in snapshots {
         snapshot.read_at = time;
         snapshot.quotas = quotas.clone();
+        if let (Observed::Read(quotas), Entity::User(_)) = (&mut snapshot.quotas, &snapshot.entity)
+        {
+            quotas.role = None;
+        }
         snapshot.sort();
         snapshot.managed_policies.sort_by(|a, b| a.arn.cmp(&b.arn));
     }
 }
 
-/// Whether a name that is no user's is a role's. What cannot be asked is not claimed.
-async fn name_of_role(s: &Session<'_>, name: &UserName) -> bool {
+/// Whether a name that is no user's is a role's, or the other way around. What cannot be asked is not claimed.
+async fn is_other_kind(s: &Session<'_>, who: &Who) -> bool {
     let depth = s.cost().round_trips + 1;
-    let send = s.iam.get_role().role_name(name.as_str()).send();
-    s.ask("iam:GetRole", depth, send).await.is_ok()
+    let name = who.name().as_str();
+    match who {
+        Who::User(_) => {
+            let send = s.iam.get_role().role_name(name).send();
+            s.ask("iam:GetRole", depth, send).await.is_ok()
+        }
+        Who::Role(_) => {
+            let send = s.iam.get_user().user_name(name).send();
+            s.ask("iam:GetUser", depth, send).await.is_ok()
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::endpoint::Endpoint;
 use super::failure::{Failure, Kind, NO_URL};
 use super::meter::Meter;
 use crate::error::Error;
-use crate::identity::{AccessKeyId, Caller, UserName};
+use crate::identity::{AccessKeyId, Caller, PrincipalKind, UserName, Who};
 use crate::text::shown;
 
 /// Where the permissions that reading needs are written down.
@@ -127,10 +127,10 @@ pub(super) fn no_date() -> Error {
         .hint("check --endpoint-url: AWS always sends one, a proxy may take it away")
 }
 
-/// The user read is of another account than the caller.
-pub(super) fn two_accounts(user: &UserName, account: &str, caller: &Caller) -> Error {
+/// The principal read is of another account than the caller.
+pub(super) fn two_accounts(who: &Who, account: &str, caller: &Caller) -> Error {
     Error::stale(format!(
-        "user `{user}` is in account `{}`, the caller in {}",
+        "{who} is in account `{}`, the caller in {}",
         shown(account),
         caller.account
     ))
@@ -138,18 +138,22 @@ pub(super) fn two_accounts(user: &UserName, account: &str, caller: &Caller) -> E
     .hint("name one endpoint for both: --endpoint-url URL")
 }
 
-/// There is no such user.
-pub(super) fn no_user(name: &UserName, is_role: bool, caller: &Caller) -> Error {
-    if is_role {
-        return Error::failed(format!("`{name}` is a role, not a user"))
-            .because("this version contains users; roles it cannot contain yet")
-            .hint("list the users: aws iam list-users");
+/// There is no such user or role; `other` tells that there is one of the other kind.
+pub(super) fn nobody(who: &Who, other: bool, caller: &Caller) -> Error {
+    let (kind, name) = (who.kind(), who.name());
+    if other {
+        let is = match kind {
+            PrincipalKind::User => PrincipalKind::Role,
+            PrincipalKind::Role => PrincipalKind::User,
+        };
+        return Error::failed(format!("`{name}` is a {is}, not a {kind}"))
+            .hint(format!("name it as what it is: {}", Who::of(is, name.clone()).flag()));
     }
-    if name.same_user("root") {
+    if kind == PrincipalKind::User && name.same_user("root") {
         return Error::failed("`root` is no IAM user").because(ROOT).hint(ROOT_HINT);
     }
-    Error::failed(format!("there is no user `{name}` in account {}", caller.account))
-        .hint("list the users: aws iam list-users")
+    Error::failed(format!("there is no {who} in account {}", caller.account))
+        .hint(format!("list the {kind}s: aws iam list-{kind}s"))
 }
 
 const ROOT: &str = "no policy of the account contains root";

@@ -3,13 +3,14 @@
 mod halt;
 
 use super::approvals::beside;
-use super::args::{ApplyArgs, Format, OnDrift};
+use super::args::{ApplyArgs, Format, OnDrift, whos};
 use super::plan::{Wanted, make, whole_seconds_of};
 use super::session::{Session, name_of, read_file};
 use crate::aws::Aws;
 use crate::error::{Error, Result};
 use crate::execute::{Approvals, Executor, Stop};
 use crate::exit::Exit;
+use crate::identity::PrincipalKind;
 use crate::plan::{Kind, Plan};
 use crate::render::text;
 use crate::store::Key;
@@ -64,15 +65,17 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
         let wanted = Wanted::from_args(session, &args.targets)?;
         return one(session, aws, args, &wanted, on_drift).await;
     }
-    if args.targets.users.is_empty() {
-        return Err(Error::new(Exit::Usage, "`--again` needs to know for whom").hint("--user NAME"));
+    let whos = whos(&args.targets.users, &args.targets.roles);
+    if whos.is_empty() {
+        return Err(Error::new(Exit::Usage, "`--again` needs to know for whom")
+            .hint("--user NAME, or --role NAME"));
     }
     let mut worst = Exit::Done;
-    for user in &args.targets.users {
-        let (_, state) = session.find(user.as_str()).await?;
+    for who in &whos {
+        let (_, state) = session.find_who(who).await?;
         if !state.continues() {
-            return Err(Error::stale(format!("user `{user}` was released"))
-                .hint(format!("a new containment: ringfence plan --user {user}")));
+            return Err(Error::stale(format!("{who} was released"))
+                .hint(format!("a new containment: ringfence plan {}", who.flag())));
         }
         let wanted = Wanted::again(session, &state, &args.targets);
         let exit = one(session, aws, args, &wanted, on_drift).await?;
@@ -119,7 +122,7 @@ async fn one(
 /// Whether the plan knows more of the exposure than the states do: that decides what a release gives back.
 async fn tells_more(session: &Session<'_>, plan: &Plan) -> Result<bool> {
     for principal in &plan.principals {
-        let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };
+        let key = Key::of(plan, principal);
         let state = session.store.load(&key).await?.filter(|state| !state.is_released());
         if state.is_some_and(|state| {
             state.compromised != principal.compromised || state.since != principal.since
@@ -147,7 +150,10 @@ fn question(plan: &Plan) -> String {
     let users = plan
         .principals
         .iter()
-        .map(|principal| format!("`{}`", principal.name))
+        .map(|principal| match principal.kind {
+            PrincipalKind::User => format!("`{}`", principal.name),
+            PrincipalKind::Role => principal.who().to_string(),
+        })
         .collect::<Vec<_>>()
         .join(", ");
     let verb = match plan.kind {
@@ -203,6 +209,7 @@ pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: Run<'_>) -> R
         settle_at_most: run.settle.map(whole_seconds_of),
         owner: session.owner(),
         protected_users: &session.config.protected_users,
+        protected_roles: &session.config.protected_roles,
         approvals: run.approvals,
         stop,
         emit: &mut emit,

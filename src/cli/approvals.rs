@@ -62,7 +62,7 @@ impl Session<'_> {
     pub(super) async fn states_of(&self, plan: &Plan) -> Result<Vec<Option<State>>> {
         let mut states = Vec::new();
         for principal in &plan.principals {
-            let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };
+            let key = Key::of(plan, principal);
             states.push(self.store.load(&key).await?);
         }
         Ok(states)

@@ -1,13 +1,13 @@
 //! The words of the command line.
 
-use crate::identity::{AccessKeyId, UserName};
+use crate::identity::{AccessKeyId, SessionName, UserName, Who};
 use crate::resource::Resource;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Contain a compromised AWS IAM user: plan, apply, status, rollback.
+/// Contain compromised AWS IAM users and roles: plan, apply, status, rollback.
 #[derive(Debug, Parser)]
 #[command(name = "ringfence", version, max_term_width = 100, disable_help_subcommand = true)]
 pub(super) struct Cli {
@@ -80,7 +80,7 @@ pub(super) enum Verb {
     Resume(ResumeArgs),
     /// Compare reality with the state; nothing is changed
     Status(StatusArgs),
-    /// Plan the release of a contained user
+    /// Plan the release of a contained user or role
     Rollback(RollbackArgs),
     /// Read GuardDuty's findings, and how a containment starts from them
     Findings(FindingsArgs),
@@ -106,12 +106,27 @@ pub(super) struct Targets {
     /// User to contain (repeatable)
     #[arg(long = "user", value_name = "NAME")]
     pub(super) users: Vec<UserName>,
+    /// Role to contain (repeatable)
+    #[arg(long = "role", value_name = "NAME")]
+    pub(super) roles: Vec<UserName>,
     /// Leaked access key; its owner is found (repeatable)
     #[arg(long = "access-key", value_name = "ID")]
     pub(super) keys: Vec<AccessKeyId>,
     /// File with one leaked access key a line
     #[arg(long, value_name = "FILE")]
     pub(super) access_keys_from: Option<PathBuf>,
+    /// Users and roles that a trace has found, with what is compromised of them
+    #[arg(long, value_name = "TRACE.json")]
+    pub(super) from: Option<PathBuf>,
+    /// Narrow a role's fence to its sessions of this name (repeatable)
+    #[arg(long = "session", value_name = "ROLE/SESSION")]
+    pub(super) sessions: Vec<SessionOf>,
+    /// Narrow every role's fence to the sessions that the trace has seen
+    #[arg(long, requires = "from")]
+    pub(super) only_traced_sessions: bool,
+    /// Contain roles that services assume too, which cuts their workloads
+    #[arg(long)]
+    pub(super) cut_workloads: bool,
     /// Declared contained state: revoke, quarantine, lockdown, or one from the configuration
     #[arg(long, value_name = "NAME")]
     pub(super) posture: Option<String>,
@@ -121,7 +136,7 @@ pub(super) struct Targets {
     /// What apply does when reality has moved since the plan
     #[arg(long, value_enum)]
     pub(super) on_drift: Option<OnDrift>,
-    /// How long apply watches the user after the last wave, and asserts again what is undone
+    /// How long apply watches them after the last wave, and asserts again what is undone
     /// [default: 30s]; for a saved plan it can only be shortened
     #[arg(long, value_name = "D", value_parser = duration)]
     pub(super) settle: Option<Duration>,
@@ -131,9 +146,33 @@ pub(super) struct Targets {
     /// Refuse if anything could not be read
     #[arg(long)]
     pub(super) strict: bool,
-    /// Contain users of `guard.protected_users` too
+    /// Contain users of `guard.protected_users` and roles of `guard.protected_roles` too
     #[arg(long)]
     pub(super) override_protection: bool,
+}
+
+/// A session of a role, as it is typed: `ROLE/SESSION`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SessionOf {
+    pub(super) role: UserName,
+    pub(super) session: SessionName,
+}
+
+impl std::str::FromStr for SessionOf {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (role, session) = text.split_once('/').ok_or("expected ROLE/SESSION")?;
+        Ok(Self {
+            role: role.parse().map_err(|malformed| format!("of the role: {malformed}"))?,
+            session: session.parse().map_err(|malformed| format!("of the session: {malformed}"))?,
+        })
+    }
+}
+
+/// Users and roles that have a state.
+pub(super) fn whos(users: &[UserName], roles: &[UserName]) -> Vec<Who> {
+    let users = users.iter().cloned().map(Who::User);
+    users.chain(roles.iter().cloned().map(Who::Role)).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -192,12 +231,12 @@ pub(super) struct CheckArgs {
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
     /// The saved plan
-    #[arg(value_name = "FILE", conflicts_with_all = ["users", "keys", "access_keys_from", "posture", "since", "on_drift", "again", "full", "strict", "override_protection"])]
+    #[arg(value_name = "FILE", conflicts_with_all = ["users", "roles", "keys", "access_keys_from", "from", "sessions", "only_traced_sessions", "cut_workloads", "posture", "since", "on_drift", "again", "full", "strict", "override_protection"])]
     pub(super) file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) targets: Targets,
-    /// Assert again what the state records, for the users named
-    #[arg(long, conflicts_with_all = ["keys", "access_keys_from", "posture", "since"])]
+    /// Assert again what the state records, for the users and roles named
+    #[arg(long, conflicts_with_all = ["keys", "access_keys_from", "from", "sessions", "posture", "since"])]
     pub(super) again: bool,
     /// Do not ask
     #[arg(long)]
@@ -212,6 +251,9 @@ pub(super) struct ResumeArgs {
     /// Only the runs of this user (repeatable)
     #[arg(long = "user", value_name = "NAME")]
     pub(super) users: Vec<UserName>,
+    /// Only the runs of this role (repeatable)
+    #[arg(long = "role", value_name = "NAME")]
+    pub(super) roles: Vec<UserName>,
     /// A shorter watch after the last wave than the plan asks for
     #[arg(long, value_name = "D", value_parser = duration)]
     pub(super) settle: Option<Duration>,
@@ -222,6 +264,9 @@ pub(super) struct StatusArgs {
     /// Only this user (repeatable)
     #[arg(long = "user", value_name = "NAME")]
     pub(super) users: Vec<UserName>,
+    /// Only this role (repeatable)
+    #[arg(long = "role", value_name = "NAME")]
+    pub(super) roles: Vec<UserName>,
     /// Look again every so often until interrupted, and say what changes
     #[arg(long, value_name = "D", value_parser = duration)]
     pub(super) watch: Option<Duration>,
@@ -230,8 +275,11 @@ pub(super) struct StatusArgs {
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
     /// User to release
-    #[arg(long, value_name = "NAME")]
-    pub(super) user: UserName,
+    #[arg(long, value_name = "NAME", required_unless_present = "role")]
+    pub(super) user: Option<UserName>,
+    /// Role to release
+    #[arg(long, value_name = "NAME", conflicts_with = "user")]
+    pub(super) role: Option<UserName>,
     /// Credential that acts again all the same, such as ssh_key/ID (repeatable)
     #[arg(long, value_name = "KIND/ID")]
     pub(super) reactivate: Vec<Resource>,
@@ -287,22 +335,22 @@ pub(super) struct StateArgs {
 pub(super) enum StateVerb {
     /// List the states
     List,
-    /// Show a user's state
+    /// Show the state of a user or role
     Show {
-        /// The user's name or unique ID
+        /// The user's or role's name, or the unique ID
         user: String,
     },
-    /// List a user's runs
+    /// List the runs of a user or role
     History {
-        /// The user's name or unique ID
+        /// The user's or role's name, or the unique ID
         user: String,
         /// Check every journal's chain of hashes
         #[arg(long)]
         verify: bool,
     },
-    /// Forget a user's state; its files are moved aside, IAM is not touched
+    /// Forget the state of a user or role; its files are moved aside, IAM is not touched
     Rm {
-        /// The user's name or unique ID
+        /// The user's or role's name, or the unique ID
         user: String,
         /// Do not ask
         #[arg(long)]
@@ -310,15 +358,15 @@ pub(super) enum StateVerb {
     },
     /// Clear the lock of a run that died, or say who holds it
     Unlock {
-        /// The user's name or unique ID
+        /// The user's or role's name, or the unique ID
         user: String,
         /// Break a lock in a bucket without asking
         #[arg(long)]
         auto_approve: bool,
     },
-    /// Copy a user's state, plans and journals from the store to a folder
+    /// Copy the state of a user or role, plans and journals from the store to a folder
     Pull {
-        /// The user's name or unique ID
+        /// The user's or role's name, or the unique ID
         user: String,
         /// Where to
         #[arg(long, value_name = "DIR", default_value = "ringfence-pulled")]
@@ -329,7 +377,7 @@ pub(super) enum StateVerb {
         /// A folder of states: a copy, or the one that an apply has named
         #[arg(value_name = "DIR")]
         from: PathBuf,
-        /// Only this user, by name or unique ID (repeatable)
+        /// Only this user or role, by name or unique ID (repeatable)
         #[arg(long = "user", value_name = "NAME")]
         users: Vec<String>,
     },

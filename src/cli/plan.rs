@@ -1,20 +1,21 @@
 //! `ringfence plan`
 
-use super::args::{Format, OnDrift, PlanArgs, Targets};
+use super::args::{Format, OnDrift, PlanArgs, SessionOf, Targets};
 use super::session::{Session, name_of, read_file, write_plan};
-use crate::aws::{Aws, Reading, read, read_known};
+use crate::aws::{Aws, Reading, calling, read, read_known};
 use crate::error::{Error, Result};
 use crate::execute::managed_of;
 use crate::exit::Exit;
-use crate::identity::AccessKeyId;
+use crate::identity::{AccessKeyId, PrincipalKind, SessionName, Who};
 use crate::lineage::Lineage;
 use crate::plan::{self, Plan, sha256};
-use crate::planner::{Context, Request, Subject, contain};
+use crate::planner::{Context, Request, Subject, contain, out_of_reach};
 use crate::posture::Posture;
 use crate::render::{Saved, markdown, text};
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::text::shell;
+use crate::traced::Traced;
 use jiff::Timestamp;
 use std::path::Path;
 
@@ -75,6 +76,13 @@ pub(super) struct Wanted {
     since: Option<Timestamp>,
     strict: bool,
     override_protection: bool,
+    cut_workloads: bool,
+    /// What the sessions of roles are narrowed to.
+    sessions: Vec<SessionOf>,
+    /// The trace that the targets come from, besides those that were named.
+    traced: Option<Traced>,
+    /// Whether every role's fence is narrowed to the sessions that the trace has seen.
+    only_traced_sessions: bool,
     settle_s: u32,
     /// The one principal that is meant, whoever bears the name now (F27).
     only: Option<crate::identity::PrincipalId>,
@@ -87,10 +95,14 @@ impl Wanted {
             keys.extend(keys_from(path)?);
         }
         keys.dedup();
-        if keys.is_empty() && args.users.is_empty() {
-            return Err(Error::new(Exit::Usage, "nobody was named")
-                .hint("--user NAME, --access-key ID, or --access-keys-from FILE"));
+        let named = !keys.is_empty() || !args.users.is_empty() || !args.roles.is_empty();
+        if !named && args.from.is_none() {
+            return Err(Error::new(Exit::Usage, "nobody was named").hint(
+                "--user NAME, --role NAME, --access-key ID, --access-keys-from FILE, or --from TRACE.json",
+            ));
         }
+        let traced = args.from.as_deref().map(traced).transpose()?;
+        check_sessions(args)?;
         if let Some(since) = args.since
             && since > session.context.now()
         {
@@ -100,14 +112,19 @@ impl Wanted {
         Ok(Self {
             targets: crate::aws::Targets {
                 users: args.users.clone(),
+                roles: args.roles.clone(),
                 keys,
                 full: args.full,
-                managed: Vec::new(),
+                ..crate::aws::Targets::default()
             },
             posture: session.config.posture(args.posture.as_deref().unwrap_or("revoke"))?,
             since: args.since,
             strict: args.strict,
             override_protection: args.override_protection,
+            cut_workloads: args.cut_workloads,
+            sessions: args.sessions.clone(),
+            traced,
+            only_traced_sessions: args.only_traced_sessions,
             settle_s: settle_s(session, args.settle),
             only: None,
         })
@@ -115,22 +132,112 @@ impl Wanted {
 
     /// What a state records, to be asserted again.
     pub(super) fn again(session: &Session<'_>, state: &State, args: &Targets) -> Self {
-        // Whoever contained a protected user has said so once already.
+        // Whoever contained a protected user or role has said so once already.
         let name = &state.principal.name;
-        let protected = session.config.protected_users.iter().any(|other| name.same_user(other));
+        let mut targets = crate::aws::Targets::default();
+        let protected = match state.principal.kind {
+            PrincipalKind::User => {
+                targets.users.push(name.clone());
+                &session.config.protected_users
+            }
+            PrincipalKind::Role => {
+                targets.roles.push(name.clone());
+                &session.config.protected_roles
+            }
+        };
+        let protected = protected.iter().any(|other| name.same_user(other));
+        let of_role = |one: &SessionName| SessionOf { role: name.clone(), session: one.clone() };
         Self {
-            targets: crate::aws::Targets {
-                users: vec![state.principal.name.clone()],
-                ..crate::aws::Targets::default()
-            },
+            targets,
             posture: state.posture.clone(),
             since: state.since,
             strict: args.strict,
             override_protection: protected,
+            // So has whoever cut its workloads.
+            cut_workloads: true,
+            sessions: state.sessions.iter().map(of_role).collect(),
+            traced: None,
+            only_traced_sessions: false,
             settle_s: settle_s(session, args.settle),
             only: Some(state.principal.id.clone()),
         }
     }
+}
+
+impl Wanted {
+    /// Whether a person has named it, and not only a trace.
+    fn names(&self, who: &Who) -> bool {
+        let named = match who {
+            Who::User(_) => &self.targets.users,
+            Who::Role(_) => &self.targets.roles,
+        };
+        named.iter().any(|name| name.same_user(who.name().as_str()))
+    }
+
+    /// The sessions that a role's fence is narrowed to; none for every session.
+    fn sessions_of(&self, who: &Who, traced: Option<&Traced>) -> Result<Vec<SessionName>> {
+        let Who::Role(role) = who else { return Ok(Vec::new()) };
+        let of = self.sessions.iter().filter(|one| one.role.same_user(role.as_str()));
+        let mut sessions: Vec<SessionName> = of.map(|one| one.session.clone()).collect();
+        if let (true, Some(traced)) = (self.only_traced_sessions, traced) {
+            sessions.extend(traced.sessions(who));
+            if sessions.is_empty() {
+                return Err(Error::failed(format!("the trace has seen no session of {who}"))
+                    .because("a fence that is narrowed to none would be one for all of them")
+                    .hint(format!(
+                        "name one: --session {role}/NAME, or leave --only-traced-sessions out"
+                    )));
+            }
+        }
+        Ok(sessions)
+    }
+}
+
+/// A session of a role that is no target narrows nothing.
+fn check_sessions(args: &Targets) -> Result<()> {
+    let meant = |one: &&SessionOf| args.roles.iter().any(|role| role.same_user(one.role.as_str()));
+    match args.sessions.iter().find(|one| !meant(one)) {
+        Some(one) if args.from.is_none() => Err(Error::new(
+            Exit::Usage,
+            format!("`--session {}/{}` is of a role that is not named", one.role, one.session),
+        )
+        .hint(format!("--role {}", one.role))),
+        _ => Ok(()),
+    }
+}
+
+/// The trace at a path.
+fn traced(path: &Path) -> Result<Traced> {
+    Traced::parse(&read_file(path)?, &name_of(path))
+}
+
+/// What of a trace is of the caller's account; added to what is to be read. One that is gone is no error.
+async fn reachable(
+    aws: &Aws,
+    traced: &Traced,
+    targets: &mut crate::aws::Targets,
+) -> Result<Traced> {
+    let traced = traced.clone().within(&calling(aws).await?.account);
+    targets.traced = traced.targets.iter().map(|wanted| wanted.who.clone()).collect();
+    Ok(traced)
+}
+
+/// An error in one line.
+fn said(error: &Error) -> String {
+    let cause = error.cause().map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{}{cause}", error.message())
+}
+
+/// A trace of which nobody can be contained from here is no plan.
+fn refuse_empty(traced: &Traced, subjects: &[Subject]) -> Result<()> {
+    if !subjects.is_empty() {
+        return Ok(());
+    }
+    let error = Error::failed("nobody that the trace names can be contained from here");
+    let open = traced.source.left_open.iter();
+    Err(open
+        .fold(error, |error, one| error.detail(format!("{}: {}", one.what, one.why)))
+        .hint("use credentials of the account that they are in: --profile NAME"))
 }
 
 /// How long apply is to watch: by the command line, the configuration, or the design.
@@ -180,42 +287,62 @@ pub(super) async fn make(
     wanted: &Wanted,
     on_drift: OnDrift,
 ) -> Result<Plan> {
-    let reading = read(aws, &wanted.targets).await?;
+    let mut targets = wanted.targets.clone();
+    let mut traced = match &wanted.traced {
+        Some(traced) => Some(reachable(aws, traced, &mut targets).await?),
+        None => None,
+    };
+    let reading = read(aws, &targets).await?;
     let mut subjects = Vec::new();
     let mut recreated = Vec::new();
     for snapshot in &reading.snapshots {
-        let user = &snapshot.user;
-        if let Some(meant) = wanted.only.as_ref().filter(|meant| **meant != user.id) {
-            return Err(Error::stale(format!(
-                "user `{}` is another principal than the contained one",
-                user.name
-            ))
-            .because(format!("the state is of {meant}, the name now belongs to {}", user.id))
-            .hint(format!(
-                "plan for whoever bears the name now: ringfence plan --user {}",
-                user.name
-            )));
+        let (who, id) = (snapshot.who(), snapshot.id());
+        if let Some(meant) = wanted.only.as_ref().filter(|meant| *meant != id) {
+            return Err(Error::stale(format!("{who} is another principal than the contained one"))
+                .because(format!("the state is of {meant}, the name now belongs to {id}"))
+                .hint(format!(
+                    "plan for whoever bears the name now: ringfence plan {}",
+                    who.flag()
+                )));
         }
-        let state = session.state_of(&reading, &snapshot.user.id).await?;
+        if let Some(traced) = traced.as_mut().filter(|_| !wanted.names(&who))
+            && let Some(why) = out_of_reach(snapshot, &reading.caller)
+        {
+            traced.leave(&who, &said(&why));
+            continue;
+        }
+        let state = session.state_of(&reading, who.kind(), id).await?;
         recreated.extend(other_principal(session, snapshot).await?);
         let snapshot = with_managed(aws, snapshot, state.as_ref()).await?;
         let named = reading
             .owners
             .iter()
-            .filter(|(_, owner)| snapshot.user.name.same_user(owner.as_str()))
+            .filter(|(_, owner)| who.same(&Who::User(owner.clone())))
             .map(|(key, _)| key.clone())
             .collect();
+        let sessions = wanted.sessions_of(&who, traced.as_ref())?;
         subjects.push(Subject {
             fresh_lineage: fresh_lineage(session, &snapshot)?,
             snapshot,
             state,
             named,
+            traced: traced.as_ref().map(|traced| traced.of(&who)).unwrap_or_default(),
+            sessions,
         });
+    }
+    if let Some(traced) = &mut traced {
+        for who in &reading.gone {
+            traced.leave(who, "it is not there: deleted or renamed");
+        }
+        refuse_empty(traced, &subjects)?;
     }
     let request = Request {
         posture: wanted.posture.clone(),
         since: wanted.since,
         protected_users: session.config.protected_users.clone(),
+        protected_roles: session.config.protected_roles.clone(),
+        cut_workloads: wanted.cut_workloads,
+        trace: traced.map(|traced| traced.source),
         override_protection: wanted.override_protection,
         strict: wanted.strict,
         settle_s: wanted.settle_s,
@@ -244,22 +371,23 @@ pub(super) fn context(session: &Session<'_>, reading: &Reading, on_drift: OnDrif
 
 /// Says where a state of the same name is of a principal that is gone (F27).
 async fn other_principal(session: &Session<'_>, snapshot: &Snapshot) -> Result<Vec<String>> {
-    let name = snapshot.user.name.as_str();
+    let (who, id) = (snapshot.who(), snapshot.id());
     // A state that cannot be read is of some other principal; its own is loaded by its ID.
-    let others = session.store.find(name).await.unwrap_or_default();
+    let others = session.store.find(who.name().as_str()).await.unwrap_or_default();
     Ok(others
         .into_iter()
         .filter(|(key, state)| {
-            key.id != snapshot.user.id
-                && key.account.as_str() == snapshot.user.arn.account()
+            key.id != *id
+                && key.kind == who.kind()
+                && key.account.as_str() == snapshot.arn().account()
                 && state.continues()
         })
         .map(|(key, _)| {
             format!(
-                "warning: user `{name}` is now {}; the state here is of {}, which was deleted or renamed\n  \
-                 the plan is about the user that bears the name now; ringfence state show {} shows the other",
-                snapshot.user.id,
+                "warning: {who} is now {id}; the state here is of {}, which was deleted or renamed\n  \
+                 the plan is about the {} that bears the name now; ringfence state show {} shows the other",
                 key.id,
+                key.kind,
                 shell(key.id.as_str())
             )
         })
@@ -276,10 +404,10 @@ pub(super) async fn with_managed(
     if managed.is_empty() {
         return Ok(snapshot.clone());
     }
-    let name = snapshot.user.name.clone();
-    let managed: Vec<_> = managed.into_iter().map(|(_, arn)| (name.clone(), arn)).collect();
-    let reading = read_known(aws, &[name], &managed).await?;
-    let again = reading.snapshots.into_iter().find(|s| s.user.id == snapshot.user.id);
+    let who = snapshot.who();
+    let managed: Vec<_> = managed.into_iter().map(|(_, arn)| (who.clone(), arn)).collect();
+    let reading = read_known(aws, &[who], &managed).await?;
+    let again = reading.snapshots.into_iter().find(|s| s.id() == snapshot.id());
     Ok(again.unwrap_or_else(|| snapshot.clone()))
 }
 

@@ -1,7 +1,7 @@
 //! `ringfence resume`
 
 use super::apply::{Run, execute};
-use super::args::ResumeArgs;
+use super::args::{ResumeArgs, whos};
 use super::session::Session;
 use crate::aws::Aws;
 use crate::error::{Error, Result};
@@ -10,7 +10,6 @@ use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::state::State;
 use crate::store::Key;
-use crate::text::shell;
 
 pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit> {
     session.refuse_commands()?;
@@ -66,7 +65,8 @@ async fn one(
 /// The states asked for. One that cannot be read is said, and keeps no other from being resumed.
 async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, State)>, Exit)> {
     let (mut states, mut worst) = (Vec::new(), Exit::Done);
-    if args.users.is_empty() {
+    let whos = whos(&args.users, &args.roles);
+    if whos.is_empty() {
         for (key, state) in session.store.list().await? {
             match state {
                 Ok(state) => states.push((key, state)),
@@ -78,8 +78,8 @@ async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, S
         }
         return Ok((states, worst));
     }
-    for user in &args.users {
-        states.push(session.find(user.as_str()).await?);
+    for who in &whos {
+        states.push(session.find_who(who).await?);
     }
     Ok((states, worst))
 }
@@ -87,7 +87,7 @@ async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, S
 /// What else there is to do where a run cannot be resumed.
 fn closed(error: Error, plan: &Plan) -> Error {
     plan.principals.iter().fold(error, |error, principal| {
-        let user = shell(principal.name.as_str()).into_owned();
-        error.hint(format!("ringfence status --user {user} tells what holds now"))
+        let who = principal.who().flag();
+        error.hint(format!("ringfence status {who} tells what holds now"))
     })
 }

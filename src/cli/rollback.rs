@@ -7,6 +7,7 @@ use crate::aws::read_known;
 use crate::error::{Error, Result};
 use crate::execute::managed_of;
 use crate::exit::Exit;
+use crate::identity::Who;
 use crate::plan::{Kind, Plan};
 use crate::release::{Request, release};
 use crate::resource::Resource;
@@ -16,28 +17,25 @@ use crate::store::Key;
 
 pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Exit> {
     session.refuse_commands()?;
-    let (key, state) = session.find(args.user.as_str()).await?;
+    let (user, role) = (args.user.clone().map(Who::User), args.role.clone().map(Who::Role));
+    let Some(who) = user.or(role) else {
+        return Err(Error::new(Exit::Usage, "nobody was named").hint("--user NAME, or --role NAME"));
+    };
+    let (key, state) = session.find_who(&who).await?;
     session.store.verify(&key, &state).await?;
-    let reading = read_known(
-        &session.aws().await,
-        std::slice::from_ref(&state.principal.name),
-        &managed_of(&state),
-    )
-    .await?;
-    if session.state_of(&reading, &state.principal.id).await?.is_none() {
+    let reading =
+        read_known(&session.aws().await, &[state.principal.who()], &managed_of(&state)).await?;
+    if session.state_of(&reading, key.kind, &state.principal.id).await?.is_none() {
         return Err(Error::stale(format!(
-            "user `{}` is in account {}, the caller is in {}",
-            args.user, state.account_id, reading.caller.account
+            "{who} is in account {}, the caller is in {}",
+            state.account_id, reading.caller.account
         ))
         .hint("use credentials of that account: --profile NAME"));
     }
-    let Some(now) = reading.snapshots.iter().find(|now| now.user.id == state.principal.id) else {
-        return Err(Error::stale(format!(
-            "user `{}` is not the principal that was contained",
-            args.user
-        ))
-        .because(format!("{} was deleted or renamed", state.principal.id))
-        .hint(format!("ringfence status --user {}", args.user)));
+    let Some(now) = reading.snapshots.iter().find(|now| *now.id() == state.principal.id) else {
+        return Err(Error::stale(format!("{who} is not the principal that was contained"))
+            .because(format!("{} was deleted or renamed", state.principal.id))
+            .hint(format!("ringfence status {}", who.flag())));
     };
     let mut reactivate = args.reactivate.clone();
     reactivate.extend(args.reactivate_key.iter().cloned().map(Resource::AccessKey));

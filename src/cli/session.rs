@@ -6,6 +6,7 @@ use crate::aws::{Aws, Reading, Settings};
 use crate::config::Config;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::identity::{PrincipalId, PrincipalKind, Who};
 use crate::plan::Plan;
 use crate::state::State;
 #[cfg(feature = "s3")]
@@ -138,14 +139,15 @@ impl<'a> Session<'a> {
     pub(super) async fn state_of(
         &self,
         reading: &Reading,
-        id: &crate::identity::PrincipalId,
+        kind: PrincipalKind,
+        id: &PrincipalId,
     ) -> Result<Option<State>> {
-        let key = Key { account: reading.caller.account.clone(), id: id.clone() };
+        let key = Key { account: reading.caller.account.clone(), kind, id: id.clone() };
         let Some(state) = self.store.load(&key).await? else { return Ok(None) };
         if state.endpoint != reading.endpoint {
             return Err(Error::stale(format!(
-                "the state of user `{}` was written for another endpoint",
-                state.principal.name
+                "the state of {} was written for another endpoint",
+                state.principal.who()
             ))
             .because(format!(
                 "the state is of {}, now {}",
@@ -158,24 +160,41 @@ impl<'a> Session<'a> {
         Ok(Some(state))
     }
 
-    /// The one state of a user, by name or unique ID.
+    /// The one state of a user or role, by name or unique ID.
     pub(super) async fn find(&self, user: &str) -> Result<(Key, State)> {
-        let mut found = self.store.find(user).await?;
+        let found = self.store.find(user).await?;
+        self.only(found, user, None)
+    }
+
+    /// The one state of a user, or of a role, by name or unique ID.
+    pub(super) async fn find_who(&self, who: &Who) -> Result<(Key, State)> {
+        let mut found = self.store.find(who.name().as_str()).await?;
+        found.retain(|(key, _)| key.kind == who.kind());
+        self.only(found, who.name().as_str(), Some(who.kind()))
+    }
+
+    fn only(
+        &self,
+        mut found: Vec<(Key, State)>,
+        user: &str,
+        kind: Option<PrincipalKind>,
+    ) -> Result<(Key, State)> {
         if found.len() > 1 {
             let mut error =
                 Error::failed(format!("there are {} states for `{}`", found.len(), shown(user)));
             for (key, _) in &found {
-                error = error.detail(format!("{} in account {}", key.id, key.account));
+                error = error.detail(format!("{} {} in account {}", key.kind, key.id, key.account));
             }
             return Err(error.hint("name the one meant by its ID, or keep accounts in folders of their own: --state DIR"));
         }
         found.pop().ok_or_else(|| {
             Error::failed(format!(
-                "there is no state for user `{}` in `{}`",
+                "there is no state for {} `{}` in `{}`",
+                kind.map_or("user or role", PrincipalKind::word),
                 shown(user),
                 shown(&self.store.location())
             ))
-            .hint("ringfence state list shows the users there are; --state names another place")
+            .hint("ringfence state list shows whose there are; --state names another place")
         })
     }
 }

@@ -9,14 +9,14 @@ use crate::approval::contradiction;
 use crate::aws::read_known;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::plan::Plan;
+use crate::plan::{Plan, PrincipalPlan};
 use crate::record;
 use crate::render::{markdown, text};
 use crate::standing::stage;
 use crate::state::{Run, State};
 use crate::store::Key;
 use crate::text::{shell, shown};
-use crate::view::StateLine;
+use crate::view::{Named, StateLine};
 use std::path::Path;
 
 pub(super) async fn run(session: &Session<'_>, args: &StateArgs) -> Result<Exit> {
@@ -45,7 +45,7 @@ async fn list(session: &Session<'_>) -> Result<Exit> {
                 lines.push(StateLine {
                     account_id: key.account,
                     id: key.id,
-                    user: None,
+                    name: Named::of(key.kind, None),
                     stage: "cannot be read".to_owned(),
                     posture: None,
                     serial: None,
@@ -59,7 +59,7 @@ async fn list(session: &Session<'_>) -> Result<Exit> {
         lines.push(StateLine {
             account_id: key.account,
             id: key.id,
-            user: Some(state.principal.name.clone()),
+            name: Named::of(state.principal.kind, Some(state.principal.name.clone())),
             stage: stage(&state, session.context.now()),
             posture: Some(state.posture.name.clone()),
             serial: Some(state.serial),
@@ -148,14 +148,7 @@ async fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result
         Some((key, _)) => (key, "which cannot be read".to_owned()),
         None => {
             let (key, state) = session.find(user).await?;
-            (
-                key,
-                format!(
-                    "of user `{}`, {} resources held",
-                    state.principal.name,
-                    state.held().count()
-                ),
-            )
+            (key, format!("of {}, {} resources held", state.principal.who(), state.held().count()))
         }
     };
     let Some(locked) = session.store.lock(&key, &session.owner()).await? else {
@@ -197,7 +190,7 @@ async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
         None => read_file(path)?,
     };
     let plan = Plan::parse(&bytes, &name_of(path))?;
-    let users: Vec<_> = plan.principals.iter().map(|principal| principal.name.clone()).collect();
+    let users: Vec<_> = plan.principals.iter().map(PrincipalPlan::who).collect();
     let managed: Vec<_> = crate::execute::managed(&plan);
     let reading = read_known(&session.aws().await, &users, &managed).await?;
     if reading.caller.account != plan.account_id || reading.endpoint != plan.endpoint {
@@ -212,26 +205,28 @@ async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
             .hint("import it with credentials of that account, on that endpoint"));
     }
     for principal in &plan.principals {
-        let key = Key { account: plan.account_id.clone(), id: principal.id.clone() };
+        let key = Key::of(&plan, principal);
         session.store.check_writable(&key).await?;
         let Some(mut locked) = session.store.lock(&key, &session.owner()).await? else {
             return Err(session.store.locked_error(&key).await);
         };
         if let Some(state) = locked.stored().await? {
             return Err(Error::stale(format!(
-                "user `{}` has a state already, serial {}",
-                principal.name, state.serial
+                "{} has a state already, serial {}",
+                principal.who(),
+                state.serial
             ))
             .hint(format!(
                 "ringfence state rm {} moves it aside first",
-                shell(principal.name.as_str())
+                shell(principal.id.as_str())
             )));
         }
         let now =
-            reading.snapshots.iter().find(|now| now.user.id == principal.id).ok_or_else(|| {
+            reading.snapshots.iter().find(|now| *now.id() == principal.id).ok_or_else(|| {
                 Error::stale(format!(
-                    "{} (`{}`) is not there any more",
-                    principal.id, principal.name
+                    "{} ({}) is not there any more",
+                    principal.id,
+                    principal.who()
                 ))
             })?;
         let state = record::import(&plan, principal, now)?;

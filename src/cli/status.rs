@@ -2,18 +2,18 @@
 
 mod watch;
 
-use super::args::StatusArgs;
+use super::args::{StatusArgs, whos};
 use super::session::Session;
 use crate::aws::{Reading, read_known};
 use crate::error::{Error, Result};
 use crate::execute::managed_of;
 use crate::exit::Exit;
-use crate::identity::UserName;
+use crate::identity::Who;
 use crate::render::{markdown, text};
-use crate::standing::{fence_view, judge, newer_credentials, remedies};
+use crate::standing::{fence_view, judge, limits, newer_credentials, remedies};
 use crate::state::State;
 use crate::store::{Key, Owner};
-use crate::text::{shell, shown};
+use crate::text::shown;
 use crate::view::{FORMAT_VERSION, Finding, PrincipalStatus, Standing, StatusReport};
 use watch::{LEAST_WATCH, watch};
 
@@ -47,7 +47,7 @@ async fn once(session: &Session<'_>, args: &StatusArgs) -> Result<Exit> {
 
 /// What a look found.
 pub(super) enum Looked {
-    /// No user has a state; said in words.
+    /// Nobody has a state; said in words.
     Nobody(String),
     /// Reality against state.
     At(StatusReport),
@@ -55,7 +55,7 @@ pub(super) enum Looked {
 
 /// Reads reality and compares it with the states; and how `status` ends for it.
 pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Looked, Exit)> {
-    let (states, broken) = states(session, &args.users).await?;
+    let (states, broken) = states(session, &whos(&args.users, &args.roles)).await?;
     for error in &broken {
         session.terminal.error(error);
     }
@@ -65,23 +65,23 @@ pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Lo
             None => {
                 let location = session.store.location();
                 let location = crate::text::shown(&location);
-                (format!("No user is contained in `{location}`."), Exit::Done)
+                (format!("Nobody is contained in `{location}`."), Exit::Done)
             }
         };
         return Ok((Looked::Nobody(text), exit));
     }
     let aws = session.aws().await;
-    let users: Vec<UserName> = states.iter().map(|state| state.principal.name.clone()).collect();
+    let users: Vec<Who> = states.iter().map(|state| state.principal.who()).collect();
     let managed: Vec<_> = states.iter().flat_map(managed_of).collect();
     let reading = read_known(&aws, &users, &managed).await?;
     let mut principals = Vec::new();
     for state in &states {
-        let key = Key { account: state.account_id.clone(), id: state.principal.id.clone() };
+        let key = Key::of_state(state);
         // Who holds the lock is told where it can be told; the judgement does not rest on it.
         let holder = session.store.holder(&key).await.ok().flatten();
         principals.push(one(state, &reading, holder.as_ref()));
     }
-    principals.sort_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
+    principals.sort_by(|a, b| (&a.who, &a.id).cmp(&(&b.who, &b.id)));
     let report = StatusReport {
         format_version: FORMAT_VERSION,
         at: reading.service_time,
@@ -98,11 +98,11 @@ pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Lo
 }
 
 /// The states asked for, and what is wrong with those that cannot be read.
-async fn states(session: &Session<'_>, users: &[UserName]) -> Result<(Vec<State>, Vec<Error>)> {
-    if !users.is_empty() {
+async fn states(session: &Session<'_>, whos: &[Who]) -> Result<(Vec<State>, Vec<Error>)> {
+    if !whos.is_empty() {
         let mut states = Vec::new();
-        for user in users {
-            let (key, state) = session.find(user.as_str()).await?;
+        for who in whos {
+            let (key, state) = session.find_who(who).await?;
             session.store.verify(&key, &state).await?;
             states.push(state);
         }
@@ -124,7 +124,6 @@ async fn states(session: &Session<'_>, users: &[UserName]) -> Result<(Vec<State>
 
 /// Reality against one state.
 fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalStatus {
-    let user = state.principal.name.clone();
     let mut status = PrincipalStatus {
         id: state.principal.id.clone(),
         account_id: state.account_id.clone(),
@@ -138,7 +137,7 @@ fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalSta
         findings: Vec::new(),
         notes: Vec::new(),
         commands: Vec::new(),
-        user,
+        who: state.principal.who(),
     };
     let say = |what: String| Finding { resource: None, what };
     if state.account_id != reading.caller.account {
@@ -155,7 +154,7 @@ fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalSta
             .push(say(format!("is recorded on {}, this is {}", state.endpoint, reading.endpoint)));
         return status;
     }
-    let Some(now) = reading.snapshots.iter().find(|now| now.user.id == state.principal.id) else {
+    let Some(now) = reading.snapshots.iter().find(|now| *now.id() == state.principal.id) else {
         return gone(status, state, reading);
     };
     let judged = judge(state, now);
@@ -179,6 +178,7 @@ fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalSta
             status.notes.push(format!("{resource} was made after the containment, and is live"));
         }
     }
+    status.notes.extend(limits(state, now));
     for run in &state.runs {
         if let Some(reason) = &run.break_glass {
             let why = shown(reason);
@@ -196,14 +196,15 @@ fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalSta
 fn gone(mut status: PrincipalStatus, state: &State, reading: &Reading) -> PrincipalStatus {
     status.standing = Standing::Gone;
     status.seen_at = Some(reading.service_time);
-    let name = &state.principal.name;
-    let other = reading.snapshots.iter().find(|now| name.same_user(now.user.name.as_str()));
+    let who = state.principal.who();
+    let other = reading.snapshots.iter().find(|now| now.who().same(&who));
     let what = match other {
         Some(other) => {
-            status.commands.push(format!("ringfence plan --user {}", shell(name.as_str())));
+            status.commands.push(format!("ringfence plan {}", who.flag()));
             format!(
                 "was {}, the name now belongs to {}: another principal",
-                state.principal.id, other.user.id
+                state.principal.id,
+                other.id()
             )
         }
         None => format!("{} is not there under this name: deleted or renamed", state.principal.id),
@@ -216,10 +217,6 @@ fn gone(mut status: PrincipalStatus, state: &State, reading: &Reading) -> Princi
 fn fence_may_go(state: &State, status: &PrincipalStatus) -> Option<String> {
     let fence = status.fence.as_ref()?;
     let due = fence.void.is_none() && status.seen_at? >= fence.lift_after;
-    (due && status.standing == Standing::ReleasedFenceUntil).then(|| {
-        format!(
-            "ringfence rollback --user {} --out release.json",
-            shell(state.principal.name.as_str())
-        )
-    })
+    (due && status.standing == Standing::ReleasedFenceUntil)
+        .then(|| format!("ringfence rollback {} --out release.json", state.principal.who().flag()))
 }

@@ -6,9 +6,10 @@ use crate::approval::Requirement;
 use crate::approval::effect::Effect;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::guardrail::{Guardrail, Outcome, When};
+use crate::guardrail::{Guardrail, Named, Outcome, When};
 use crate::plan::Kind;
 use crate::plan::sha256;
+use std::collections::BTreeMap;
 use std::str;
 
 /// What a store's `policy.toml` says.
@@ -25,13 +26,16 @@ pub struct Rules {
 }
 
 const RULE_KEYS: [&str; 5] = ["name", "then", "approvals", "message", "when"];
-const WHEN_KEYS: [&str; 8] = [
+const WHEN_KEYS: [&str; 11] = [
     "kind",
     "effect",
     "resource",
     "user",
     "user_path",
     "user_tag",
+    "role",
+    "role_path",
+    "role_tag",
     "account",
     "fence_younger_than",
 ];
@@ -162,19 +166,32 @@ fn conditions(file: &File<'_>, table: &Table<'_>) -> Result<When> {
                 }
             }
             "resource" => when.resources = file.texts(value)?,
-            "user" => when.users = file.texts(value)?,
-            "user_path" => when.user_paths = file.texts(value)?,
-            "user_tag" => {
-                for (tag, patterns) in file.table(value)? {
-                    when.user_tags.insert(tag.get_ref().to_string(), file.texts(patterns)?);
-                }
-            }
+            "user" => when.users.names = file.texts(value)?,
+            "user_path" => when.users.paths = file.texts(value)?,
+            "user_tag" => when.users.tags = tags(file, value)?,
+            "role" => when.roles.names = file.texts(value)?,
+            "role_path" => when.roles.paths = file.texts(value)?,
+            "role_tag" => when.roles.tags = tags(file, value)?,
             "account" => when.accounts = file.texts(value)?,
             "fence_younger_than" => when.fence_younger_than_s = Some(file.seconds(value)?),
             other => return Err(file.unknown(key.span().start, other, &WHEN_KEYS)),
         }
     }
+    if let (false, false, Some((key, _))) =
+        (when.users == Named::default(), when.roles == Named::default(), table.iter().next())
+    {
+        let what = "a rule that is about users and about roles is about nobody";
+        return Err(file.error(key.span().start, what).hint("make two rules of it"));
+    }
     Ok(when)
+}
+
+fn tags(file: &File<'_>, value: &Item<'_>) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut tags = BTreeMap::new();
+    for (tag, patterns) in file.table(value)? {
+        tags.insert(tag.get_ref().to_string(), file.texts(patterns)?);
+    }
+    Ok(tags)
 }
 
 #[cfg(test)]

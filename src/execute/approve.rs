@@ -80,13 +80,13 @@ impl Executor<'_> {
     }
 }
 
-/// The plan with its users as they were read just now.
+/// The plan with its principals as they were read just now.
 fn as_read(plan: &Plan, reading: &Reading) -> Plan {
     let mut plan = plan.clone();
     for principal in &mut plan.principals {
-        if let Some(now) = reading.snapshots.iter().find(|now| now.user.id == principal.id) {
-            principal.arn = now.user.arn.clone();
-            principal.snapshot.user = now.user.clone();
+        if let Some(now) = reading.snapshots.iter().find(|now| *now.id() == principal.id) {
+            principal.arn = now.arn().clone();
+            principal.snapshot.entity = now.entity.clone();
             principal.snapshot.tags = now.tags.clone();
         }
     }

@@ -6,7 +6,7 @@ use crate::journal::{Event, StepStatus};
 use crate::plan::{Plan, Step};
 use crate::resource::Resource;
 use crate::snapshot::Snapshot;
-use crate::standing::{Judgement, fence_view, hold_stands, judge, remedies};
+use crate::standing::{Judgement, fence_view, hold_stands, judge, limits, remedies};
 use crate::state::{HeldStatus, State};
 use crate::text::{clock, count, shell, shown};
 use crate::view::{Finding, PrincipalEnding, Standing};
@@ -47,7 +47,7 @@ pub(super) fn of(
     let standing = standing(plan, judged.as_ref(), complete);
     let snapshot = now.ok();
     PrincipalEnding {
-        user: one.plan.name.clone(),
+        who: one.plan.who(),
         standing,
         holds: holds(plan, one, state, snapshot),
         read_back_at: snapshot.filter(|_| accepted_unread(one) == 0).map(|now| now.read_at),
@@ -55,7 +55,7 @@ pub(super) fn of(
         commands: commands(plan, one, state, judged.as_ref(), standing),
         open,
         tampering: one.tampering.clone(),
-        notes: notes(one, standing, snapshot.filter(|_| !is_release(plan))),
+        notes: notes(one, standing, state.zip(snapshot.filter(|_| !is_release(plan)))),
         fence: state.and_then(|state| fence_view(state, snapshot)),
         serial: state.map_or(one.plan.serial, |state| state.serial),
         journal_head: one.journal().head().to_owned(),
@@ -198,10 +198,11 @@ fn done(one: &Active) -> impl Iterator<Item = &Step> {
 
 /// What helps where whoever undoes the containment may call IAM: nothing inside the account does (F30).
 const OUTSIDE: &str = "somebody undoes it as it is done: a service control policy that lets only the \
-    responder's role change the user ends that";
+    responder's role change it ends that";
 
-fn notes(one: &Active, standing: Standing, contained: Option<&Snapshot>) -> Vec<String> {
-    let mut notes = contained.map(|now| newcomers(one, now)).unwrap_or_default();
+fn notes(one: &Active, standing: Standing, contained: Option<(&State, &Snapshot)>) -> Vec<String> {
+    let mut notes = contained.map(|(_, now)| newcomers(one, now)).unwrap_or_default();
+    notes.extend(contained.map(|(state, now)| limits(state, now)).unwrap_or_default());
     if let Some(folder) = one.locked.moved() {
         let (folder, store) = (folder.display().to_string(), one.locked.location());
         notes.push(format!(
@@ -247,13 +248,13 @@ fn commands(
     judged: Option<&Judgement>,
     standing: Standing,
 ) -> Vec<String> {
-    let user = shell(one.plan.name.as_str());
+    let who = one.plan.who().flag();
     let mut commands = match (state, judged) {
         (Some(_), Some(_)) if is_release(plan) && standing.is_weak() => {
-            vec![format!("ringfence rollback --user {user}")]
+            vec![format!("ringfence rollback {who}")]
         }
         (Some(state), Some(judged)) => remedies(state, &Judgement { standing, ..judged.clone() }),
-        _ => vec![format!("ringfence status --user {user}")],
+        _ => vec![format!("ringfence status {who}")],
     };
     if let Some(folder) = one.locked.moved() {
         let (folder, store) = (folder.display().to_string(), one.locked.location());

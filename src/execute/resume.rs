@@ -4,7 +4,7 @@ use super::active::Active;
 use super::approve::Granted;
 use super::{Executor, Point, UnderWay, managed_with_states, verify};
 use crate::error::{Error, Result};
-use crate::identity::UserName;
+use crate::identity::Who;
 use crate::journal::{Event, Journal};
 use crate::plan::{Kind, Plan, PrincipalPlan, sha256};
 use crate::resource::Resource;
@@ -12,7 +12,6 @@ use crate::settle::tampering;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::store::Locked;
-use crate::text::shell;
 use crate::view::{ApplyEvent, Ending};
 
 impl Executor<'_> {
@@ -115,14 +114,14 @@ impl Executor<'_> {
 
     /// The customer-managed policies that only steps of settling are about: what became of their creation has
     /// to be read before it may be sent again (D2.5).
-    async fn managed_by_settling(&self, plan: &Plan, run: &str) -> Vec<(UserName, String)> {
+    async fn managed_by_settling(&self, plan: &Plan, run: &str) -> Vec<(Who, String)> {
         let mut all = Vec::new();
         for principal in &plan.principals {
             // A journal that cannot be read stops the run when it is opened.
             let journal = self.store.journal(&self.key(plan, principal), run).await;
             for step in journal.iter().flat_map(Journal::added) {
                 if let Resource::ManagedPolicy(arn) = &step.resource {
-                    all.push((principal.name.clone(), arn.clone()));
+                    all.push((principal.who(), arn.clone()));
                 }
             }
         }
@@ -222,8 +221,8 @@ fn stage(
         ))
         .because(format!("the state records sha256 {}", known.plan_sha256))
         .hint(format!(
-            "keep both; ringfence apply --again --user {} contains by what the state records",
-            shell(principal.name.as_str())
+            "keep both; ringfence apply --again {} contains by what the state records",
+            principal.who().flag()
         )));
     }
     let last = state.and_then(|state| state.runs.last()).is_some_and(|last| last.id == run);

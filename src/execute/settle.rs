@@ -25,6 +25,9 @@ impl Executor<'_> {
         loop {
             let disturbed = Box::pin(self.look(run, active)).await;
             reads += 1;
+            if run.plan.kind == Kind::Contain {
+                self.tell_outrun(active).await;
+            }
             self.progress(run, &clause, active);
             let late = run.watched_s >= clause.for_s;
             let pending = active.iter().any(may_try_again) && Instant::now() < run.until;
@@ -112,7 +115,7 @@ impl Executor<'_> {
 
     /// Reads every principal and records what is stored. Returns whether somebody has undone something.
     pub(super) async fn look(&mut self, run: &UnderWay<'_>, active: &mut [Active]) -> bool {
-        let users: Vec<_> = active.iter().map(|one| one.plan.name.clone()).collect();
+        let users: Vec<_> = active.iter().map(|one| one.plan.who()).collect();
         let managed = run.managed(active);
         let read = Box::pin(crate::aws::read_known(self.aws, &users, &managed)).await;
         let mut disturbed = false;
@@ -176,7 +179,7 @@ impl Executor<'_> {
         let Finding { resource, what } = finding.clone();
         one.append(self.context.now(), Event::Tampering { resource, what, seen_at }).await;
         (self.emit)(ApplyEvent::Tampering {
-            user: one.plan.name.clone(),
+            who: one.plan.who(),
             finding: finding.clone(),
             seen_at,
         });
@@ -254,7 +257,7 @@ fn may_try_again(one: &Active) -> bool {
     }
     one.plan.last_steps().any(|step| match one.journal().status(step.id) {
         StepStatus::Open => throttled(one, step),
-        StepStatus::InDoubt => step.call().is_some_and(|action| action.repeatable()),
+        StepStatus::InDoubt => step.call(one.plan.kind).is_some_and(|action| action.repeatable()),
         _ => false,
     })
 }

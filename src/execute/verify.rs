@@ -3,6 +3,7 @@
 use crate::aws::Reading;
 use crate::drift::{Standing, hidden_since_plan, since_plan, standing};
 use crate::error::{Error, Result};
+use crate::identity::PrincipalKind;
 use crate::lineage::is_our_name;
 use crate::plan::{Drifted, Kind, OnDrift, Plan, PrincipalPlan, Step};
 use crate::planner::{Context, check_caller};
@@ -23,7 +24,7 @@ pub(super) fn state(
     now: Option<(&Snapshot, &Context)>,
 ) -> Result<()> {
     let stale = |why: String| {
-        let error = Error::stale(format!("the plan for user `{}` is stale", principal.name))
+        let error = Error::stale(format!("the plan for {} is stale", principal.who()))
             .because(why)
             .hint("plan again: something was applied since");
         Err(match now {
@@ -45,8 +46,8 @@ pub(super) fn state(
     };
     if let Some(run) = state.runs.iter().find(|run| run.plan_sha256 == digest) {
         return Err(Error::stale(format!("this plan was applied before, at {}", run.started_at))
-            .because(format!("run {} of user `{}`", run.id, principal.name))
-            .hint(format!("ringfence status --user {} tells what holds now", principal.name)));
+            .because(format!("run {} of {}", run.id, principal.who()))
+            .hint(format!("ringfence status {} tells what holds now", principal.who().flag())));
     }
     if state.serial != principal.serial {
         return stale(format!(
@@ -59,8 +60,8 @@ pub(super) fn state(
     }
     if state.endpoint != plan.endpoint {
         return Err(Error::stale(format!(
-            "the state of user `{}` was written for another endpoint",
-            principal.name
+            "the state of {} was written for another endpoint",
+            principal.who()
         ))
         .because(format!(
             "the state is of {}, the plan of {}",
@@ -108,7 +109,7 @@ fn bounds(plan: &Plan, arn: &str) -> bool {
 }
 
 fn no_such_step(principal: &PrincipalPlan, step: &Step) -> Error {
-    Error::stale(format!("the plan for user `{}` is not by its record", principal.name))
+    Error::stale(format!("the plan for {} is not by its record", principal.who()))
         .because(format!(
             "step {} makes of {} what the state does not know",
             step.id,
@@ -168,7 +169,7 @@ pub(super) fn reality(
             ))
             .hint("set the same endpoint, or plan again on this one"));
     }
-    check_caller(&reading.caller, &principal.arn, principal.id.as_str(), principal.name.as_str())?;
+    check_caller(&reading.caller, &principal.who(), &principal.arn, &principal.id)?;
     same_principal(principal, reading).cloned()
 }
 
@@ -177,27 +178,32 @@ pub(super) fn same_principal<'r>(
     principal: &PrincipalPlan,
     reading: &'r Reading,
 ) -> Result<&'r Snapshot> {
-    if let Some(snapshot) = reading.snapshots.iter().find(|s| s.user.id == principal.id) {
+    if let Some(snapshot) = reading.snapshots.iter().find(|s| *s.id() == principal.id) {
         return Ok(snapshot);
     }
-    let other = reading.snapshots.iter().find(|s| principal.name.same_user(s.user.name.as_str()));
+    let (who, kind) = (principal.who(), principal.kind);
+    let other = reading.snapshots.iter().find(|s| s.who().same(&who));
     Err(match other {
-        Some(other) => Error::stale(format!(
-            "user `{}` is another principal than the one planned for",
-            principal.name
-        ))
-        .because(format!("planned for {}, the name now belongs to {}", principal.id, other.user.id))
-        .detail("the user was deleted and made again under the same name")
-        .hint(format!(
-            "plan for whoever bears the name now: ringfence plan --user {}",
-            principal.name
-        )),
-        None => Error::stale(format!("user `{}` is not there any more", principal.name))
-            .because("it was deleted or renamed since the plan")
-            .hint(format!(
-                "aws iam list-users --query \"Users[?UserId=='{}']\" finds it under a new name",
-                principal.id
-            )),
+        Some(other) => Error::stale(format!("{who} is another principal than the one planned for"))
+            .because(format!(
+                "planned for {}, the name now belongs to {}",
+                principal.id,
+                other.id()
+            ))
+            .detail(format!("the {kind} was deleted and made again under the same name"))
+            .hint(format!("plan for whoever bears the name now: ringfence plan {}", who.flag())),
+        None => {
+            let (list, id) = match kind {
+                PrincipalKind::User => ("Users", "UserId"),
+                PrincipalKind::Role => ("Roles", "RoleId"),
+            };
+            Error::stale(format!("{who} is not there any more"))
+                .because("it was deleted or renamed since the plan")
+                .hint(format!(
+                    "aws iam list-{kind}s --query \"{list}[?{id}=='{}']\" finds it under a new name",
+                    principal.id
+                ))
+        }
     })
 }
 
@@ -218,8 +224,7 @@ pub(super) fn drift(
             continue;
         }
         if plan.on_drift == OnDrift::Refuse {
-            let mut error =
-                Error::stale(format!("the plan no longer matches user `{}`", principal.name));
+            let mut error = Error::stale(format!("the plan no longer matches {}", principal.who()));
             for item in &differences {
                 error =
                     error.detail(format!("{}  {}", shown(&item.resource.to_string()), item.what));
@@ -243,7 +248,7 @@ pub(super) fn drift(
 /// A release changes nothing where a new credential could hide (D2.3).
 fn hidden(principal: &PrincipalPlan, now: &Snapshot) -> Result<()> {
     let Some((kind, missing)) = hidden_since_plan(principal, now) else { return Ok(()) };
-    Err(Error::stale(format!("{kind} of user `{}` could not be read again", principal.name))
+    Err(Error::stale(format!("{kind} of {} could not be read again", principal.who()))
         .because(format!("{}: {}", missing.action, missing.because))
         .detail("nothing was changed")
         .hint("apply the same plan again in a while: a release changes nothing that it cannot see"))
@@ -253,11 +258,11 @@ fn hidden(principal: &PrincipalPlan, now: &Snapshot) -> Result<()> {
 fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
     if plan.kind == Kind::Release {
         return format!(
-            "look at what moved, then plan again: ringfence rollback --user {}",
-            principal.name
+            "look at what moved, then plan again: ringfence rollback {}",
+            principal.who().flag()
         );
     }
-    let mut targets = format!("--user {}", principal.name);
+    let mut targets = principal.who().flag();
     let named = principal.compromised.iter().any(|item| item.why == crate::plan::Why::Named);
     for item in &principal.compromised {
         if let Resource::AccessKey(id) = &item.resource
@@ -275,6 +280,12 @@ fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
         {
             targets = format!("{targets} --access-key {id}");
         }
+    }
+    for session in &principal.sessions {
+        targets = format!("{targets} --session {}/{session}", principal.name);
+    }
+    if plan.cut_workloads && principal.kind == PrincipalKind::Role {
+        targets = format!("{targets} --cut-workloads");
     }
     if plan.posture.name != "revoke" {
         targets = format!("{targets} --posture {}", shell(&plan.posture.name));
@@ -323,7 +334,7 @@ pub(super) fn verdict(kind: Kind, step: &Step, now: &Snapshot, ours: &[Resource]
                     Verdict::Blocked("it was changed by others since the plan".to_owned())
                 }
                 // F16: a put would overwrite what somebody else wrote under our name.
-                Resource::InlinePolicy(_) if !ours => {
+                Resource::InlinePolicy(_) | Resource::RolePolicy(_) if !ours => {
                     Verdict::Blocked("a policy of that name is there and is not ours".to_owned())
                 }
                 Resource::PermissionsBoundary => {

@@ -5,6 +5,7 @@ use super::verify::{Verdict, verdict};
 use super::{Executor, Point, UnderWay};
 use crate::aws::{Reply, call};
 use crate::drift::words;
+use crate::identity::PrincipalKind;
 use crate::journal::{Event, StepResult, StepStatus};
 use crate::plan::{Action, Kind, Step};
 use crate::planner::fence_time;
@@ -14,6 +15,7 @@ use crate::text::clock;
 use crate::view::ApplyEvent;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,6 +26,9 @@ const IN_FLIGHT: usize = 8;
 const ATTEMPTS: u32 = 4;
 /// How long to wait before the second try; it doubles with each.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long after its answer a deny is taken not to be enforced yet, in seconds: 4 to 6 were measured (F8).
+const ENFORCED_WITHIN_S: i64 = 15;
 
 /// A call that has ended.
 struct Ended {
@@ -53,15 +58,16 @@ impl Executor<'_> {
 
     /// One wave, and then, where a call that may not be repeated blindly was lost, a look at what it did.
     pub(super) async fn one_wave(&mut self, run: &UnderWay<'_>, active: &mut [Active], wave: u32) {
+        let answered = last_answer(active);
         for one in active.iter_mut() {
-            self.fix_fence_time(run, one, wave).await;
+            self.fix_fence_time(run, one, wave, answered).await;
         }
         Box::pin(self.wave(run, active, wave)).await;
         let lost = |one: &Active| {
             one.plan.steps.iter().any(|step| {
                 step.wave == wave
                     && one.journal().status(step.id) == StepStatus::InDoubt
-                    && step.call().is_some_and(|action| !action.repeatable())
+                    && step.call(one.plan.kind).is_some_and(|action| !action.repeatable())
             })
         };
         if active.iter().any(lost) {
@@ -70,8 +76,16 @@ impl Executor<'_> {
         }
     }
 
-    /// `D + 1 s + margin`, D being the latest Date among the key-offs and the last read (D3, F8).
-    async fn fix_fence_time(&mut self, run: &UnderWay<'_>, one: &mut Active, wave: u32) {
+    /// `D + 1 s + margin`, D being the latest Date among the key-offs and the last read (D3, F8). Of a role it is
+    /// the latest of the whole run: whatever is contained with it could have issued sessions of it until then
+    /// (F12).
+    async fn fix_fence_time(
+        &mut self,
+        run: &UnderWay<'_>,
+        one: &mut Active,
+        wave: u32,
+        answered: Option<Timestamp>,
+    ) {
         let due = one.plan.steps.iter().any(|step| {
             step.wave == wave
                 && step.awaits_fence_time()
@@ -81,6 +95,9 @@ impl Executor<'_> {
             return;
         }
         let mut key_off_at = one.now.read_at;
+        if one.plan.kind == PrincipalKind::Role {
+            key_off_at = key_off_at.max(answered.unwrap_or(key_off_at));
+        }
         for entry in one.journal().entries() {
             if let Event::Outcome {
                 resource: Resource::AccessKey(_),
@@ -111,11 +128,27 @@ impl Executor<'_> {
             one.fence_time = Some(fence);
         }
         self.at(Point::FenceFixed).await;
-        (self.emit)(ApplyEvent::FenceTime {
-            user: one.plan.name.clone(),
-            fence_time: fence,
-            still_active,
-        });
+        (self.emit)(ApplyEvent::FenceTime { who: one.plan.who(), fence_time: fence, still_active });
+    }
+
+    /// A session of one role can assume another until it is denied itself (F12). Where the last deny or key-off of
+    /// the run was answered later than the margin allows, the fence of a role does not cover what was issued in
+    /// between: recorded, so that it moves.
+    pub(super) async fn tell_outrun(&mut self, active: &mut [Active]) {
+        let Some(stopped_at) = last_answer(active) else { return };
+        for one in active.iter_mut().filter(|one| one.plan.kind == PrincipalKind::Role) {
+            let fences = one.plan.steps.iter().filter(|step| step.awaits_fence_time());
+            let ids: Vec<u32> = fences.map(|step| step.id).collect();
+            let Some(fence) = one.journal().fence(&ids).filter(|fence| !fence.outrun) else {
+                continue;
+            };
+            let margin = SignedDuration::from_secs(ENFORCED_WITHIN_S);
+            let in_time = fence.fence_time.saturating_sub(margin).is_ok_and(|by| stopped_at <= by);
+            if !in_time {
+                let event = Event::FenceOutrun { fence_time: fence.fence_time, stopped_at };
+                one.append(self.context.now(), event).await;
+            }
+        }
     }
 
     async fn wave(&mut self, run: &UnderWay<'_>, active: &mut [Active], wave: u32) {
@@ -154,7 +187,7 @@ impl Executor<'_> {
             StepStatus::Done | StepStatus::Stored | StepStatus::Skipped => return false,
             // It may have been done, and doing it twice is something else (D2.5).
             StepStatus::InDoubt | StepStatus::Intended | StepStatus::Repeated
-                if !step.call().is_some_and(|action| action.repeatable()) =>
+                if !step.call(one.plan.kind).is_some_and(|action| action.repeatable()) =>
             {
                 return false;
             }
@@ -183,7 +216,7 @@ impl Executor<'_> {
             Verdict::Blocked(why) => why,
         };
         (self.emit)(ApplyEvent::StepSkipped {
-            user: one.plan.name.clone(),
+            who: one.plan.who(),
             wave: step.wave,
             resource: step.resource.clone(),
             why,
@@ -202,7 +235,7 @@ impl Executor<'_> {
     ) -> Option<BoxFuture<'f, Ended>> {
         let one = active.get_mut(principal)?;
         let meant = Step { after: one.meant(&step), ..step.clone() };
-        let action = meant.call().filter(|_| !meant.awaits_fence_time())?;
+        let action = meant.call(one.plan.kind).filter(|_| !meant.awaits_fence_time())?;
         let event = Event::Intent {
             step: step.id,
             resource: step.resource.clone(),
@@ -213,13 +246,13 @@ impl Executor<'_> {
             return None;
         }
         self.at(Point::Intended(step.resource.clone())).await;
-        let (aws, user, context) = (self.aws.clone(), one.plan.name.clone(), self.context.clone());
+        let (aws, name, context) = (self.aws.clone(), one.plan.name.clone(), self.context.clone());
         Some(Box::pin(async move {
             if !pause.is_zero() {
                 context.sleep(pause).await;
             }
             let from = Instant::now();
-            let reply = call(&aws, &user, &action).await;
+            let reply = call(&aws, &name, &action).await;
             Ended { principal, step, attempt, action, reply, took: from.elapsed() }
         }))
     }
@@ -255,7 +288,7 @@ impl Executor<'_> {
             return Some(pause);
         }
         (self.emit)(ApplyEvent::Step {
-            user: one.plan.name.clone(),
+            who: one.plan.who(),
             wave: ended.step.wave,
             settling: ended.step.wave >= run.next_wave_of_plan(),
             resource: ended.step.resource.clone(),
@@ -275,6 +308,21 @@ impl UnderWay<'_> {
     fn next_wave_of_plan(&self) -> u32 {
         self.plan.steps().iter().map(|(_, step)| step.wave).max().unwrap_or(0) + 1
     }
+}
+
+/// The latest Date of an answer to a call of the run that took something away.
+fn last_answer(active: &[Active]) -> Option<Timestamp> {
+    let entries = active.iter().flat_map(|one| one.journal().entries());
+    entries
+        .filter_map(|entry| match &entry.event {
+            Event::Outcome {
+                result: StepResult::Done | StepResult::NotFound,
+                service_date,
+                ..
+            } => *service_date,
+            _ => None,
+        })
+        .max()
 }
 
 /// Whether a step's resource was not there: a key that is gone mints no more than one that is off.

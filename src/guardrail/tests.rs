@@ -27,6 +27,14 @@ fn tagged(tags: Observed<BTreeMap<String, String>>) -> Plan {
     plan
 }
 
+fn names(pattern: &str) -> Named {
+    Named { names: texts(pattern), ..Named::default() }
+}
+
+fn env(pattern: &str) -> Named {
+    Named { tags: BTreeMap::from([("env".to_owned(), texts(pattern))]), ..Named::default() }
+}
+
 #[test]
 fn every_condition_has_to_hold() {
     let plan = sample::revoke();
@@ -35,8 +43,7 @@ fn every_condition_has_to_hold() {
         kind: Some(Kind::Contain),
         effects: deactivate.clone(),
         resources: texts("access_key/*"),
-        users: texts("DEPLOY-*"),
-        user_paths: texts("/"),
+        users: Named { names: texts("DEPLOY-*"), paths: texts("/"), ..Named::default() },
         accounts: texts("123456789012"),
         ..When::default()
     };
@@ -46,11 +53,12 @@ fn every_condition_has_to_hold() {
         When { kind: Some(Kind::Release), ..all.clone() },
         When { effects: BTreeSet::from([Effect::Reactivate]), ..all.clone() },
         When { resources: texts("ssh_key/*"), ..all.clone() },
-        When { users: texts("other"), ..all.clone() },
-        When { user_paths: texts("/ci/*"), ..all.clone() },
+        When { users: names("other"), ..all.clone() },
+        When { users: Named::default(), roles: names("deploy-*"), ..all.clone() },
+        When { users: Named { paths: texts("/ci/*"), ..Named::default() }, ..all.clone() },
         When { accounts: texts("2*"), ..all.clone() },
         When { fence_younger_than_s: Some(3_600), ..all.clone() },
-        When { user_tags: BTreeMap::from([("env".to_owned(), texts("*"))]), ..all.clone() },
+        When { users: env("*"), ..all.clone() },
         // Of one step, not of two.
         When { effects: deactivate, resources: texts("inline_policy/*"), ..all },
     ] {
@@ -60,10 +68,7 @@ fn every_condition_has_to_hold() {
 
 #[test]
 fn tags_that_could_not_be_read_count_as_the_rule_has_it() {
-    let prod = || When {
-        user_tags: BTreeMap::from([("env".to_owned(), texts("prod*"))]),
-        ..When::default()
-    };
+    let prod = || When { users: env("prod*"), ..When::default() };
     let tags = |value: &str| Observed::Read(BTreeMap::from([("env".to_owned(), value.to_owned())]));
     assert!(meets(prod(), &tagged(tags("production")), None));
     assert!(!meets(prod(), &tagged(tags("test")), None));

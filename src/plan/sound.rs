@@ -3,7 +3,7 @@
 
 use super::{Change, Kind, Plan, PrincipalPlan, Step};
 use crate::lineage::is_our_name;
-use crate::policy::{FenceTime, PolicyDocument, boundary_fence, deny_all_arn, fence, hold};
+use crate::policy::{PolicyDocument, deny_all_arn, hold};
 use crate::resource::{Resource, Value};
 use crate::snapshot::Status;
 use std::collections::BTreeSet;
@@ -16,10 +16,10 @@ pub(super) fn flaw(plan: &Plan) -> Option<String> {
             return Some(format!("principal {} is not what its snapshot shows", principal.id));
         }
         for step in &principal.steps {
-            if !is_sound(step) || !ids.insert(step.id) {
+            if !is_sound(principal, step) || !ids.insert(step.id) {
                 return Some(format!("step {} makes no sense", step.id));
             }
-            if plan.kind == Kind::Contain && !takes_away(plan, step) {
+            if plan.kind == Kind::Contain && !takes_away(plan, principal, step) {
                 return Some(format!(
                     "step {} does with {} what no containment does",
                     step.id, step.resource
@@ -31,20 +31,22 @@ pub(super) fn flaw(plan: &Plan) -> Option<String> {
 }
 
 fn is_its_snapshots(principal: &PrincipalPlan) -> bool {
-    let user = &principal.snapshot.user;
-    user.id == principal.id && user.arn == principal.arn && user.name == principal.name
+    let read = &principal.snapshot;
+    *read.id() == principal.id && *read.arn() == principal.arn && read.who() == principal.who()
 }
 
 /// Whether the values are of the resource's own kind, and the rest of the step is what they say.
-fn is_sound(step: &Step) -> bool {
+fn is_sound(principal: &PrincipalPlan, step: &Step) -> bool {
     let belongs = |value: &Value| match step.resource {
         Resource::AccessKey(_)
         | Resource::SshKey(_)
         | Resource::SigningCertificate(_)
         | Resource::ServiceCredential(_) => matches!(value, Value::Status(_)),
-        Resource::InlinePolicy(_) | Resource::ManagedPolicy(_) => {
+        Resource::InlinePolicy(_) | Resource::ManagedPolicy(_) | Resource::RolePolicy(_) => {
             matches!(value, Value::Document(_))
         }
+        // What is only told of is changed by no step.
+        Resource::Session(_) | Resource::TrustPolicy => false,
         Resource::AttachedPolicy(_) => *value == Value::Attached,
         Resource::Group(_) => *value == Value::Member,
         Resource::LoginProfile => *value == Value::Password,
@@ -60,11 +62,21 @@ fn is_sound(step: &Step) -> bool {
     change == Some(step.action)
         && step.reversible != forever
         && step.before.iter().chain(&step.after).all(belongs)
-        && step.call().is_some()
+        && belongs_to(principal, step)
+        && step.call(principal.kind).is_some()
+}
+
+/// Whether the step is about this very principal.
+fn belongs_to(principal: &PrincipalPlan, step: &Step) -> bool {
+    match &step.resource {
+        Resource::RolePolicy(policy) => principal.name.same_user(policy.role()),
+        _ => true,
+    }
 }
 
 /// Whether a step takes power away, as every step of a containment does: it turns off, denies, or takes out.
-fn takes_away(plan: &Plan, step: &Step) -> bool {
+fn takes_away(plan: &Plan, principal: &PrincipalPlan, step: &Step) -> bool {
+    let denies = |document: &PolicyDocument| denies(principal, document);
     let ours = |arn: &str| {
         let own = format!("arn:{}:iam::{}:policy/", plan.partition, plan.account_id);
         arn == deny_all_arn(&plan.partition) || arn.strip_prefix(&own).is_some_and(is_our_path)
@@ -72,8 +84,8 @@ fn takes_away(plan: &Plan, step: &Step) -> bool {
     match (&step.resource, &step.after) {
         (Resource::LoginProfile | Resource::Group(_), None) => true,
         (Resource::AttachedPolicy(arn), Some(_)) => ours(arn),
-        (Resource::InlinePolicy(name), Some(Value::Document(document))) => {
-            is_our_name(name) && denies(document)
+        (Resource::InlinePolicy(_) | Resource::RolePolicy(_), Some(Value::Document(document))) => {
+            step.resource.inline_name().is_some_and(is_our_name) && denies(document)
         }
         (Resource::ManagedPolicy(arn), Some(Value::Document(document))) => {
             ours(arn) && denies(document)
@@ -91,9 +103,13 @@ fn is_our_path(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(is_our_name)
 }
 
-fn denies(document: &PolicyDocument) -> bool {
+/// A hold, or a fence for the sessions that the plan says it is narrowed to: one written before may be for others
+/// of the same principal.
+fn denies(principal: &PrincipalPlan, document: &PolicyDocument) -> bool {
+    let own =
+        |id: &String| id.split_once(':').is_some_and(|(role, _)| role == principal.id.as_str());
     *document == hold()
-        || *document == fence(FenceTime::AfterApply)
-        || *document == boundary_fence(FenceTime::AfterApply)
-        || document.fence_time().is_some()
+        || document.as_fence().is_some_and(|(_, ids)| {
+            ids.iter().all(own) && (document.fence_time().is_some() || ids == principal.user_ids())
+        })
 }

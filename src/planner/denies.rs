@@ -1,13 +1,17 @@
 //! Where the hold and the fence go: inline, into an attached policy, or into the boundary (D3, F15).
 
 use super::{Draft, wave};
+use crate::identity::PrincipalKind;
 use crate::plan::{Blocked, Change};
 use crate::policy::{self, FenceTime, PolicyDocument};
 use crate::posture::{Permissions, Sessions};
 use crate::record::newly_compromised;
 use crate::resource::{Resource, Value};
-use crate::snapshot::{Now, Observed, Quotas};
+use crate::snapshot::{Now, Observed, Quotas, RoleQuotas};
 use crate::standing::fence_covers;
+
+/// How many characters a managed policy may have (F15).
+const MANAGED_POLICY_SIZE: usize = 6144;
 
 const BOUNDARY_TAKEN: &str = "the permissions boundary is taken";
 
@@ -42,8 +46,9 @@ impl Draft {
     fn inline_hold(&mut self) -> Place {
         let resource = self
             .ours(&policy::hold())
-            .unwrap_or_else(|| Resource::InlinePolicy(self.lineage.hold_name()));
-        self.put_inline(resource, policy::hold(), wave::HOLD, "stops everything the user may do")
+            .unwrap_or_else(|| Resource::inline(&self.who, &self.lineage.hold_name()));
+        let why = format!("stops everything the {} may do", self.who.kind());
+        self.put_inline(resource, policy::hold(), wave::HOLD, &why)
     }
 
     fn attached_hold(&mut self) -> Place {
@@ -77,13 +82,15 @@ impl Draft {
             Some(there) if *there == deny_all => {}
             Some(_) => self.block("hold", inline, attached, BOUNDARY_TAKEN),
             None => {
-                let why =
-                    "stops everything the user may do, as the boundary: nothing else had room";
+                let why = format!(
+                    "stops everything the {} may do, as the boundary: nothing else had room",
+                    self.who.kind()
+                );
                 self.step(
                     wave::HOLD,
                     Resource::PermissionsBoundary,
                     Some(Value::PolicyArn(deny_all)),
-                    why,
+                    &why,
                 );
             }
         }
@@ -94,9 +101,9 @@ impl Draft {
         if self.posture.sessions == Sessions::Keep || self.fence_stands() {
             return;
         }
-        let reason = "ends every session of this user issued until then, legitimate ones too";
+        let reason = &self.whose_sessions_end();
         let renewing = !matches!(self.snapshot.login_profile, Observed::Read(None));
-        let document = policy::fence(FenceTime::AfterApply);
+        let document = policy::fence_for(FenceTime::AfterApply, &self.user_ids());
         let name = self.fence_resource();
         let from = self.steps.len();
         let placed = match self.put_inline(name, document.clone(), wave::FENCE, reason) {
@@ -115,12 +122,41 @@ impl Draft {
         }
     }
 
+    fn whose_sessions_end(&self) -> String {
+        let names: Vec<&str> = self.sessions.iter().map(|name| name.as_str()).collect();
+        match names.as_slice() {
+            [] => format!(
+                "ends every session of this {} issued until then, legitimate ones too",
+                self.who.kind()
+            ),
+            [one] => format!("ends the sessions named {one} issued until then; others go on"),
+            many => {
+                format!("ends the sessions of {} names issued until then; others go on", many.len())
+            }
+        }
+    }
+
+    /// What `aws:userid` is in the sessions that the fence is narrowed to.
+    fn user_ids(&self) -> Vec<String> {
+        crate::plan::user_ids(self.snapshot.id(), &self.sessions)
+    }
+
+    /// Whether the fence that stands is for every session that this one would be for.
+    fn fence_is_as_wide(&self, state: &crate::state::State) -> bool {
+        let held = state.fence().and_then(|(resource, _)| self.snapshot.value(resource).known());
+        let Some(Some(Value::Document(document))) = held else { return false };
+        let Some((_, there)) = document.as_fence() else { return false };
+        let wanted = self.user_ids();
+        there.is_empty() || (!wanted.is_empty() && wanted.iter().all(|id| there.contains(id)))
+    }
+
     /// Whether a fence of ours stands that covers every session a contained key may have minted.
     fn fence_stands(&self) -> bool {
         let Some(state) = &self.state else { return false };
         // A key that was live after the fence may have minted sessions that the fence lets through (F9);
         // so may one that is off by now, and that nobody knew to be the attacker's.
         fence_covers(state, &self.snapshot)
+            && self.fence_is_as_wide(state)
             && !self.turns_off_an_access_key()
             && newly_compromised(state, &self.compromised).is_empty()
     }
@@ -129,8 +165,8 @@ impl Draft {
     fn fence_resource(&self) -> Resource {
         let held = self.state.as_ref().and_then(|state| state.fence());
         match held {
-            Some((resource @ Resource::InlinePolicy(_), _)) => resource.clone(),
-            _ => Resource::InlinePolicy(self.lineage.fence_name()),
+            Some((resource, _)) if resource.inline_name().is_some() => resource.clone(),
+            _ => Resource::inline(&self.who, &self.lineage.fence_name()),
         }
     }
 
@@ -180,9 +216,10 @@ impl Draft {
         let room = self.inline_room(&resource)?;
         if room.is_some_and(|room| needed > room) {
             return Err(format!(
-                "{needed} characters are needed, {} of the user's {} are free",
+                "{needed} characters are needed, {} of the {}'s {} are free",
                 room.unwrap_or(0),
-                self.quotas().inline_policy_size
+                self.who.kind(),
+                self.quotas().inline_size()
             ));
         }
         self.step(order, resource, Some(Value::Document(document)), reason);
@@ -203,7 +240,7 @@ impl Draft {
         }
         let mut used = 0;
         for policy in self.snapshot.inline_policies.items() {
-            if *replaced == Resource::InlinePolicy(policy.name.clone()) {
+            if *replaced == Resource::inline(&self.who, &policy.name) {
                 continue;
             }
             match policy.document.read() {
@@ -212,23 +249,25 @@ impl Draft {
             }
         }
         for step in &self.steps {
-            if let (Resource::InlinePolicy(_), Change::Create, Some(Value::Document(document))) =
-                (&step.resource, step.action, &step.after)
+            if let (Some(_), Change::Create, Some(Value::Document(document))) =
+                (step.resource.inline_name(), step.action, &step.after)
             {
                 used += self.sized(document);
             }
         }
-        let quota = self.quotas().inline_policy_size as usize;
+        let quota = self.quotas().inline_size() as usize;
         Ok(Some(quota.saturating_sub(used)))
     }
 
     fn quotas(&self) -> Quotas {
-        self.snapshot.quotas.read().copied().unwrap_or_default()
+        let role = (self.who.kind() == PrincipalKind::Role).then(RoleQuotas::default);
+        let default = Quotas { role, ..Quotas::default() };
+        self.snapshot.quotas.read().copied().unwrap_or(default)
     }
 
     /// Whether a managed policy more can be attached.
     pub(super) fn slot(&self) -> Place {
-        let quota = self.quotas().attached_policies_per_user as usize;
+        let quota = self.quotas().attached_policies() as usize;
         let planned = self
             .steps
             .iter()
@@ -250,6 +289,16 @@ impl Draft {
             Some((used, quota)) if used >= quota => {
                 Err(format!("{used} of the account's {quota} policies are there"))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a document can be a managed policy (F15).
+    fn fits_managed(&self, document: &PolicyDocument) -> Place {
+        match self.sized(document) {
+            needed if needed > MANAGED_POLICY_SIZE => Err(format!(
+                "{needed} characters are needed, a managed policy has {MANAGED_POLICY_SIZE}"
+            )),
             _ => Ok(()),
         }
     }
@@ -282,6 +331,7 @@ impl Draft {
     fn attach_fence(&mut self, document: PolicyDocument, reason: &str, inline: &str) -> Place {
         self.slot()?;
         self.new_policy()?;
+        self.fits_managed(&document)?;
         let arn = self.fresh_policy_arn();
         let why = format!("the fence does not fit inline: {inline}");
         self.step(
@@ -297,8 +347,11 @@ impl Draft {
     fn bound_fence(&mut self, reason: &str, inline: &str, attached: &str) -> Place {
         let planned = self.plans(&Resource::PermissionsBoundary);
         let taken = self.snapshot.permissions_boundary.is_some() && !self.boundary_carries_fence();
-        let place =
-            if planned || taken { Err(BOUNDARY_TAKEN.to_owned()) } else { self.new_policy() };
+        let document = policy::boundary_fence_for(FenceTime::AfterApply, &self.user_ids());
+        let place = match planned || taken {
+            true => Err(BOUNDARY_TAKEN.to_owned()),
+            false => self.new_policy().and_then(|()| self.fits_managed(&document)),
+        };
         if let Err(bounded) = place {
             let held = self.blocked.iter().all(|blocked| blocked.what != "hold");
             if self.posture.permissions == Permissions::Keep || !held {
@@ -311,7 +364,6 @@ impl Draft {
             return Err("nothing fits".to_owned());
         }
         let arn = self.fresh_policy_arn();
-        let document = policy::boundary_fence(FenceTime::AfterApply);
         let why = "the fence fits neither inline nor as an attached policy";
         self.step(
             wave::FENCE_POLICY,

@@ -1,6 +1,7 @@
 //! What stays able to act after a plan, and since when it was last seen to.
 
 use super::Draft;
+use super::workloads::trusted;
 use crate::identity::AccessKeyId;
 use crate::plan::{Compromised, LeftLive, PrincipalPlan};
 use crate::posture::Permissions;
@@ -32,15 +33,45 @@ pub(super) fn left(draft: &Draft, compromised: &[Compromised]) -> Vec<LeftLive> 
     if draft.posture.permissions == Permissions::Keep || !draft.blocked.is_empty() {
         credentials(draft, compromised, &mut found);
     }
-    found.push(LeftLive {
+    found.extend(new_sessions(draft));
+    found.push(way(
+        "roles it may have assumed",
+        "not in this plan: its AssumeRole events in CloudTrail name them",
+    ));
+    found
+}
+
+/// What a fence on a role leaves: whoever may assume it can do so again, and a narrowed one ends no others (F12).
+fn new_sessions(draft: &Draft) -> Vec<LeftLive> {
+    let Some(role) = draft.snapshot.role() else { return Vec::new() };
+    if draft.posture.permissions != Permissions::Keep && draft.blocked.is_empty() {
+        return Vec::new();
+    }
+    let may = match &role.trust {
+        Observed::Read(trust) => {
+            format!("issued after the fence, to whom its trust policy names: {}", trusted(trust))
+        }
+        Observed::Unread(_) => "issued after the fence, to whom its trust policy names".to_owned(),
+    };
+    let mut found = vec![way("new sessions of it", &may)];
+    if !draft.sessions.is_empty() {
+        let others =
+            "every session of another name goes on, and whoever may assume the role may choose one";
+        found.push(way("its other sessions", others));
+    }
+    found
+}
+
+/// A way to act that is no resource of the principal.
+fn way(what: &str, remedy: &str) -> LeftLive {
+    LeftLive {
         resource: None,
-        what: "roles it may have assumed".to_owned(),
+        what: what.to_owned(),
         created_at: None,
         last_used: None,
         suspect: false,
-        remedy: Some("not in this plan: its AssumeRole events in CloudTrail name them".to_owned()),
-    });
-    found
+        remedy: Some(remedy.to_owned()),
+    }
 }
 
 fn credentials(draft: &Draft, compromised: &[Compromised], found: &mut Vec<LeftLive>) {
@@ -65,7 +96,7 @@ fn credentials(draft: &Draft, compromised: &[Compromised], found: &mut Vec<LeftL
         add(Resource::AccessKey(key.id.clone()), "Active", Some(key.created_at), used, "");
     }
     if let Observed::Read(Some(profile)) = &snapshot.login_profile {
-        let used = snapshot.user.password_last_used.map(|at| LastUsed {
+        let used = snapshot.user().and_then(|user| user.password_last_used).map(|at| LastUsed {
             at,
             service: "console".to_owned(),
             region: String::new(),

@@ -58,7 +58,10 @@ impl Draft {
             self.carried_is_ours(&Resource::ManagedPolicy(arn.clone()))?;
         }
         match (resource, &held.ours) {
-            (Resource::InlinePolicy(_), Some(Value::Document(document))) => {
+            (
+                Resource::InlinePolicy(_) | Resource::RolePolicy(_),
+                Some(Value::Document(document)),
+            ) => {
                 return self.put_inline(resource.clone(), document.clone(), order, reason);
             }
             (Resource::AttachedPolicy(_), Some(_)) => self.slot()?,

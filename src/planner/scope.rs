@@ -22,13 +22,20 @@ pub(super) struct InScope {
     pub(super) reason: String,
 }
 
+/// What is known to be the attacker's, by whom.
+pub(super) struct Found<'a> {
+    pub(super) named: &'a [AccessKeyId],
+    pub(super) traced: &'a [Resource],
+    pub(super) since: Option<Timestamp>,
+}
+
 pub(super) fn of(
     snapshot: &Snapshot,
     state: Option<&State>,
-    named: &[AccessKeyId],
-    since: Option<Timestamp>,
+    found: &Found<'_>,
     rule: AccessKeys,
 ) -> Result<Scope> {
+    let Found { named, traced, since } = *found;
     let mut compromised = recorded(state);
     let mut add = |resource: Resource, why| {
         if !compromised.iter().any(|item: &Compromised| item.resource == resource) {
@@ -38,13 +45,17 @@ pub(super) fn of(
     for key in named {
         add(Resource::AccessKey(key.clone()), Why::Named);
     }
+    for resource in traced {
+        add(resource.clone(), Why::Traced);
+    }
     for resource in younger(snapshot, since) {
         add(resource, Why::YoungerThanSince);
     }
     let contained_before = state.is_some_and(|state| !state.is_released());
-    if named.is_empty() && !contained_before {
+    let keys = named.len() + traced.iter().filter(|one| is_key(one)).count();
+    if keys == 0 && !contained_before {
         if let Observed::Unread(missing) = &snapshot.access_keys {
-            return Err(Error::failed(format!("the access keys of user `{}` could not be read", snapshot.user.name))
+            return Err(Error::failed(format!("the access keys of {} could not be read", snapshot.who()))
                 .because(format!("{}: {}", missing.action, missing.because))
                 .hint("name the leaked key: --access-key ID; or grant the action, as examples/responder-policy.json does"));
         }
@@ -56,6 +67,10 @@ pub(super) fn of(
     }
     let access_keys = in_scope(snapshot, &compromised, rule);
     Ok(Scope { compromised, access_keys })
+}
+
+const fn is_key(resource: &Resource) -> bool {
+    matches!(resource, Resource::AccessKey(_))
 }
 
 /// What an earlier containment held to be the attacker's stays so.

@@ -4,7 +4,7 @@
 //! names are of neither is left out and said so (D2.14).
 
 use super::{is_aws_endpoint, words};
-use crate::plan::{Action, Kind, Plan, PrincipalPlan, Step};
+use crate::plan::{Action, Kind, Plan, PrincipalKind, PrincipalPlan, Step};
 use crate::policy::{AFTER_APPLY, FENCE_TIME, PolicyDocument};
 use crate::text::{shell, shown};
 use std::fmt::Write;
@@ -17,8 +17,7 @@ pub fn plan(plan: &Plan) -> String {
     let mut wave = 0;
     let mut open: Option<usize> = None;
     for (principal, step) in plan.steps() {
-        let user =
-            plan.principals.iter().position(|one| one.id == principal.id).unwrap_or_default();
+        let one = plan.principals.iter().position(|one| one.id == principal.id).unwrap_or_default();
         if step.wave != wave {
             script.close(&mut open);
             wave = step.wave;
@@ -28,11 +27,11 @@ pub fn plan(plan: &Plan) -> String {
                 script.fence_time(plan.fence_margin_s);
             }
         }
-        if open != Some(user) {
+        if open != Some(one) {
             script.close(&mut open);
             let id = shell(principal.id.as_str());
-            script.line(&format!("if [ \"$user_{}\" = {id} ]; then", user + 1));
-            open = Some(user);
+            script.line(&format!("if [ \"${}_{}\" = {id} ]; then", principal.kind, one + 1));
+            open = Some(one);
         }
         script.step(principal, step);
     }
@@ -95,21 +94,26 @@ impl Script {
         }
         self.line("AWS_PAGER=; export AWS_PAGER");
         self.line("");
-        self.comment(
-            "",
-            "The user must still be the one that was planned for, by its ID and not its name.",
-        );
+        for kind in PrincipalKind::ALL {
+            if plan.principals.iter().any(|one| one.kind == kind) {
+                let must =
+                    "must still be the one that was planned for, by its ID and not its name.";
+                self.comment("", &format!("The {kind} {must}"));
+            }
+        }
         for (index, principal) in plan.principals.iter().enumerate() {
             let n = index + 1;
-            let name = argument(principal.name.as_str());
-            let get = format!(
-                "{} get-user --user-name{name} --query User.UserId --output text",
-                self.aws
-            );
-            self.line(&format!("user_{n}=$({get})"));
+            let (kind, name) = (principal.kind, argument(principal.name.as_str()));
+            let id = match kind {
+                PrincipalKind::User => "User.UserId",
+                PrincipalKind::Role => "Role.RoleId",
+            };
+            let get =
+                format!("{} get-{kind} --{kind}-name{name} --query {id} --output text", self.aws);
+            self.line(&format!("{kind}_{n}=$({get})"));
             let id = shell(principal.id.as_str());
             self.line(&format!(
-                "[ \"$user_{n}\" = {id} ] || echo 'user {} is not the one planned for: left out' >&2",
+                "[ \"${kind}_{n}\" = {id} ] || echo '{kind} {} is not the one planned for: left out' >&2",
                 principal.name
             ));
         }
@@ -144,8 +148,8 @@ impl Script {
 
     fn step(&mut self, principal: &PrincipalPlan, step: &Step) {
         let name = shown(&step.resource.to_string()).into_owned();
-        let Some(words) = step.call().and_then(|call| command(principal.name.as_str(), &call))
-        else {
+        let call = step.call(principal.kind);
+        let Some(words) = call.and_then(|call| command(principal.name.as_str(), &call)) else {
             let left_out = format!(
                 "step {} left out, its name or document is no word for a shell: {name}",
                 step.id
@@ -173,9 +177,15 @@ impl Script {
         self.comment("", "Look at what is stored now. AWS enforces it within seconds, and allows itself minutes.");
         for principal in &plan.principals {
             let name = argument(principal.name.as_str());
-            for list in ["list-access-keys", "list-user-policies", "list-attached-user-policies"] {
-                let aws = self.aws.clone();
-                self.line(&format!("{aws} {list} --user-name{name} --output text"));
+            let lists: &[&str] = match principal.kind {
+                PrincipalKind::User => {
+                    &["list-access-keys", "list-user-policies", "list-attached-user-policies"]
+                }
+                PrincipalKind::Role => &["list-role-policies", "list-attached-role-policies"],
+            };
+            for list in lists {
+                let (aws, kind) = (self.aws.clone(), principal.kind);
+                self.line(&format!("{aws} {list} --{kind}-name{name} --output text"));
             }
         }
     }
@@ -193,9 +203,10 @@ fn word(value: &str) -> Option<String> {
 }
 
 /// The CLI's words for a call.
-fn command(user: &str, call: &Action) -> Option<String> {
-    let user = word(user)?;
-    let on = |verb: &str| format!("{verb} --user-name{user}");
+fn command(name: &str, call: &Action) -> Option<String> {
+    let principal = word(name)?;
+    let on = |verb: &str| format!("{verb} --user-name{principal}");
+    let on_role = |verb: &str| format!("{verb} --role-name{principal}");
     Some(match call {
         Action::UpdateAccessKey { id, status } => {
             format!("{} --access-key-id{} --status {status}", on("update-access-key"), word(id)?)
@@ -252,6 +263,27 @@ fn command(user: &str, call: &Action) -> Option<String> {
         Action::RemoveUserFromGroup { group } => {
             format!("{} --group-name{}", on("remove-user-from-group"), word(group)?)
         }
+        Action::PutRolePolicy { name, document } => format!(
+            "{} --policy-name{} --policy-document {}",
+            on_role("put-role-policy"),
+            word(name)?,
+            quoted(document)?
+        ),
+        Action::DeleteRolePolicy { name } => {
+            format!("{} --policy-name{}", on_role("delete-role-policy"), word(name)?)
+        }
+        Action::AttachRolePolicy { arn } => {
+            format!("{} --policy-arn{}", on_role("attach-role-policy"), word(arn)?)
+        }
+        Action::DetachRolePolicy { arn } => {
+            format!("{} --policy-arn{}", on_role("detach-role-policy"), word(arn)?)
+        }
+        Action::PutRolePermissionsBoundary { arn } => format!(
+            "{} --permissions-boundary{}",
+            on_role("put-role-permissions-boundary"),
+            word(arn)?
+        ),
+        Action::DeleteRolePermissionsBoundary => on_role("delete-role-permissions-boundary"),
     })
 }
 

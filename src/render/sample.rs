@@ -1,7 +1,7 @@
 //! Models made by hand for the tests of this module: the incident of the screens.
 
 use crate::approval::Approval;
-use crate::identity::UserName;
+use crate::identity::{UserName, Who};
 use crate::lineage::Lineage;
 use crate::plan::{
     Change, Compromised, Drifted, FORMAT_VERSION, Kept, Kind, LeftLive, OnDrift, Plan,
@@ -10,7 +10,7 @@ use crate::plan::{
 use crate::policy::{FenceTime, fence, hold};
 use crate::posture::Posture;
 use crate::resource::{Resource, Value};
-use crate::snapshot::{AccessKey, LastUsed, Observed, Quotas, Snapshot, Status, User};
+use crate::snapshot::{AccessKey, Entity, LastUsed, Observed, Quotas, Snapshot, Status, User};
 use crate::state::{Clock, Held, HeldStatus, Principal, Run, RunEnd, State};
 use crate::view::{Ending, FenceView, Finding, PrincipalEnding, Standing};
 use jiff::Timestamp;
@@ -51,13 +51,13 @@ pub(super) fn snapshot(name: &str, id: &str) -> Snapshot {
     };
     Snapshot {
         read_at: at("2026-11-21T03:10:07Z"),
-        user: User {
+        entity: Entity::User(User {
             name: name.parse().unwrap(),
             id: id.parse().unwrap(),
             arn: format!("arn:aws:iam::123456789012:user/{name}").parse().unwrap(),
             created_at: at("2025-01-01T00:00:00Z"),
             password_last_used: None,
-        },
+        }),
         access_keys: Observed::Read(vec![
             key(LEAKED, "2026-01-01T00:00:00Z", "2026-11-21T03:08:00Z"),
             key(SECOND, "2026-04-21T00:00:00Z", "2026-11-21T03:06:00Z"),
@@ -125,12 +125,13 @@ pub(super) fn principal(name: &str, id: &str) -> PrincipalPlan {
         kind: PrincipalKind::User,
         name: name.parse().unwrap(),
         id: id.parse().unwrap(),
-        arn: snapshot.user.arn.clone(),
+        arn: snapshot.arn().clone(),
         lineage: lineage(),
         previous_lineage: None,
         serial: 0,
         since: None,
         compromised: Vec::new(),
+        sessions: Vec::new(),
         snapshot,
         steps: Vec::new(),
         left_live: Vec::new(),
@@ -141,6 +142,10 @@ pub(super) fn principal(name: &str, id: &str) -> PrincipalPlan {
         warnings: Vec::new(),
         unread: Vec::new(),
     }
+}
+
+pub(super) fn who(name: &str) -> Who {
+    Who::User(user(name))
 }
 
 pub(crate) fn deploy_bot() -> PrincipalPlan {
@@ -166,6 +171,8 @@ pub(crate) fn plan_of(kind: Kind, posture: &str, principals: Vec<PrincipalPlan>)
         settle: Settle::read_back_only(),
         fence_margin_s: 60,
         override_protection: false,
+        cut_workloads: false,
+        trace: None,
         approval: None,
         principals,
         content_sha256: String::new(),
@@ -282,7 +289,7 @@ pub(super) fn ending() -> Ending {
         principals: vec![PrincipalEnding {
             held_for_s: 0,
             tampering: Vec::new(),
-            user: user("deploy-bot"),
+            who: who("deploy-bot"),
             standing: Standing::NotContained,
             holds: "leaked key off and fenced at 03:12:41Z".into(),
             read_back_at: Some(at("2026-11-21T03:12:42Z")),
@@ -366,6 +373,7 @@ pub(crate) fn recorded() -> State {
         posture: Posture::built_in("revoke").unwrap(),
         since: Some(at("2026-11-21T01:40:00Z")),
         compromised: vec![Compromised { resource: key(LEAKED), why: Why::Named }],
+        sessions: Vec::new(),
         resources: [
             (key(LEAKED), held(Some(active), Some(inactive), HeldStatus::Held)),
             (resource(FENCE), held(None, Some(written_fence), HeldStatus::InDoubt)),

@@ -4,7 +4,7 @@ use crate::approval::Verdict;
 use crate::guardrail::{self, Outcome};
 use crate::identity::AccessKeyId;
 use crate::lineage::is_our_name;
-use crate::plan::{Change, Compromised, Kind, Plan, PrincipalPlan, Step, Why};
+use crate::plan::{Change, Compromised, Kind, Plan, PrincipalKind, PrincipalPlan, Step, Why};
 use crate::policy::{PolicyDocument, hold};
 use crate::resource::{Resource, Value};
 use crate::snapshot::{AccessKey, LastUsed, Observed, Snapshot, Status};
@@ -50,9 +50,8 @@ fn document_words(document: &PolicyDocument) -> String {
 /// Whether a step takes away a deny exactly as ringfence writes it, which says nothing new line by line.
 pub(super) fn lifts_our_own(step: &Step) -> bool {
     let ours = match &step.resource {
-        Resource::InlinePolicy(name) => is_our_name(name),
         Resource::ManagedPolicy(arn) => arn.rsplit('/').next().is_some_and(is_our_name),
-        _ => false,
+        other => other.inline_name().is_some_and(is_our_name),
     };
     ours && step.after.is_none()
         && matches!(&step.before, Some(Value::Document(document))
@@ -132,7 +131,9 @@ pub(super) fn settle(plan: &Plan) -> Option<String> {
         does.push("what others undo is done again".to_owned());
     }
     if clause.move_fence {
-        does.push("the fence moves if a key comes back".to_owned());
+        let only_roles = plan.principals.iter().all(|one| one.kind == PrincipalKind::Role);
+        let when = if only_roles { "a deny comes late" } else { "a key comes back" };
+        does.push(format!("the fence moves if {when}"));
     }
     let kinds: Vec<&str> = clause.contain_new.iter().map(|kind| kind.words()).collect();
     match kinds.split_last() {
@@ -173,14 +174,41 @@ fn no_changes(plan: &Plan) -> String {
     format!("No changes. {known} {verb} already as posture {} asks.", shown(&plan.posture.name))
 }
 
-/// ``user `a` ``, ``users `a` and `b` ``, `all 3 users`.
+/// ``user `a` ``, ``users `a` and `b` ``, ``user `a` and role `b` ``, `all 3 users`.
 pub(super) fn users(plan: &Plan) -> String {
     match plan.principals.as_slice() {
         [] => "no user".to_owned(),
-        [one] => format!("user `{}`", one.name),
-        [one, two] => format!("users `{}` and `{}`", one.name, two.name),
-        many => format!("all {} users", many.len()),
+        [one] => one.who().to_string(),
+        [one, two] if one.kind == two.kind => {
+            format!("{}s `{}` and `{}`", one.kind, one.name, two.name)
+        }
+        [one, two] => format!("{} and {}", one.who(), two.who()),
+        many => format!("all {}", principals(many)),
     }
+}
+
+/// `2 users`, `1 user and 2 roles`.
+pub(super) fn principals(many: &[PrincipalPlan]) -> String {
+    let of = |kind| many.iter().filter(|one| one.kind == kind).count();
+    let users = count(of(PrincipalKind::User), "user", "users");
+    let roles = count(of(PrincipalKind::Role), "role", "roles");
+    match (of(PrincipalKind::User), of(PrincipalKind::Role)) {
+        (_, 0) => users,
+        (0, _) => roles,
+        _ => format!("{users} and {roles}"),
+    }
+}
+
+/// Where the plan comes from a trace: what that began with, and its digest.
+pub(super) fn traced(plan: &Plan) -> Option<(String, String)> {
+    let trace = plan.trace.as_ref()?;
+    Some((shown(&trace.start).into_owned(), trace.sha256.clone()))
+}
+
+/// What a trace has found and the plan does nothing about.
+pub(super) fn left_open(plan: &Plan) -> Vec<(String, String)> {
+    let found = plan.trace.iter().flat_map(|trace| &trace.left_open);
+    found.map(|one| (shown(&one.what).into_owned(), shown(&one.why).into_owned())).collect()
 }
 
 /// What a plan is for, as the header says it.
@@ -199,7 +227,7 @@ pub(super) fn no_key_named(plan: &Plan) -> Vec<String> {
             let unnamed = principal.compromised.iter().any(|item| item.why == Why::NoKeyNamed);
             let off = keys_off(principal);
             let whose = if plan.principals.len() > 1 {
-                format!(" for user `{}`", principal.name)
+                format!(" for {}", principal.who())
             } else {
                 String::new()
             };
@@ -286,7 +314,7 @@ pub(super) fn standing(ending: &PrincipalEnding) -> Option<String> {
     if said && !ending.open.is_empty() {
         return None;
     }
-    let user = format!("user `{}`", ending.user);
+    let user = ending.who.to_string();
     Some(match ending.standing {
         Standing::Contained => format!("{} is contained.", sentence(&user)),
         Standing::NotContained => format!("NOT contained: {user}."),
@@ -334,7 +362,7 @@ pub(super) fn record(ending: &PrincipalEnding) -> (String, Option<String>) {
 /// Said where users were contained that a rule protects (D2.10).
 pub(super) fn overridden(plan: &Plan) -> Option<&'static str> {
     plan.override_protection
-        .then_some("protected users are not spared: --override-protection was given")
+        .then_some("protected users and roles are not spared: --override-protection was given")
 }
 
 /// What a rule of the store does to the plan.

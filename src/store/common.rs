@@ -46,15 +46,18 @@ pub(super) fn no_file(place: &str, run: &str) -> Error {
 
 /// Checks that a state is of the principal in whose place it stands.
 pub(super) fn check_owner(key: &Key, state: &State, place: &str) -> Result<()> {
-    if state.account_id == key.account && state.principal.id == key.id {
+    let principal = &state.principal;
+    if state.account_id == key.account && principal.kind == key.kind && principal.id == key.id {
         return Ok(());
     }
     Err(Error::failed(format!("the state `{place}` is of another principal"))
         .because(format!(
-            "it is of {} in account {}, its place is for {} in account {}",
-            state.principal.id, state.account_id, key.id, key.account
+            "it is of {} {} in account {}, its place is for {} {} in account {}",
+            principal.kind, principal.id, state.account_id, key.kind, key.id, key.account
         ))
-        .hint("put it back where it belongs: ACCOUNT/user/PRINCIPAL_ID/state.json"))
+        .hint(
+            "put it back where it belongs: ACCOUNT/user/PRINCIPAL_ID/state.json, or ACCOUNT/role/…",
+        ))
 }
 
 /// Whether a state may take the place of the one that is there.
@@ -113,7 +116,7 @@ pub(super) fn wrong_end(journal: &Journal, end: &RunEnd, place: &str) -> Option<
     )
 }
 
-/// The states of a user, by name in any letter case (F34) or by principal ID, the latest run first. A name
+/// The states of a user or role, by name in any letter case (F34) or by principal ID, the latest run first. A name
 /// can have belonged to several principals (F27).
 ///
 /// # Errors
@@ -133,18 +136,18 @@ pub(super) fn pick(states: Vec<(Key, Result<State>)>, user: &str) -> Result<Vec<
     }
     if let (true, Some(error)) = (found.is_empty(), unread) {
         return Err(
-            error.detail(format!("no other state is of user `{}`; this one may be", shown(user)))
+            error.detail(format!("no other state is of `{}`; this one may be", shown(user)))
         );
     }
     found.sort_by_key(|(_, state)| Reverse(state.runs.last().map(|run| run.started_at)));
     Ok(found)
 }
 
-/// The error for a lock that another holds. The user's name is for the reader only; without a readable state
+/// The error for a lock that another holds. The principal's name is for the reader only; without a readable state
 /// the ID has to do.
 pub(super) fn locked(key: &Key, state: Option<&State>, holder: Result<Option<Owner>>) -> Error {
     let user = state.map_or_else(|| key.id.to_string(), |state| state.principal.name.to_string());
-    let error = Error::new(Exit::Locked, format!("the state of user `{user}` is locked"));
+    let error = Error::new(Exit::Locked, format!("the state of {} `{user}` is locked", key.kind));
     match holder {
         Ok(Some(owner)) => error.because(owner.words()),
         Ok(None) => error.because("another run held it a moment ago"),

@@ -5,7 +5,7 @@ use super::common::{
 };
 use super::{Key, files};
 use crate::error::{Error, Result};
-use crate::identity::{AccountId, PrincipalId};
+use crate::identity::{AccountId, PrincipalId, PrincipalKind};
 use crate::journal::Journal;
 use crate::state::State;
 use crate::text::shell;
@@ -88,7 +88,7 @@ impl LocalStore {
         Ok(found)
     }
 
-    /// The states of a user, by name in any letter case (F34) or by principal ID, the latest run first. A name
+    /// The states of a user or role, by name in any letter case (F34) or by principal ID, the latest run first. A name
     /// can have belonged to several principals (F27).
     ///
     /// # Errors
@@ -195,7 +195,7 @@ impl LocalStore {
     }
 
     pub(super) fn directory(&self, key: &Key) -> PathBuf {
-        self.account(&key.account).join("user").join(key.id.as_str())
+        self.account(&key.account).join(key.kind.word()).join(key.id.as_str())
     }
 
     pub(super) fn state_path(&self, key: &Key) -> PathBuf {
@@ -227,15 +227,17 @@ impl LocalStore {
             if files::stat(&self.account(&account))?.is_none_or(|m| m.is_file()) {
                 continue;
             }
-            let users = self.account(&account).join("user");
-            for id in files::names(&users)? {
-                let Ok(id) = id.parse::<PrincipalId>() else {
-                    continue;
-                };
-                // A link is reported when it is read; any other file is not ours.
-                let ours = |m: std::fs::Metadata| m.is_dir() || m.is_symlink();
-                if files::stat(&users.join(id.as_str()))?.is_some_and(ours) {
-                    keys.push(Key { account: account.clone(), id });
+            for kind in PrincipalKind::ALL {
+                let folder = self.account(&account).join(kind.word());
+                for id in files::names(&folder)? {
+                    let Ok(id) = id.parse::<PrincipalId>() else {
+                        continue;
+                    };
+                    // A link is reported when it is read; any other file is not ours.
+                    let ours = |m: std::fs::Metadata| m.is_dir() || m.is_symlink();
+                    if files::stat(&folder.join(id.as_str()))?.is_some_and(ours) {
+                        keys.push(Key { account: account.clone(), kind, id });
+                    }
                 }
             }
         }

@@ -21,7 +21,7 @@ use super::location::Place;
 use super::{Key, Owner};
 use crate::aws::Settings;
 use crate::error::{Error, Result};
-use crate::identity::{AccountId, PrincipalId};
+use crate::identity::{AccountId, PrincipalId, PrincipalKind};
 use crate::journal::Journal;
 use crate::state::State;
 use crate::text::{count, shown};
@@ -147,7 +147,7 @@ impl S3Store {
         Ok(loaded.into_iter().flatten().collect())
     }
 
-    /// The states of a user, by name in any letter case (F34) or by principal ID, the latest run first.
+    /// The states of a user or role, by name in any letter case (F34) or by principal ID, the latest run first.
     ///
     /// # Errors
     /// If the store cannot be read, or a state that may be the one meant cannot be.
@@ -336,10 +336,14 @@ impl S3Store {
         let accounts = accounts.iter().filter_map(|folder| last_part(folder)?.parse().ok());
         let keys: Vec<Result<Vec<Key>>> = iter(accounts)
             .map(async |account: AccountId| {
-                let listing = self.list_at(&format!("{account}/user/")).await?;
-                let ids = listing.folders.iter().filter_map(|folder| last_part(folder));
-                let ids = ids.filter_map(|id| id.parse::<PrincipalId>().ok());
-                Ok(ids.map(|id| Key { account: account.clone(), id }).collect())
+                let mut keys = Vec::new();
+                for kind in PrincipalKind::ALL {
+                    let listing = self.list_at(&format!("{account}/{kind}/")).await?;
+                    let ids = listing.folders.iter().filter_map(|folder| last_part(folder));
+                    let ids = ids.filter_map(|id| id.parse::<PrincipalId>().ok());
+                    keys.extend(ids.map(|id| Key { account: account.clone(), kind, id }));
+                }
+                Ok(keys)
             })
             .buffered(IN_FLIGHT)
             .collect()
@@ -366,7 +370,7 @@ impl S3Store {
 
 /// The folder of a principal.
 fn directory(key: &Key) -> String {
-    format!("{}/user/{}", key.account, key.id)
+    key.to_string()
 }
 
 fn state_path(key: &Key) -> String {

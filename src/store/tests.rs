@@ -20,7 +20,11 @@ use tempfile::TempDir;
 pub(super) const RUN: &str = "20261121T031240Z-7c41e09a";
 
 pub(super) fn key() -> Key {
-    Key { account: "123456789012".parse().unwrap(), id: "AIDA3EXAMPLEUSERID12".parse().unwrap() }
+    Key {
+        account: "123456789012".parse().unwrap(),
+        kind: PrincipalKind::User,
+        id: "AIDA3EXAMPLEUSERID12".parse().unwrap(),
+    }
 }
 
 pub(super) fn owner() -> Owner {
@@ -68,6 +72,7 @@ pub(super) fn state(serial: u64) -> State {
         posture: Posture::built_in("revoke").unwrap(),
         since: None,
         compromised: Vec::new(),
+        sessions: Vec::new(),
         resources: BTreeMap::new(),
         clock: None,
         last_seen_contained: None,

@@ -4,7 +4,7 @@ use super::{FORMAT_VERSION, FenceView};
 use crate::approval::effect::{self, Effect};
 use crate::approval::{Examination, Subject, Verdict};
 use crate::guardrail::Finding;
-use crate::identity::{AccountId, Arn, PrincipalId, UserName};
+use crate::identity::{AccountId, Arn, PrincipalId, Who};
 use crate::plan::{Blocked, Change, Compromised, Plan, PrincipalPlan, Step, sha256};
 use crate::resource::{Resource, Value};
 use crate::snapshot::Unread;
@@ -34,7 +34,7 @@ pub struct Checked<'a> {
     pub approved: bool,
     /// How many approvals are missing.
     pub missing: u32,
-    /// The users.
+    /// The principals.
     pub principals: Vec<CheckedPrincipal<'a>>,
     /// What each step does.
     pub steps: Vec<CheckedStep<'a>>,
@@ -50,8 +50,9 @@ pub struct Checked<'a> {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckedPrincipal<'a> {
-    /// The name.
-    pub user: &'a UserName,
+    /// The name: `user`, or `role` where it is one.
+    #[serde(flatten)]
+    pub who: Who,
     /// The unique ID.
     pub id: &'a PrincipalId,
     /// The ARN.
@@ -80,8 +81,9 @@ pub struct CheckedPrincipal<'a> {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckedStep<'a> {
-    /// To whom.
-    pub user: &'a UserName,
+    /// To whom: `user`, or `role` where it is one.
+    #[serde(flatten)]
+    pub who: Who,
     /// Its number in the plan.
     pub step: u32,
     /// Its wave.
@@ -127,7 +129,7 @@ impl<'a> Checked<'a> {
                     let state = state(n);
                     one.steps.iter().map(move |step| {
                         let effects = effect::of_step(plan.kind, step, state, now);
-                        checked_step(&one.name, step, effects)
+                        checked_step(one.who(), step, effects)
                     })
                 })
                 .collect(),
@@ -151,7 +153,7 @@ fn principal<'a>(
         })
     });
     CheckedPrincipal {
-        user: &one.name,
+        who: one.who(),
         id: &one.id,
         arn: &one.arn,
         path: one.arn.path(),
@@ -166,13 +168,9 @@ fn principal<'a>(
     }
 }
 
-fn checked_step<'a>(
-    user: &'a UserName,
-    step: &'a Step,
-    effects: BTreeSet<Effect>,
-) -> CheckedStep<'a> {
+fn checked_step<'a>(who: Who, step: &'a Step, effects: BTreeSet<Effect>) -> CheckedStep<'a> {
     CheckedStep {
-        user,
+        who,
         step: step.id,
         wave: step.wave,
         resource: &step.resource,

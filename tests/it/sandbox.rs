@@ -14,6 +14,7 @@ mod port;
 mod pull_request;
 mod rego;
 mod releases;
+mod roles;
 mod rules;
 mod scenarios;
 mod scene;

@@ -23,12 +23,21 @@ fn planned(snapshot: Snapshot, state: Option<State>, rules: &[(&str, &str)]) -> 
         posture,
         since: None,
         protected_users: Vec::new(),
+        protected_roles: Vec::new(),
         override_protection: false,
+        cut_workloads: false,
+        trace: None,
         strict: false,
         settle_s: 30,
     };
-    let subject =
-        Subject { snapshot, state, named: vec![key_id(0)], fresh_lineage: Lineage::new([1; 16]) };
+    let subject = Subject {
+        snapshot,
+        state,
+        named: vec![key_id(0)],
+        traced: Vec::new(),
+        sessions: Vec::new(),
+        fresh_lineage: Lineage::new([1; 16]),
+    };
     let context = Account::of(Vec::new()).context();
     contain(vec![subject], &request, &context).unwrap().principals.remove(0)
 }

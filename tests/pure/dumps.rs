@@ -7,7 +7,7 @@ use ringfence::policy::PolicyDocument;
 use ringfence::posture::BUILT_IN;
 use ringfence::release::Request;
 use ringfence::resource::Resource;
-use ringfence::snapshot::{InlinePolicy, Observed, Quotas, Snapshot};
+use ringfence::snapshot::{Entity, InlinePolicy, Observed, Quotas, Snapshot};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -102,12 +102,13 @@ fn document(value: &Value) -> PolicyDocument {
 /// Dumps hold no credentials (F19): one Active key stands for them.
 fn snapshot(user: &Value) -> Snapshot {
     let mut truth = empty("somebody", "AIDASOMEBODY");
-    truth.user.name = text(user, "UserName").parse().unwrap();
+    let Entity::User(own_user) = &mut truth.entity else { panic!("a role") };
+    own_user.name = text(user, "UserName").parse().unwrap();
     // Hand-made dumps repeat a name for an ID, or have one that is none.
-    truth.user.id = text(user, "UserId").parse().unwrap_or_else(|_| "AIDANONE".parse().unwrap());
+    own_user.id = text(user, "UserId").parse().unwrap_or_else(|_| "AIDANONE".parse().unwrap());
     let arn = text(user, "Arn");
     let own = arn.splitn(6, ':').nth(5).unwrap_or_else(|| panic!("no ARN: {arn}"));
-    truth.user.arn = format!("arn:aws:iam::{ACCOUNT}:{own}").parse().unwrap();
+    own_user.arn = format!("arn:aws:iam::{ACCOUNT}:{own}").parse().unwrap();
     truth.access_keys = Observed::Read(vec![old_key(0)]);
     let groups = list(user, "GroupList").iter().map(|group| member(group.as_str().unwrap()));
     truth.groups = Observed::Read(groups.collect());
@@ -139,7 +140,7 @@ fn contain_and_restore(file: &Path, truth: Snapshot, posture: &str) {
     let mut account = Account::of(vec![truth]);
     let original = account.user().truth.clone();
     let ask = Ask { posture: built_in(posture), since: None, named: Vec::new() };
-    let context = || format!("{} of {} with {posture}", original.user.name, file.display());
+    let context = || format!("{} of {} with {posture}", original.name(), file.display());
     let plan = account.plan(&ask).unwrap_or_else(|error| panic!("{}: {error}", context()));
     let read = Plan::parse(&plan.bytes(), "plan.json")
         .unwrap_or_else(|error| panic!("{}: {error}", context()));

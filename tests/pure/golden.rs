@@ -5,7 +5,7 @@ use crate::schema::{Schema, lines, root};
 use ringfence::approval::{Case, SignatureFile, Signers, effect, judge};
 use ringfence::config::{Config, Rules};
 use ringfence::journal::{Event, Journal};
-use ringfence::plan::{Kind, Plan, sha256};
+use ringfence::plan::{Kind, Plan, PrincipalKind, sha256};
 use ringfence::record;
 use ringfence::state::{HeldStatus, State};
 use serde_json::Value;
@@ -71,7 +71,7 @@ fn steps(plan: &Plan) -> Vec<String> {
     let steps = plan.steps().into_iter();
     steps
         .map(|(_, step)| {
-            let call = step.call().unwrap();
+            let call = step.call(PrincipalKind::User).unwrap();
             format!("{} {} {}", step.wave, call.name(), step.resource.kind())
         })
         .collect()

@@ -14,7 +14,7 @@ use ringfence::planner::{
 use ringfence::policy::{deny_all_arn, hold};
 use ringfence::resource::Resource;
 use ringfence::snapshot::{
-    AttachedPolicy, InlinePolicy, LastUsed, Observed, Quotas, Snapshot, Status,
+    AttachedPolicy, Entity, InlinePolicy, LastUsed, Observed, Quotas, Snapshot, Status,
 };
 use ringfence::state::{HeldStatus, State};
 
@@ -23,7 +23,10 @@ fn request(posture: &str, since: Option<Timestamp>) -> Request {
         posture: built_in(posture),
         since,
         protected_users: Vec::new(),
+        protected_roles: Vec::new(),
         override_protection: false,
+        cut_workloads: false,
+        trace: None,
         strict: false,
         settle_s: 30,
     }
@@ -34,7 +37,14 @@ fn context() -> Context {
 }
 
 fn subject(snapshot: Snapshot, state: Option<State>, named: Vec<AccessKeyId>) -> Subject {
-    Subject { snapshot, state, named, fresh_lineage: Lineage::new([1; 16]) }
+    Subject {
+        snapshot,
+        state,
+        named,
+        traced: Vec::new(),
+        sessions: Vec::new(),
+        fresh_lineage: Lineage::new([1; 16]),
+    }
 }
 
 /// Plans to contain what was read, as it was read.
@@ -129,12 +139,12 @@ fn the_kinds_that_are_contained_when_new_are_those_that_the_rules_turn_off() {
 
 #[test]
 fn whoever_calls_is_never_contained() {
-    let user = user().user;
+    let user = user();
     let check = |arn: &str, id: &str| -> Result<()> {
         let arn: ringfence::identity::Arn = arn.parse().unwrap();
         let account = arn.account().parse().unwrap();
         let caller = Caller { account, arn, id: id.to_owned() };
-        check_caller(&caller, &user.arn, user.id.as_str(), user.name.as_str())
+        check_caller(&caller, &user.who(), user.arn(), user.id())
     };
     let iam = "arn:aws:iam::111122223333";
     let sts = "arn:aws:sts::111122223333";
@@ -160,7 +170,7 @@ fn whom_a_rule_guards_is_not_planned_for() {
     assert_eq!(refused(user(), &guarded), protected);
     guarded.override_protection = true;
     assert!(plan(user(), &guarded).override_protection);
-    let name = user().user.name;
+    let name = user().who();
     assert!(check_protection(&name, &["alice".to_owned()], false).is_ok());
     assert!(check_protection(&name, &["deploy-bot".to_owned()], true).is_ok());
     assert!(check_protection(&name, &["deploy-bot".to_owned()], false).is_err());
@@ -252,9 +262,10 @@ fn the_user_whose_leaked_key_was_used_last_goes_first() {
     let mut quiet = user();
     used(&mut quiet, 0, before());
     let mut loud = user();
-    loud.user.name = "zoe".parse().unwrap();
-    loud.user.id = "AIDAEXAMPLE2".parse().unwrap();
-    loud.user.arn = "arn:aws:iam::111122223333:user/zoe".parse().unwrap();
+    let Entity::User(zoe) = &mut loud.entity else { panic!("a role") };
+    zoe.name = "zoe".parse().unwrap();
+    zoe.id = "AIDAEXAMPLE2".parse().unwrap();
+    zoe.arn = "arn:aws:iam::111122223333:user/zoe".parse().unwrap();
     used(&mut loud, 0, after());
     // The use of a key that nobody suspects does not count.
     give(&mut quiet, OTHER_KEY, Status::Active, before());
@@ -447,7 +458,8 @@ fn what_is_left_live_is_listed_with_what_stops_it() {
     let mut truth = everything();
     give(&mut truth, OTHER_KEY, Status::Active, before());
     used(&mut truth, 1, after());
-    truth.user.password_last_used = Some(after());
+    let Entity::User(somebody) = &mut truth.entity else { panic!("a role") };
+    somebody.password_last_used = Some(after());
     let left = |truth: &Snapshot, posture: &str, since| {
         let subject = subject(truth.clone(), None, vec![key_id(0)]);
         let plan = contain(vec![subject], &request(posture, since), &context()).unwrap();

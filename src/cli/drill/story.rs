@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::identity::UserName;
 use crate::sandbox::{Answer, Credentials, Player};
-use crate::snapshot::{Observed, Snapshot};
+use crate::snapshot::{Entity, Observed, Snapshot};
 use jiff::SignedDuration;
 
 const USER: &str = "deploy-bot";
@@ -154,8 +154,10 @@ async fn look(stage: &Stage<'_>) -> Result<Snapshot> {
 /// Everything about the user that is not a time of reading or of use, as lines.
 fn lines(snapshot: &Snapshot) -> String {
     let mut snapshot = snapshot.clone();
-    snapshot.read_at = snapshot.user.created_at;
-    snapshot.user.password_last_used = None;
+    if let Entity::User(user) = &mut snapshot.entity {
+        snapshot.read_at = user.created_at;
+        user.password_last_used = None;
+    }
     if let Observed::Read(keys) = &mut snapshot.access_keys {
         for key in keys {
             key.last_used = Observed::Read(None);

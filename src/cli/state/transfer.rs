@@ -26,7 +26,8 @@ pub(super) async fn pull(session: &Session<'_>, user: &str, out: &Path) -> Resul
     let folder = name_of(out);
     said(session, &key, &copied, || {
         format!(
-            "User `{name}`: {}, from {} to {folder}.\nEvery journal is whole. It is a copy: what is done with --state {} is not known there.",
+            "{} `{name}`: {}, from {} to {folder}.\nEvery journal is whole. It is a copy: what is done with --state {} is not known there.",
+            key.kind.title(),
             words(&copied),
             shown(&session.store.location()),
             shell(&folder)
@@ -38,7 +39,7 @@ pub(super) async fn pull(session: &Session<'_>, user: &str, out: &Path) -> Resul
 pub(super) async fn push(session: &Session<'_>, from: &Path, users: &[String]) -> Result<Exit> {
     if !from.is_dir() {
         return Err(Error::failed(format!("`{}` is no folder of states", name_of(from)))
-            .hint("give the folder in which ACCOUNT/user/PRINCIPAL_ID stands"));
+            .hint("give the folder in which ACCOUNT/user/PRINCIPAL_ID or ACCOUNT/role/PRINCIPAL_ID stands"));
     }
     let local = LocalStore::new(from);
     let source = Store::Local(local.clone());
@@ -68,7 +69,7 @@ async fn wanted(source: &Store, users: &[String]) -> Result<Vec<Key>> {
         let found = source.find(user).await?;
         if found.is_empty() {
             return Err(nothing(format!(
-                "there is no state for user `{}` in `{}`",
+                "there is no state for user or role `{}` in `{}`",
                 shown(user),
                 shown(&source.location())
             )));
@@ -102,7 +103,8 @@ async fn one(session: &Session<'_>, local: &LocalStore, source: &Store, key: &Ke
     said(session, key, &copied, || {
         let lock = if taken { "\nThe lock that its run had left there is released." } else { "" };
         format!(
-            "User `{name}`: {}, from {} to {}.{lock}",
+            "{} `{name}`: {}, from {} to {}.{lock}",
+            key.kind.title(),
             words(&copied),
             shown(&source.location()),
             shown(&session.store.location())

@@ -13,10 +13,11 @@ use crate::text::shown;
 pub(super) async fn run(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit> {
     let (key, name) = whose(session, user).await?;
     match session.store.unlock(&key).await? {
-        Unlock::NotLocked => session.terminal.print(&format!("User `{name}` is not locked.")),
+        Unlock::NotLocked => session.terminal.print(&format!("{} `{name}` is not locked.", key.kind.title())),
         Unlock::StaleRemoved(owner) => session.terminal.print(&format!(
-            "Cleared what a run that died had left: {}.\nringfence status --user {} tells what holds.",
+            "Cleared what a run that died had left: {}.\nringfence status --{} {} tells what holds.",
             owner.words(),
+            key.kind,
             shell(&name)
         )),
         Unlock::HeldBy(owner) => return break_lock(session, &key, &name, &owner, auto_approve).await,
@@ -45,8 +46,9 @@ async fn break_lock(
         Store::S3(store) => {
             if !auto_approve {
                 session.terminal.confirm(&format!(
-                    "The state of user `{name}` is locked: {}.\n\
+                    "The state of {} `{name}` is locked: {}.\n\
                      If that process still runs, it stops at its next write. Break the lock?",
+                    key.kind,
                     owner.words()
                 ))?;
             }
@@ -68,7 +70,9 @@ async fn tell(
 ) -> Result<Exit> {
     let entry = match broken {
         Broken::NotLocked => {
-            session.terminal.print(&format!("User `{name}` is not locked any more."));
+            session
+                .terminal
+                .print(&format!("{} `{name}` is not locked any more.", key.kind.title()));
             return Ok(Exit::Done);
         }
         Broken::HeldBy(other) => {
@@ -84,8 +88,9 @@ async fn tell(
         format!("Entry {n} of the journal of run {} says so, and stops that run.\n", shown(run))
     });
     session.terminal.print(&format!(
-        "The lock is broken: {}.\n{noted}ringfence status --user {} tells what holds.",
+        "The lock is broken: {}.\n{noted}ringfence status --{} {} tells what holds.",
         owner.words(),
+        key.kind,
         shell(name)
     ));
     Ok(Exit::Done)

@@ -47,13 +47,14 @@ pub fn plan(plan: &Plan, saved: Option<&Saved<'_>>, judged: Option<&Examination>
 /// The principals in an order that does not change with the last use of a key.
 fn by_name(plan: &Plan) -> Vec<&PrincipalPlan> {
     let mut principals: Vec<_> = plan.principals.iter().collect();
-    principals.sort_by_key(|one| &one.name);
+    principals.sort_by_key(|one| (one.kind, &one.name));
     principals
 }
 
-/// What a workflow finds its comment by. No name of a user holds a `>`, which alone could end it.
+/// What a workflow finds its comment by. No name of a user or role holds a `>`, which alone could end it.
 fn marker(plan: &Plan, principals: &[&PrincipalPlan]) -> String {
-    let users: String = principals.iter().map(|one| format!("user={} ", one.name)).collect();
+    let users: String =
+        principals.iter().map(|one| format!("{}={} ", one.kind, one.name)).collect();
     format!("<!-- ringfence:plan {users}account={} -->\n", plan.account_id)
 }
 
@@ -93,8 +94,8 @@ fn without_lineages(principals: &[&PrincipalPlan], mut text: String) -> (String,
 
 fn title(plan: &Plan) -> String {
     let whom = match plan.principals.as_slice() {
-        [one] => format!("user {}", code(one.name.as_str())),
-        many => count(many.len(), "user", "users"),
+        [one] => format!("{} {}", one.kind, code(one.name.as_str())),
+        many => words::principals(many),
     };
     format!("## ringfence plan: {whom}, {}\n", text(&words::purpose(plan)))
 }
@@ -111,8 +112,9 @@ fn about(plan: &Plan, principals: &[&PrincipalPlan], judged: Option<&Examination
     lines.extend(judged.into_iter().flat_map(judgement));
     lines.push(match principals {
         [one] => format!(
-            "Account {}, user {} ({})",
+            "Account {}, {} {} ({})",
             code(plan.account_id.as_str()),
+            one.kind,
             code(one.name.as_str()),
             code(one.id.as_str())
         ),
@@ -120,6 +122,12 @@ fn about(plan: &Plan, principals: &[&PrincipalPlan], judged: Option<&Examination
     });
     if !is_aws_endpoint(&plan.endpoint) {
         lines.push(format!("**!** Endpoint {} (not AWS)", code(&plan.endpoint)));
+    }
+    if let Some((start, digest)) = words::traced(plan) {
+        lines.push(format!("Trace of {}, sha256 {}", code(&start), code(&digest)));
+    }
+    for (what, why) in words::left_open(plan) {
+        lines.push(format!("**!** Traced, and not in this plan: {}: {}", text(&what), text(&why)));
     }
     if let Some(incident) = &plan.incident {
         lines.push(format!("Incident {}", code(incident)));
@@ -162,8 +170,11 @@ fn not_done(plan: &Plan) -> Option<String> {
 fn judgement(judged: &Examination) -> Vec<String> {
     let rule = |finding: &Finding| {
         let look = if matches!(finding.outcome, Outcome::Approvals(_)) { "" } else { "**!** " };
-        let whom =
-            format!("{}, {}", code(finding.user.as_str()), code(&finding.resource.to_string()));
+        let whom = format!(
+            "{}, {}",
+            code(finding.who.name().as_str()),
+            code(&finding.resource.to_string())
+        );
         format!(
             "{look}Rule {} {}: {} ({whom})",
             code(&finding.rule),

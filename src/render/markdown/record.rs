@@ -2,6 +2,7 @@
 
 use super::escape::{code, table, text};
 use crate::approval::Signed;
+use crate::identity::Who;
 use crate::journal::{Event, Journal};
 use crate::render::is_aws_endpoint;
 use crate::render::words::{self, stamp};
@@ -35,7 +36,7 @@ pub fn status(report: &StatusReport) -> String {
             };
             let look = if one.standing.is_weak() { "**!** " } else { "" };
             vec![
-                code(one.user.as_str()),
+                named(&one.who),
                 code(one.account_id.as_str()),
                 format!("{look}{}", one.standing.words()),
                 time(one.seen_at),
@@ -55,7 +56,7 @@ pub fn status(report: &StatusReport) -> String {
     parts.push(table(&headings, &rows));
     for one in &report.principals {
         let void = one.fence.as_ref().and_then(|fence| fence.void.as_ref());
-        let user = code(one.user.as_str());
+        let user = named(&one.who);
         let findings = one.findings.iter().map(words::finding);
         let void = void.map(|why| format!("the fence's clock is void: {why}"));
         let looks = findings.chain(void).map(|line| format!("{user} **!** {}", text(&line)));
@@ -66,13 +67,22 @@ pub fn status(report: &StatusReport) -> String {
     join(parts)
 }
 
+/// A principal in a table whose column is headed `user`.
+fn named(who: &Who) -> String {
+    match who {
+        Who::User(name) => code(name.as_str()),
+        Who::Role(name) => format!("role {}", code(name.as_str())),
+    }
+}
+
 /// One principal's state.
 #[must_use]
 pub fn state(state: &State) -> String {
     let mut about = vec![
         format!(
-            "Account {}, user ID {}",
+            "Account {}, {} ID {}",
             code(state.account_id.as_str()),
+            state.principal.kind,
             code(state.principal.id.as_str())
         ),
         format!("Lineage {}, serial {}", code(state.lineage.as_str()), state.serial),
@@ -133,7 +143,8 @@ pub fn state(state: &State) -> String {
         .collect();
     join(vec![
         format!(
-            "## ringfence state: user {}, posture {}\n",
+            "## ringfence state: {} {}, posture {}\n",
+            state.principal.kind,
             code(state.principal.name.as_str()),
             text(&state.posture.name)
         ),
@@ -162,7 +173,7 @@ pub fn ending(ending: &Ending) -> String {
         let (serial, head) = words::record(one);
         lines.push(words::sentence(&serial));
         lines.extend(head.map(|head| format!("Journal head {}", code(&head))));
-        parts.push(format!("### User {}\n", code(one.user.as_str())));
+        parts.push(format!("### {} {}\n", one.who.kind().title(), code(one.who.name().as_str())));
         parts.push(bullets(lines));
     }
     join(parts)

@@ -164,7 +164,7 @@ fn hostile_names_stay_names() {
             rule: bad.into(),
             outcome: Outcome::Deny,
             message: bad.into(),
-            user: model.principals[0].name.clone(),
+            who: model.principals[0].who(),
             step: 2,
             resource: Resource::InlinePolicy(bad.into()),
             unread: None,

@@ -1,6 +1,7 @@
 //! The progress of an apply, one line an event.
 
 use crate::approval::Approval;
+use crate::identity::Who;
 use crate::journal::StepResult;
 use crate::plan::{Plan, Step};
 use crate::render::Screen;
@@ -38,7 +39,7 @@ pub fn widths(plan: &Plan) -> Widths {
     let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
     Widths {
         user: if many {
-            widest(&mut plan.principals.iter().map(|one| cells(one.name.as_str())))
+            widest(&mut plan.principals.iter().map(|one| cells(&label(&one.who()))))
         } else {
             0
         },
@@ -94,9 +95,8 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
             );
         }
         ApplyEvent::RunStarted { .. } => return Some(String::new()),
-        ApplyEvent::StepSkipped { user, wave, resource, why } => {
-            let row =
-                Row { wave: Some(*wave), user: user.as_str(), resource: resource.to_string() };
+        ApplyEvent::StepSkipped { who, wave, resource, why } => {
+            let row = Row { wave: Some(*wave), user: label(who), resource: resource.to_string() };
             row.write(&mut page, widths, &Tail::Words(format!("skipped: {why}")));
         }
         ApplyEvent::FenceTime { fence_time, still_active, .. } => {
@@ -109,7 +109,7 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
             page.look(0, &format!("fence {time} does not count while {keys} {verb} Active"));
         }
         ApplyEvent::Step {
-            user,
+            who,
             wave,
             settling,
             resource,
@@ -121,7 +121,7 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
             ..
         } => {
             let wave = (!settling).then_some(*wave);
-            let row = Row { wave, user: user.as_str(), resource: resource.to_string() };
+            let row = Row { wave, user: label(who), resource: resource.to_string() };
             let value = if *result == StepResult::Done { value } else { result_words(*result) };
             let open = *result != StepResult::Done;
             let (at, took_ms) = (*at, *took_ms);
@@ -130,8 +130,8 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
                 page.phrases(Style::Yellow, row.indent(widths), 0, &by_word(error));
             }
         }
-        ApplyEvent::Tampering { user, finding, seen_at } => {
-            let whose = if widths.user > 0 { format!("{user}: ") } else { String::new() };
+        ApplyEvent::Tampering { who, finding, seen_at } => {
+            let whose = if widths.user > 0 { format!("{}: ", label(who)) } else { String::new() };
             let what = words::finding(finding);
             page.look(0, &format!("{} {whose}{what}", clock(*seen_at)));
         }
@@ -184,10 +184,18 @@ pub(super) const fn result_words(result: StepResult) -> &'static str {
     }
 }
 
-struct Row<'a> {
+/// What a principal is called on a line of its own.
+fn label(who: &Who) -> String {
+    match who {
+        Who::User(name) => name.to_string(),
+        Who::Role(name) => format!("role {name}"),
+    }
+}
+
+struct Row {
     /// `None` for what comes after the plan's own waves.
     wave: Option<u32>,
-    user: &'a str,
+    user: String,
     resource: String,
 }
 
@@ -225,7 +233,7 @@ impl Columns {
     }
 }
 
-impl Row<'_> {
+impl Row {
     /// Where the resource begins: after `  wave N  `, and the user where there are several.
     const fn indent(&self, widths: &Widths) -> usize {
         let user = if widths.user > 0 { widths.user + 1 } else { 0 };

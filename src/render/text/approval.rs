@@ -53,7 +53,10 @@ pub fn checked(checked: &Checked<'_>, screen: Screen) -> String {
 fn rule(page: &mut Page, finding: &Finding) {
     let verb = words::verb(finding);
     page.look(0, &format!("rule `{}` {verb}: {}", shown(&finding.rule), shown(&finding.message)));
-    let what = format!("step {} of user {}, {}", finding.step, finding.user, finding.resource);
+    let what = {
+        let who = &finding.who;
+        format!("step {} of {} {}, {}", finding.step, who.kind(), who.name(), finding.resource)
+    };
     page.phrases(Style::Plain, 4, 4, &by_word(&shown(&what)));
     if let Some(unread) = &finding.unread {
         page.line(

@@ -13,7 +13,11 @@ pub fn ending(ending: &Ending, screen: Screen) -> String {
     for principal in &ending.principals {
         page.gap();
         if ending.principals.len() > 1 {
-            page.line(Style::Bold, 0, &format!("User {}", principal.user));
+            page.line(
+                Style::Bold,
+                0,
+                &format!("{} {}", principal.who.kind().title(), principal.who.name()),
+            );
         }
         one(&mut page, &ending.run, principal);
     }

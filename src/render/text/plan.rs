@@ -30,6 +30,9 @@ pub fn plan(plan: &Plan, screen: Screen, saved: Option<&Saved<'_>>) -> String {
         rest(&mut page, principal, plan.created_at);
     }
     page.gap();
+    let open =
+        rows(&words::left_open(plan), |(what, why)| row(true, what.clone(), [Some(why.clone())]));
+    page.table("Traced, and not in this plan:", &open, column(open.iter(), page.screen()));
     if let Some(settle) = words::settle(plan) {
         page.sentence(0, &settle);
         page.gap();
@@ -65,8 +68,8 @@ fn sentences(text: &str) -> Vec<String> {
 /// The lines above the steps; shared with the record of a run.
 pub(super) fn header(page: &mut Page, plan: &Plan, planner: &str) {
     let whom = match plan.principals.as_slice() {
-        [one] => format!("user {} ({})", one.name, one.id),
-        many => count(many.len(), "user", "users"),
+        [one] => format!("{} {} ({})", one.kind, one.name, one.id),
+        many => words::principals(many),
     };
     let account = vec![plan.account_id.to_string(), whom, words::purpose(plan)];
     let cost = format!(
@@ -89,6 +92,9 @@ pub(super) fn header(page: &mut Page, plan: &Plan, planner: &str) {
         && let Some(since) = one.since
     {
         lines.push(("Exposed", vec![stamp_ago(since, plan.created_at)]));
+    }
+    if let Some((start, digest)) = words::traced(plan) {
+        lines.push(("Trace", vec![format!("of {start},"), format!("sha256 {digest}")]));
     }
     labelled(page, &lines);
 }
@@ -116,7 +122,11 @@ pub(super) fn dotted(parts: &[String]) -> Vec<String> {
 
 fn heading(page: &mut Page, principal: &PrincipalPlan, now: Timestamp) {
     page.gap();
-    page.line(Style::Bold, 0, &format!("User {} ({})", principal.name, principal.id));
+    page.line(
+        Style::Bold,
+        0,
+        &format!("{} {} ({})", principal.kind.title(), principal.name, principal.id),
+    );
     if let Some(since) = principal.since {
         page.line(Style::Plain, 0, &format!("Exposed {}", stamp_ago(since, now)));
     }
@@ -140,10 +150,11 @@ fn steps(page: &mut Page, plan: &Plan, principal: &PrincipalPlan) {
     if plan.principals.len() > 1 && principal.steps.is_empty() {
         page.gap();
         let nothing = match plan.kind {
-            Kind::Contain => "ringfence will change nothing of this user.",
-            Kind::Release => "ringfence will release nothing of this user.",
+            Kind::Contain => "change",
+            Kind::Release => "release",
         };
-        page.line(Style::Plain, 0, nothing);
+        let nothing = format!("ringfence will {nothing} nothing of this {}.", principal.kind);
+        page.line(Style::Plain, 0, &nothing);
     }
 }
 
@@ -247,7 +258,7 @@ fn last_use(principal: &PrincipalPlan, item: &LeftLive, now: Timestamp) -> Optio
     match &item.resource {
         Some(Resource::AccessKey(id)) => words::key_use(&principal.snapshot, id, now),
         Some(Resource::LoginProfile) => {
-            let used = principal.snapshot.user.password_last_used?;
+            let used = principal.snapshot.user()?.password_last_used?;
             Some(format!("last recorded use {}", ago(used, now)))
         }
         _ => None,

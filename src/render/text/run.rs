@@ -146,6 +146,11 @@ fn describe(event: &Event) -> (bool, String) {
                 format!("fence {time} does not count while Active: {}", keys.join(", "))
             }
         }
+        Event::FenceOutrun { fence_time, stopped_at } => format!(
+            "fence {} has to move: the last deny was answered at {}",
+            stamp(*fence_time),
+            clock(*stopped_at)
+        ),
         Event::Intent { step, resource, action, attempt } => {
             let again = if *attempt > 1 { format!(", try {attempt}") } else { String::new() };
             format!("step {step} {resource}: {action}{again}")
@@ -182,7 +187,7 @@ fn is_bad(event: &Event) -> bool {
         Event::FenceTime { still_active, .. } => !still_active.is_empty(),
         Event::RunResumed { .. } | Event::Tampering { .. } => true,
         Event::RunFinished { complete } => !complete,
-        Event::LockBroken { .. } => true,
+        Event::LockBroken { .. } | Event::FenceOutrun { .. } => true,
         _ => false,
     }
 }

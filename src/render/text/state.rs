@@ -1,6 +1,7 @@
 //! What a state file holds: one principal, all of them, and the runs.
 
 use super::plan::{dotted, labelled};
+use crate::identity::Who;
 use crate::plan::Kind;
 use crate::render::page::{Page, Row, cells, column};
 use crate::render::style::Style;
@@ -43,12 +44,17 @@ pub fn state(state: &State, screen: Screen, now: Timestamp) -> String {
 fn header(page: &mut Page, state: &State, now: Timestamp) {
     let account = [
         state.account_id.to_string(),
-        format!("user {} ({})", state.principal.name, state.principal.id),
+        format!("{} {} ({})", state.principal.kind, state.principal.name, state.principal.id),
         format!("posture {}", shown(&state.posture.name)),
     ];
     let mut lines = vec![("Account", dotted(&account))];
     if !is_aws_endpoint(&state.endpoint) {
         lines.push(("Endpoint", vec![shown(&state.endpoint).into_owned(), "(not AWS)".to_owned()]));
+    }
+    if !state.sessions.is_empty() {
+        let last = state.sessions.len().saturating_sub(1);
+        let comma = |(n, name)| if n < last { format!("{name},") } else { format!("{name}") };
+        lines.push(("Sessions", state.sessions.iter().enumerate().map(comma).collect()));
     }
     if let Some(incident) = &state.incident {
         lines.push(("Incident", vec![shown(incident).into_owned()]));
@@ -202,7 +208,7 @@ pub fn state_list(lines: &[StateLine], screen: Screen) -> String {
     let indent = widths.first().copied().unwrap_or_default() + 2;
     for (line, row) in lines.iter().zip(&rows) {
         page.line(Style::Plain, 0, &join(row));
-        if line.user.is_none() {
+        if line.name.who().is_none() {
             page.look(indent, &line.stage);
         }
         let mut more = vec![format!("{}/{}", line.account_id, line.id)];
@@ -217,8 +223,9 @@ pub fn state_list(lines: &[StateLine], screen: Screen) -> String {
 
 fn list_row(line: &StateLine) -> [String; 5] {
     let dash = || "-".to_owned();
-    let (user, stage) = match &line.user {
-        Some(user) => (user.to_string(), line.stage.clone()),
+    let (user, stage) = match line.name.who() {
+        Some(Who::User(name)) => (name.to_string(), line.stage.clone()),
+        Some(Who::Role(name)) => (format!("role {name}"), line.stage.clone()),
         None => (dash(), "unreadable".to_owned()),
     };
     [

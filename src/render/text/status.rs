@@ -1,5 +1,6 @@
 //! Reality against state, as a table.
 
+use crate::identity::PrincipalKind;
 use crate::render::page::{Page, by_word, cells, flow};
 use crate::render::style::Style;
 use crate::render::words::{self, stamp};
@@ -41,8 +42,11 @@ pub fn status(report: &StatusReport, screen: Screen) -> String {
 fn row(report: &StatusReport, one: &PrincipalStatus) -> [String; 5] {
     let at = |time: Option<Timestamp>| time.map_or("never".to_owned(), |t| near(t, report.at));
     let several = report.principals.iter().any(|other| other.account_id != one.account_id);
-    let user =
-        if several { format!("{}/{}", one.account_id, one.user) } else { one.user.to_string() };
+    let name = match one.who.kind() {
+        PrincipalKind::User => one.who.name().to_string(),
+        PrincipalKind::Role => format!("role {}", one.who.name()),
+    };
+    let user = if several { format!("{}/{name}", one.account_id) } else { name };
     [
         user,
         one.standing.words().to_owned(),

@@ -6,7 +6,8 @@ use crate::plan::{Change, Kind};
 use crate::render::Screen;
 use crate::render::sample::{self, DIGEST, FENCE, LEAKED, RUN, at, key, resource, stripped, user};
 use crate::view::{
-    ApplyEvent, Ending, FenceView, Finding, PrincipalStatus, Standing, StateLine, StatusReport,
+    ApplyEvent, Ending, FenceView, Finding, Named, PrincipalStatus, Standing, StateLine,
+    StatusReport,
 };
 use jiff::Timestamp;
 
@@ -15,7 +16,7 @@ const PLAIN: Screen = Screen { color: false, width: 80 };
 fn call(wave: u32, of: &str, value: &str, result: StepResult, error: Option<&str>) -> ApplyEvent {
     ApplyEvent::Step {
         settling: false,
-        user: user("deploy-bot"),
+        who: sample::who("deploy-bot"),
         wave,
         resource: resource(of),
         action: Change::Update,
@@ -40,7 +41,7 @@ fn run_of_the_screens() -> Vec<ApplyEvent> {
         ApplyEvent::RunStarted { run: RUN.into(), kind: Kind::Contain, steps: 2 },
         call(1, &leaked, "Inactive", StepResult::Done, None),
         ApplyEvent::FenceTime {
-            user: user("deploy-bot"),
+            who: sample::who("deploy-bot"),
             fence_time: at("2026-11-21T03:13:42Z"),
             still_active: Vec::new(),
         },
@@ -76,14 +77,14 @@ fn an_apply_with_trouble() {
             }],
         },
         ApplyEvent::StepSkipped {
-            user: user("deploy-bot"),
+            who: sample::who("deploy-bot"),
             wave: 1,
             resource: key(LEAKED),
             why: "it is Inactive already".into(),
         },
         call(1, &leaked, "Inactive", StepResult::Refused, Some(because)),
         ApplyEvent::FenceTime {
-            user: user("deploy-bot"),
+            who: sample::who("deploy-bot"),
             fence_time: at("2026-11-21T03:13:42Z"),
             still_active: vec![key(LEAKED)],
         },
@@ -195,7 +196,7 @@ fn the_other_endings() {
     unread.principals[0].read_back_at = None;
     unread.principals[0].fence = None;
     let mut second = unread.principals[0].clone();
-    second.user = user("ci-runner");
+    second.who = sample::who("ci-runner");
     second.holds.clear();
     unread.principals.push(second);
     insta::assert_snapshot!(ending(&unread, PLAIN), @"
@@ -217,7 +218,7 @@ fn the_other_endings() {
 fn reported() -> StatusReport {
     let one =
         |name: &str, standing, contained: &str, void: Option<&str>, lift: &str| PrincipalStatus {
-            user: user(name),
+            who: sample::who(name),
             id: "AIDA3EXAMPLEDEPLOYBT".parse().unwrap(),
             account_id: "123456789012".parse().unwrap(),
             lineage: sample::lineage(),
@@ -350,7 +351,7 @@ fn a_state_its_history_and_its_list() {
     let line = StateLine {
         account_id: "123456789012".parse().unwrap(),
         id: "AIDA3EXAMPLEDEPLOYBT".parse().unwrap(),
-        user: Some(user("deploy-bot")),
+        name: Named::User(Some(user("deploy-bot"))),
         stage: "contained by record".into(),
         posture: Some("revoke".into()),
         serial: Some(3),
@@ -359,7 +360,7 @@ fn a_state_its_history_and_its_list() {
         break_glass: vec![RUN.into()],
     };
     let broken = StateLine {
-        user: None,
+        name: Named::User(None),
         stage: "the state file is no state: line 3, column 1".into(),
         posture: None,
         serial: None,

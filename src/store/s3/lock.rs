@@ -428,7 +428,7 @@ impl Inner {
     pub(super) fn lose(&mut self, key: &Key, cause: String) -> Error {
         let error = Error::new(Exit::Locked, format!("the lock of {} was broken", key.id))
             .because(cause)
-            .detail("this run has stopped: somebody else may work on the user now")
+            .detail("this run has stopped: somebody else may work on it now")
             .hint("see what holds: ringfence status; what this run did: ringfence state history");
         self.lost.get_or_insert(error).clone()
     }

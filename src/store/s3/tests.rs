@@ -3,6 +3,7 @@
 use super::objects::{Objects, Only, Put};
 use super::{Key, S3Store};
 use crate::aws::Settings;
+use crate::identity::PrincipalKind;
 use crate::store::location::{Location, Place};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
@@ -107,7 +108,11 @@ async fn a_redirect_is_followed_once() {
     let mut bucket = bucket("eu-west-1", (301, "PermanentRedirect"));
     bucket.never = true;
     let store = S3Store::from_config(place(), &config(&bucket, None));
-    let key = Key { account: "123456789012".parse().unwrap(), id: "AIDA3EXAMPLE".parse().unwrap() };
+    let key = Key {
+        account: "123456789012".parse().unwrap(),
+        kind: PrincipalKind::User,
+        id: "AIDA3EXAMPLE".parse().unwrap(),
+    };
     let error = store.load(&key).await.unwrap_err();
     assert_eq!(bucket.seen.lock().unwrap().len(), 2);
     assert!(error.cause().unwrap().starts_with("the bucket is in eu-west-1: "), "{error}");

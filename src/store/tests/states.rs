@@ -196,7 +196,11 @@ fn a_user_is_found_by_name_in_any_case_and_by_id() {
     first.runs = vec![run("a", 0, None)];
     locked(&store).save(&first).unwrap();
     // The same name, created again later.
-    let again = Key { account: key().account, id: "AIDA3AGAIN".parse().unwrap() };
+    let again = Key {
+        account: key().account,
+        kind: PrincipalKind::User,
+        id: "AIDA3AGAIN".parse().unwrap(),
+    };
     let mut second = state(1);
     second.principal.id = again.id.clone();
     second.runs = vec![run("b", 60, None)];

@@ -3,6 +3,7 @@
 use super::scene::{Done, Scene, USER, fence_name};
 use ringfence::error::{Error, Result};
 use ringfence::exit::Exit;
+use ringfence::identity::PrincipalKind;
 use ringfence::plan::{OnDrift, Plan, Settle};
 use ringfence::resource::Resource;
 use ringfence::sandbox::{ACCOUNT, AccessKey, Login, ServiceCredential, Status, Uploaded, User};
@@ -59,8 +60,10 @@ async fn the_steps_of_the_plan_are_made_and_no_others() {
     assert!(done.ending.complete, "{:?}", done.principal());
     let steps = &plan.principals[0].steps;
     let meant: BTreeSet<&Resource> = steps.iter().map(|step| &step.resource).collect();
-    let mut calls: Vec<String> =
-        steps.iter().map(|step| format!("iam:{}", step.call().unwrap().name())).collect();
+    let mut calls: Vec<String> = steps
+        .iter()
+        .map(|step| format!("iam:{}", step.call(PrincipalKind::User).unwrap().name()))
+        .collect();
     let mut made = scene.writes();
     calls.sort();
     made.sort();

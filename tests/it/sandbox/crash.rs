@@ -9,6 +9,8 @@ use std::process::{Child, Stdio};
 
 const ACCOUNT: &str = "123456789012";
 const USER: &str = "deploy-bot";
+const ROLE: &str = "release";
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sts:AssumeRole"}]}"#;
 /// The calls that do something else when they are made twice.
 const ONCE: [&str; 1] = ["iam:CreatePolicy"];
 
@@ -30,6 +32,10 @@ impl Stage {
         place.make("iam:AddUserToGroup", &[("UserName", USER), ("GroupName", "devs")]);
         let service = [("UserName", USER), ("ServiceName", "codecommit.amazonaws.com")];
         place.make("iam:CreateServiceSpecificCredential", &service);
+        if posture == "joined" {
+            let trust = [("RoleName", ROLE), ("AssumeRolePolicyDocument", TRUST)];
+            place.make("iam:CreateRole", &trust);
+        }
         if posture == "squeezed" {
             // No room inline, so that the fence has to be a policy of its own.
             let filler = format!(
@@ -41,6 +47,7 @@ impl Stage {
         }
         let configuration = "[limits]\nsettle = \"0s\"\n\
             [posture.squeezed]\nextends = \"revoke\"\n\
+            [posture.joined]\nextends = \"revoke\"\n\
             [posture.everything]\nextends = \"lockdown\"\ngroups = \"remove\"\n";
         std::fs::write(place.directory.path().join("ringfence.toml"), configuration).unwrap();
         Self { place, leaked, posture }
@@ -56,7 +63,23 @@ impl Stage {
 
     fn plan(&self) {
         let named = ["--access-key", &self.leaked, "--posture", self.posture];
-        self.run(&[&["plan", "--out", "plan.json"], &named[..]].concat()).exits(0);
+        let role = if self.joined() { &["--role", ROLE][..] } else { &[] };
+        self.run(&[&["plan", "--out", "plan.json"], &named[..], role].concat()).exits(0);
+    }
+
+    /// Whether a role is contained together with the user.
+    fn joined(&self) -> bool {
+        self.posture == "joined"
+    }
+
+    /// Gives the role back, where there is one that was contained.
+    fn release_role(&self) {
+        if !self.joined() {
+            return;
+        }
+        let plan = ["rollback", "--role", ROLE, "--lift-fence-now", "--out", "role.json"];
+        self.run(&plan).exits(0);
+        self.run(&["apply", "role.json", "--auto-approve"]).exits(0);
     }
 
     /// Plans a release that gives everything back, as a person does who follows what the plan says.
@@ -178,6 +201,7 @@ fn resumed_from_every_point(posture: &'static str, at_least: usize) {
         stage.run(&["status"]).exits(0);
         stage.plan_release();
         stage.run(&["apply", "release.json", "--auto-approve"]).exits(0);
+        stage.release_role();
         assert_eq!(stage.account(), before, "{about}: not as it was");
     }
 }
@@ -205,6 +229,11 @@ fn a_containment_of_everything_goes_on_from_every_point() {
 #[test]
 fn a_fence_that_is_a_policy_of_its_own_goes_on_from_every_point() {
     resumed_from_every_point("squeezed", 17);
+}
+
+#[test]
+fn a_user_and_a_role_in_one_run_go_on_from_every_point() {
+    resumed_from_every_point("joined", 18);
 }
 
 #[test]
@@ -266,7 +295,10 @@ impl Stage {
     fn points_of(&self, file: &str, points: &[String]) -> Vec<String> {
         let plan = std::fs::read_to_string(self.place.directory.path().join(file)).unwrap();
         let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
-        let steps = plan["principals"][0]["steps"].as_array().unwrap();
+        let principals = plan["principals"].as_array().unwrap().iter();
+        let mut steps: Vec<&serde_json::Value> =
+            principals.flat_map(|one| one["steps"].as_array().unwrap()).collect();
+        steps.sort_by_key(|step| (step["wave"].as_u64(), step["id"].as_u64()));
         let mut seen: Vec<&str> = Vec::new();
         let mut own = Vec::new();
         for point in points {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const USER: &str = "deploy-bot";
+const ROLE: &str = "release";
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sts:AssumeRole"}]}"#;
 const POLICY: &str = "[approval]\nrequired = 1\n";
 const PLANNER: &str = include_str!("../../../examples/planner-policy.json");
 const RESPONDER: &str = include_str!("../../../examples/responder-policy.json");
@@ -124,6 +126,8 @@ fn victim(place: &Place) -> String {
     let arn = format!("arn:aws:iam::{}:policy/work", ringfence::sandbox::ACCOUNT);
     place.make("iam:AttachUserPolicy", &[("UserName", USER), ("PolicyArn", &arn)]);
     place.make("iam:CreateLoginProfile", &[("UserName", USER), ("Password", "correct-Horse-1")]);
+    place.make("iam:CreateRole", &[("RoleName", ROLE), ("AssumeRolePolicyDocument", TRUST)]);
+    place.make("iam:PutRolePolicy", &[&[("RoleName", ROLE)], &inline[..]].concat());
     let made = place.make("iam:CreateAccessKey", &[("UserName", USER)]);
     made.text("AccessKeyId").unwrap().to_owned()
 }
@@ -347,7 +351,7 @@ fn the_planner_can_plan_and_nothing_else() {
     let run = |who: &Credentials, arguments: &[&str]| {
         ringfence(folder, &desk.place.url(), who, arguments)
     };
-    let plan = ["plan", "--access-key", &desk.key, "--full", "--strict"];
+    let plan = ["plan", "--access-key", &desk.key, "--role", ROLE, "--full", "--strict"];
     run(&desk.planner, &plan).ok();
     fs::remove_file(desk.path("state/policy.toml")).unwrap();
     // The applier's policy is what makes the difference, not the plan.
@@ -376,7 +380,8 @@ fn whatever_the_planner_lacks_is_missed() {
     });
     for (n, action) in actions.enumerate() {
         let who = with_policy(&desk.place, &format!("without-{n}"), &without(PLANNER, &action));
-        let plan = ["plan", "--access-key", &desk.key, "--full", "--format", "json"];
+        let plan =
+            ["plan", "--access-key", &desk.key, "--role", ROLE, "--full", "--format", "json"];
         let ran = ringfence(desk.place.directory.path(), &desk.place.url(), &who, &plan);
         let said = format!("{}{}", ran.out, ran.err).contains(&action);
         let missed = !NOT_MISSED.iter().any(|(other, _)| *other == action);
@@ -402,6 +407,8 @@ fn whatever_the_applier_lacks_stays_open() {
         ("LeaveAndRejoinGroups", false),
         ("DeletePasswords", false),
         ("WriteFenceAndHoldAsPolicies", true),
+        ("WriteFenceAndHoldIntoRoles", false),
+        ("AttachOnlyDeniesToRoles", false),
     ] {
         let place = Place::new();
         victim(&place);
@@ -415,7 +422,8 @@ fn whatever_the_applier_lacks_stays_open() {
         let who = with_policy(&place, "applier", &policy.to_string());
         let folder = place.directory.path();
         fs::write(folder.join("ringfence.toml"), POSTURE).unwrap();
-        let apply = ["apply", "--user", USER, "--posture", "departed", "--auto-approve"];
+        let apply =
+            ["apply", "--user", USER, "--role", ROLE, "--posture", "departed", "--auto-approve"];
         let ran = ringfence(folder, &place.url(), &who, &apply);
         let expected = if lacks == "nothing" { 0 } else { 6 };
         assert_eq!(ran.code, expected, "{lacks}: {}{}", ran.out, ran.err);

@@ -5,7 +5,7 @@ use ringfence::aws::{Aws, Reading, Targets, read};
 use ringfence::context::Context;
 use ringfence::error::Result;
 use ringfence::execute::{Executor, Stop};
-use ringfence::identity::{AccessKeyId, Caller, UserName};
+use ringfence::identity::{AccessKeyId, Caller, PrincipalKind, UserName};
 use ringfence::lineage::Lineage;
 use ringfence::plan::{OnDrift, Plan};
 use ringfence::planner::{self, Request, Subject, contain};
@@ -132,13 +132,18 @@ impl Scene {
             snapshot: reading.snapshots[0].clone(),
             state: None,
             named: vec![self.leaked.access_key_id.parse::<AccessKeyId>().unwrap()],
+            traced: Vec::new(),
+            sessions: Vec::new(),
             fresh_lineage: Lineage::new([7; 16]),
         };
         let mut request = Request {
             posture: Posture::built_in(posture).unwrap(),
             since: None,
             protected_users: Vec::new(),
+            protected_roles: Vec::new(),
             override_protection: false,
+            cut_workloads: false,
+            trace: None,
             strict: false,
             settle_s: 0,
         };
@@ -177,6 +182,7 @@ impl Scene {
                 since: self.sandbox.now(),
             },
             protected_users: &self.protected,
+            protected_roles: &[],
             approvals: ringfence::execute::Approvals::default(),
             stop: Stop::default(),
             emit: &mut emit,
@@ -191,7 +197,11 @@ impl Scene {
         let id = self
             .sandbox
             .edit(|world| world.account(ACCOUNT).unwrap().user(USER).unwrap().id.clone());
-        let key = Key { account: ACCOUNT.parse().unwrap(), id: id.parse().unwrap() };
+        let key = Key {
+            account: ACCOUNT.parse().unwrap(),
+            kind: PrincipalKind::User,
+            id: id.parse().unwrap(),
+        };
         let state = self.store.load(&key).await.unwrap().unwrap();
         self.store.verify(&key, &state).await.unwrap();
         state

@@ -51,7 +51,7 @@ impl Course {
             last <= mutation.max(from)
         });
         for one in &ending.principals {
-            let name = one.user.as_str();
+            let name = one.who.name().as_str();
             let Some(person) = self.stage.people.iter().position(|(known, _)| *known == name)
             else {
                 continue;

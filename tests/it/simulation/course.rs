@@ -449,7 +449,7 @@ pub fn words(ending: &Ending) -> String {
     let one = |one: &ringfence::view::PrincipalEnding| {
         let open: Vec<String> =
             one.open.iter().map(|f| format!("{:?} {}", f.resource, f.what)).collect();
-        format!("{} {:?} {} open {open:?}", one.user, one.standing, one.holds)
+        format!("{} {:?} {} open {open:?}", one.who, one.standing, one.holds)
     };
     let all: Vec<String> = ending.principals.iter().map(one).collect();
     format!("complete {} {}", ending.complete, all.join("; "))

@@ -5,7 +5,7 @@ use super::ledger::{Ledger, Who};
 use jiff::{SignedDuration, Timestamp};
 use ringfence::aws::Aws;
 use ringfence::context::Context;
-use ringfence::identity::PrincipalId;
+use ringfence::identity::{PrincipalId, PrincipalKind};
 use ringfence::sandbox::{
     ACCOUNT, ADMINISTRATOR, Adversary, Credentials, Group, Lag, Line, Login, Permissions, Player,
     Random, Sandbox, ServiceCredential, Status, Uploaded, User, World,
@@ -84,13 +84,21 @@ impl Stage {
 
     /// Where the state of a user lies that was there at the start.
     pub fn key(&self, person: usize) -> Key {
-        Key { account: ACCOUNT.parse().unwrap(), id: self.people[person].1.clone() }
+        Key {
+            account: ACCOUNT.parse().unwrap(),
+            kind: PrincipalKind::User,
+            id: self.people[person].1.clone(),
+        }
     }
 
     /// Every principal whose state may be there: those of the start, and who took their names.
     pub fn store_keys(&self) -> Vec<Key> {
         let ids = self.ledger.lock().unwrap().principals();
-        let key = |id: String| Key { account: ACCOUNT.parse().unwrap(), id: id.parse().unwrap() };
+        let key = |id: String| Key {
+            account: ACCOUNT.parse().unwrap(),
+            kind: PrincipalKind::User,
+            id: id.parse().unwrap(),
+        };
         ids.into_iter().map(key).collect()
     }
 

@@ -70,7 +70,10 @@ impl Stage {
             posture: drawn.posture.clone(),
             since: drawn.since,
             protected_users: Vec::new(),
+            protected_roles: Vec::new(),
             override_protection: false,
+            cut_workloads: false,
+            trace: None,
             strict: false,
             settle_s: drawn.settle_s,
         };
@@ -84,7 +87,10 @@ impl Stage {
             posture: state.posture.clone(),
             since: state.since,
             protected_users: Vec::new(),
+            protected_roles: Vec::new(),
             override_protection: false,
+            cut_workloads: false,
+            trace: None,
             strict: false,
             settle_s,
         };
@@ -102,15 +108,18 @@ impl Stage {
         let reading = read(&self.aws, targets).await?;
         let mut subjects = Vec::new();
         for snapshot in &reading.snapshots {
-            if only.is_some_and(|state| state.principal.id != snapshot.user.id) {
+            if only.is_some_and(|state| state.principal.id != *snapshot.id()) {
                 return Err(Error::stale("another principal than the contained one"));
             }
             let state = self.state_of(&reading, snapshot).await?;
             let snapshot = self.with_managed(snapshot, state.as_ref()).await?;
-            let owned = |owner: &str| snapshot.user.name.same_user(owner);
+            let owned =
+                |owner: &str| snapshot.user().is_some_and(|user| user.name.same_user(owner));
             let named = reading.owners.iter().filter(|(_, owner)| owned(owner.as_str()));
             subjects.push(Subject {
                 named: named.map(|(key, _)| key.clone()).collect(),
+                traced: Vec::new(),
+                sessions: Vec::new(),
                 fresh_lineage: self.fresh_lineage(&snapshot)?,
                 snapshot,
                 state,
@@ -120,8 +129,8 @@ impl Stage {
     }
 
     async fn state_of(&self, reading: &Reading, snapshot: &Snapshot) -> Result<Option<State>> {
-        let (account, id) = (reading.caller.account.clone(), snapshot.user.id.clone());
-        let key = Key { account, id };
+        let (account, id) = (reading.caller.account.clone(), snapshot.id().clone());
+        let key = Key { account, kind: snapshot.who().kind(), id };
         let Some(state) = self.store.load(&key).await? else { return Ok(None) };
         assert_eq!(state.endpoint, reading.endpoint);
         self.store.verify(&key, &state).await?;
@@ -133,10 +142,10 @@ impl Stage {
         if managed.is_empty() {
             return Ok(snapshot.clone());
         }
-        let name = snapshot.user.name.clone();
+        let name = snapshot.who();
         let managed: Vec<_> = managed.into_iter().map(|(_, arn)| (name.clone(), arn)).collect();
         let reading = read_known(&self.aws, &[name], &managed).await?;
-        let again = reading.snapshots.into_iter().find(|s| s.user.id == snapshot.user.id);
+        let again = reading.snapshots.into_iter().find(|s| s.id() == snapshot.id());
         Ok(again.unwrap_or_else(|| snapshot.clone()))
     }
 
@@ -158,9 +167,8 @@ impl Stage {
         request: &release::Request,
     ) -> Result<Plan> {
         self.store.verify(key, state).await?;
-        let name = std::slice::from_ref(&state.principal.name);
-        let reading = read_known(&self.aws, name, &managed_of(state)).await?;
-        let Some(now) = reading.snapshots.iter().find(|now| now.user.id == key.id) else {
+        let reading = read_known(&self.aws, &[state.principal.who()], &managed_of(state)).await?;
+        let Some(now) = reading.snapshots.iter().find(|now| *now.id() == key.id) else {
             return Err(Error::stale("not the principal that was contained"));
         };
         let before = self.at_apply(key, state).await;
@@ -178,9 +186,8 @@ impl Stage {
 
     /// As `ringfence status` judges; none where it is another principal by now.
     pub async fn status(&self, state: &State) -> Result<Option<(Judgement, Snapshot)>> {
-        let name = std::slice::from_ref(&state.principal.name);
-        let reading = read_known(&self.aws, name, &managed_of(state)).await?;
-        let now = reading.snapshots.into_iter().find(|now| now.user.id == state.principal.id);
+        let reading = read_known(&self.aws, &[state.principal.who()], &managed_of(state)).await?;
+        let now = reading.snapshots.into_iter().find(|now| *now.id() == state.principal.id);
         Ok(now.map(|now| (judge(state, &now), now)))
     }
 
@@ -212,6 +219,7 @@ impl Stage {
                 since: self.context.now(),
             },
             protected_users: &[],
+            protected_roles: &[],
             approvals: ringfence::execute::Approvals::default(),
             stop: Stop::default(),
             emit: &mut emit,

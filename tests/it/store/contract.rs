@@ -3,6 +3,7 @@
 use super::ground::{Ground, RUN, at, event, folder, key, owner, run, says, state};
 use ringfence::error::Error;
 use ringfence::exit::Exit;
+use ringfence::identity::PrincipalKind;
 use ringfence::lineage::Lineage;
 use ringfence::store::{Key, Unlock};
 
@@ -310,7 +311,11 @@ fn a_user_is_found_by_name_in_any_case_and_by_id(g: &Ground) {
     g.go(lock.save(&first)).unwrap();
     g.release(lock);
     // The same name, created again later.
-    let again = Key { account: key().account, id: "AIDA3AGAIN".parse().unwrap() };
+    let again = Key {
+        account: key().account,
+        kind: PrincipalKind::User,
+        id: "AIDA3AGAIN".parse().unwrap(),
+    };
     let mut second = state(1);
     second.principal.id = again.id.clone();
     second.runs = vec![run("b", None)];

@@ -220,7 +220,11 @@ pub fn folder() -> String {
 }
 
 pub fn key() -> Key {
-    Key { account: "123456789012".parse().unwrap(), id: ID.parse().unwrap() }
+    Key {
+        account: "123456789012".parse().unwrap(),
+        kind: PrincipalKind::User,
+        id: ID.parse().unwrap(),
+    }
 }
 
 pub fn owner(who: &str) -> Owner {
@@ -264,6 +268,7 @@ pub fn state(serial: u64) -> State {
         posture: Posture::built_in("revoke").unwrap(),
         since: None,
         compromised: Vec::new(),
+        sessions: Vec::new(),
         resources: BTreeMap::new(),
         clock: None,
         last_seen_contained: None,

@@ -4,6 +4,7 @@ use super::ground::{
     Ground, RUN, at, dies, event, going_on, key, locked_else, owner, run, says, state,
 };
 use crate::support::{Credentials, Fault};
+use ringfence::identity::PrincipalKind;
 use ringfence::store::{Key, LocalStore, Locked, RunLog, Spooled, Store, copy};
 use std::fs;
 
@@ -137,7 +138,11 @@ fn a_second_principal_does_not_wait_as_long() {
     let g = &Ground::ministack();
     let store = g.store();
     let (lock, mut log) = begun(g, &store);
-    let other = Key { account: key().account, id: "AIDA3ANOTHER".parse().unwrap() };
+    let other = Key {
+        account: key().account,
+        kind: PrincipalKind::User,
+        id: "AIDA3ANOTHER".parse().unwrap(),
+    };
     let mut other_lock = g.go(store.lock(&other, &owner("responder"))).unwrap().unwrap();
     let mut other_log = g.go(other_lock.start_run(RUN, b"the plan")).unwrap();
     down(g, &Fault::LoseRequest);

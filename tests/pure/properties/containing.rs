@@ -40,7 +40,7 @@ pub(super) fn sound(plan: &Plan) {
         let mut seen = BTreeSet::new();
         for step in &principal.steps {
             assert!(seen.insert(&step.resource), "two steps on {}", step.resource);
-            assert!(step.call().is_some(), "no call: {step:?}");
+            assert!(step.call(principal.kind).is_some(), "no call: {step:?}");
             let deleted_password = step.resource == Resource::LoginProfile && step.after.is_none();
             assert_eq!(step.reversible, !deleted_password, "{step:?}");
             assert_ne!(step.before, step.after, "it changes nothing: {step:?}");

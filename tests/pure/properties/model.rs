@@ -8,7 +8,9 @@ use ringfence::drift;
 use ringfence::identity::{AccessKeyId, Caller};
 use ringfence::journal::{Event, Journal, StepResult, StepStatus};
 use ringfence::lineage::{Lineage, is_our_name};
-use ringfence::plan::{Action, Kind, OnDrift, Plan, PrincipalPlan, ReadCost, Step, sha256};
+use ringfence::plan::{
+    Action, Kind, OnDrift, Plan, PrincipalKind, PrincipalPlan, ReadCost, Step, sha256,
+};
 use ringfence::planner::{self, contain, fence_time};
 use ringfence::policy::{PolicyDocument, deny_all_arn, hold};
 use ringfence::posture::Posture;
@@ -16,7 +18,7 @@ use ringfence::record::{self, Outcome};
 use ringfence::release::{self, release};
 use ringfence::resource::{Resource, Value, fits};
 use ringfence::snapshot::{
-    AttachedPolicy, Group, InlinePolicy, Missing, Now, Observed, Obstacle, Quotas, Snapshot, Status,
+    AttachedPolicy, Group, InlinePolicy, Missing, Now, Observed, Obstacle, Snapshot, Status,
 };
 use ringfence::standing::still_active;
 use ringfence::state::{HeldStatus, Run, State};
@@ -44,8 +46,7 @@ pub enum Refusal {
 
 /// Does one call to a user as IAM would.
 pub fn act(truth: &mut Snapshot, action: &Action) -> Result<(), Refusal> {
-    let Quotas { attached_policies_per_user, inline_policy_size, customer_policies } =
-        *truth.quotas.read().unwrap();
+    let quotas = *truth.quotas.read().unwrap();
     match action {
         Action::UpdateAccessKey { id, status } => {
             let key = list(&mut truth.access_keys).iter_mut().find(|key| key.id.as_str() == id);
@@ -67,13 +68,13 @@ pub fn act(truth: &mut Snapshot, action: &Action) -> Result<(), Refusal> {
             }
             cred.status = *status;
         }
-        Action::PutUserPolicy { name, document } => {
+        Action::PutUserPolicy { name, document } | Action::PutRolePolicy { name, document } => {
             assert!(!document.awaits_fence_time(), "a placeholder reached IAM: {document}");
             let policies = list(&mut truth.inline_policies);
             let others = policies.iter().filter(|policy| policy.name != *name);
             let used: usize = others.map(|policy| size(&policy.document)).sum();
             // F15: what counts is every non-whitespace character of all of them together.
-            if used + document.quota_size() > inline_policy_size as usize {
+            if used + document.quota_size() > quotas.inline_size() as usize {
                 return Err(Refusal::LimitExceeded);
             }
             policies.retain(|policy| policy.name != *name);
@@ -82,21 +83,21 @@ pub fn act(truth: &mut Snapshot, action: &Action) -> Result<(), Refusal> {
                 document: Observed::Read(document.clone()),
             });
         }
-        Action::DeleteUserPolicy { name } => {
+        Action::DeleteUserPolicy { name } | Action::DeleteRolePolicy { name } => {
             remove(&mut truth.inline_policies, |policy| policy.name == *name)?;
         }
-        Action::AttachUserPolicy { arn } => {
+        Action::AttachUserPolicy { arn } | Action::AttachRolePolicy { arn } => {
             exists(truth, arn)?;
             let policies = list(&mut truth.attached_policies);
             if policies.iter().any(|policy| policy.arn == *arn) {
                 return Ok(());
             }
-            if policies.len() >= attached_policies_per_user as usize {
+            if policies.len() >= quotas.attached_policies() as usize {
                 return Err(Refusal::LimitExceeded);
             }
             policies.push(attached(arn));
         }
-        Action::DetachUserPolicy { arn } => {
+        Action::DetachUserPolicy { arn } | Action::DetachRolePolicy { arn } => {
             remove(&mut truth.attached_policies, |policy| policy.arn == *arn)?;
         }
         Action::CreatePolicy { arn, name, document } => {
@@ -105,7 +106,7 @@ pub fn act(truth: &mut Snapshot, action: &Action) -> Result<(), Refusal> {
             if truth.managed_policies.iter().any(|policy| policy.arn == *arn) {
                 return Err(Refusal::Conflict);
             }
-            let full = customer_policies.is_some_and(|(used, quota)| used >= quota);
+            let full = quotas.customer_policies.is_some_and(|(used, quota)| used >= quota);
             if full || document.quota_size() > 6144 {
                 return Err(Refusal::LimitExceeded);
             }
@@ -124,11 +125,11 @@ pub fn act(truth: &mut Snapshot, action: &Action) -> Result<(), Refusal> {
                 return Err(Refusal::NotFound);
             }
         }
-        Action::PutUserPermissionsBoundary { arn } => {
+        Action::PutUserPermissionsBoundary { arn } | Action::PutRolePermissionsBoundary { arn } => {
             exists(truth, arn)?;
             truth.permissions_boundary = Some(arn.clone());
         }
-        Action::DeleteUserPermissionsBoundary => {
+        Action::DeleteUserPermissionsBoundary | Action::DeleteRolePermissionsBoundary => {
             truth.permissions_boundary.take().ok_or(Refusal::NotFound)?;
         }
         Action::DeleteLoginProfile => match &mut truth.login_profile {
@@ -194,7 +195,9 @@ pub fn size(document: &Observed<PolicyDocument>) -> usize {
 pub fn simulate(snapshot: &Snapshot, steps: &[Step], fence: Timestamp) -> Snapshot {
     let mut truth = snapshot.clone();
     for step in steps {
-        let action = meant(step, Some(fence)).call().unwrap_or_else(|| panic!("no call: {step:?}"));
+        let action = meant(step, Some(fence))
+            .call(snapshot.who().kind())
+            .unwrap_or_else(|| panic!("no call: {step:?}"));
         act(&mut truth, &action).unwrap_or_else(|why| panic!("{why:?} to {action:?} of {step:?}"));
     }
     truth
@@ -418,7 +421,10 @@ impl Account {
             posture: ask.posture.clone(),
             since: ask.since,
             protected_users: Vec::new(),
+            protected_roles: Vec::new(),
             override_protection: false,
+            cut_workloads: false,
+            trace: None,
             strict: false,
         };
         let mut subjects = Vec::new();
@@ -431,6 +437,8 @@ impl Account {
                 ask.named.iter().filter(|id| truth.iter().any(|key| key.id == **id) || listed);
             subjects.push(planner::Subject {
                 named: named.cloned().collect(),
+                traced: Vec::new(),
+                sessions: Vec::new(),
                 state: self.users[index].state.clone(),
                 fresh_lineage: Lineage::new([self.lineages; 16]),
                 snapshot,
@@ -495,7 +503,14 @@ impl Account {
             calls: 0,
             entries: 0,
         };
-        let killed = ran.start(self, &run, &digest).and_then(|()| ran.waves(self)).is_err();
+        let killed = ran
+            .start(self, &run, &digest)
+            .and_then(|()| ran.waves(self))
+            .and_then(|()| match plan.kind {
+                Kind::Contain => ran.tell_outrun(self),
+                Kind::Release => Ok(()),
+            })
+            .is_err();
         if killed {
             return ran.killed(self);
         }
@@ -503,7 +518,7 @@ impl Account {
     }
 
     fn index(&self, one: &PrincipalPlan) -> usize {
-        self.users.iter().position(|user| user.truth.user.id == one.id).unwrap()
+        self.users.iter().position(|user| *user.truth.id() == one.id).unwrap()
     }
 }
 
@@ -576,6 +591,9 @@ impl Running<'_> {
             return Ok(());
         }
         let mut key_off_at = self.before[who].read_at;
+        if self.plan.principals[who].kind == PrincipalKind::Role {
+            key_off_at = key_off_at.max(self.last_answer().unwrap_or(key_off_at));
+        }
         for entry in self.journals[who].entries() {
             if let Event::Outcome {
                 resource: Resource::AccessKey(_),
@@ -604,6 +622,39 @@ impl Running<'_> {
         Ok(())
     }
 
+    fn last_answer(&self) -> Option<Timestamp> {
+        let entries = self.journals.iter().flat_map(|journal| journal.entries());
+        entries
+            .filter_map(|entry| match &entry.event {
+                Event::Outcome {
+                    result: StepResult::Done | StepResult::NotFound,
+                    service_date,
+                    ..
+                } => *service_date,
+                _ => None,
+            })
+            .max()
+    }
+
+    /// As the executor does after each reading: a fence that a later deny outran has to move.
+    fn tell_outrun(&mut self, account: &Account) -> Result<(), Killed> {
+        let Some(stopped_at) = self.last_answer() else { return Ok(()) };
+        for who in 0..self.indexes.len() {
+            let one = &self.plan.principals[who];
+            let fences = one.steps.iter().filter(|step| step.awaits_fence_time());
+            let ids: Vec<u32> = fences.map(|step| step.id).collect();
+            let fence = self.journals[who].fence(&ids).filter(|fence| !fence.outrun);
+            if let (PrincipalKind::Role, Some(fence)) = (one.kind, fence)
+                && stopped_at > fence.fence_time - SignedDuration::from_secs(15)
+            {
+                let fence_time = fence.fence_time;
+                let event = Event::FenceOutrun { fence_time, stopped_at };
+                self.append(who, account.now, event)?;
+            }
+        }
+        Ok(())
+    }
+
     fn step(&mut self, account: &mut Account, who: usize, step: &Step) -> Result<(), Killed> {
         match verdict(step, &self.before[who], self.previous[who].as_ref()) {
             Verdict::Go => {}
@@ -615,7 +666,8 @@ impl Running<'_> {
             Verdict::Blocked => return Ok(()),
         }
         let meant = meant(step, self.fences[who]);
-        let Some(action) = meant.call().filter(|_| !meant.awaits_fence_time()) else {
+        let kind = self.plan.principals[who].kind;
+        let Some(action) = meant.call(kind).filter(|_| !meant.awaits_fence_time()) else {
             return Ok(());
         };
         for attempt in 1..=4 {
@@ -795,6 +847,19 @@ pub fn hide(read: &mut Snapshot, section: Section) {
             because,
             obstacle: Obstacle::Denied,
         })
+    }
+    // A role has none of these, so that nothing of it could be denied.
+    let of_users = [
+        Section::AccessKeys,
+        Section::LoginProfile,
+        Section::SshKeys,
+        Section::Certificates,
+        Section::ServiceCredentials,
+        Section::MfaDevices,
+        Section::Groups,
+    ];
+    if read.role().is_some() && of_users.contains(&section) {
+        return;
     }
     match section {
         Section::AccessKeys => read.access_keys = missing("ListAccessKeys"),

@@ -10,8 +10,8 @@ use ringfence::identity::AccessKeyId;
 use ringfence::policy::{FenceTime, PolicyDocument, deny_all_arn, fence, hold};
 use ringfence::posture::{BUILT_IN, Posture};
 use ringfence::snapshot::{
-    AccessKey, InlinePolicy, LastUsed, LoginProfile, MfaDevice, Missing, Observed, Quotas,
-    ServiceCredential, Snapshot, Status, Uploaded, User,
+    AccessKey, Entity, InlinePolicy, LastUsed, LoginProfile, MfaDevice, Missing, Observed, Quotas,
+    Role, RoleQuotas, ServiceCredential, Snapshot, Status, Uploaded, User,
 };
 
 pub const QUARANTINE: &str = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3";
@@ -140,7 +140,7 @@ fn quotas() -> impl Strategy<Value = Quotas> {
         select(vec![None, Some((3, 1500)), Some((1499, 1500)), Some((1500, 1500))]),
     )
         .prop_map(|(attached_policies_per_user, inline_policy_size, customer_policies)| {
-            Quotas { attached_policies_per_user, inline_policy_size, customer_policies }
+            Quotas { attached_policies_per_user, inline_policy_size, customer_policies, role: None }
         })
 }
 
@@ -152,9 +152,54 @@ fn boundary() -> impl Strategy<Value = Option<String>> {
     ]
 }
 
-/// A user of any shape that IAM allows.
+/// A user, or now and then a role, of any shape that IAM allows.
 pub fn truth() -> impl Strategy<Value = Snapshot> {
-    named_truth("deploy-bot", "AIDAEXAMPLE1", 0)
+    prop_oneof![
+        4 => named_truth("deploy-bot", "AIDAEXAMPLE1", 0),
+        1 => role_truth("deploy-bot", "AROAEXAMPLE1"),
+    ]
+}
+
+/// A role of any shape that IAM allows: it has the policies of a user, and no credentials.
+pub fn role_truth(name: &'static str, id: &'static str) -> impl Strategy<Value = Snapshot> {
+    (named_truth(name, id, 0), any::<bool>()).prop_map(move |(user, served)| {
+        let mut truth = role(name, id);
+        truth.permissions_boundary = user.permissions_boundary;
+        truth.attached_policies = user.attached_policies;
+        truth.inline_policies = user.inline_policies;
+        let quotas = *user.quotas.read().unwrap();
+        let role = RoleQuotas {
+            attached_policies: quotas.attached_policies_per_user,
+            inline_policy_size: quotas.inline_policy_size,
+        };
+        truth.quotas = Observed::Read(Quotas { role: Some(role), ..quotas });
+        if served && let Entity::Role(role) = &mut truth.entity {
+            role.instance_profiles = Observed::Read(vec!["web".to_owned()]);
+        }
+        truth
+    })
+}
+
+/// A role that whoever is in the account may assume, and that has nothing.
+pub fn role(name: &str, id: &str) -> Snapshot {
+    let trust = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{ACCOUNT}:root"}},"Action":"sts:AssumeRole"}}]}}"#
+    );
+    let quotas = Quotas { role: Some(RoleQuotas::default()), ..Quotas::default() };
+    Snapshot {
+        entity: Entity::Role(Role {
+            name: name.parse().unwrap(),
+            id: id.parse().unwrap(),
+            arn: format!("arn:aws:iam::{ACCOUNT}:role/{name}").parse().unwrap(),
+            created_at: exposure() - SignedDuration::from_hours(24 * 400),
+            trust: Observed::Read(PolicyDocument::parse(&trust)),
+            max_session_s: 3_600,
+            last_used: None,
+            instance_profiles: Observed::Read(Vec::new()),
+        }),
+        quotas: Observed::Read(quotas),
+        ..empty(name, id)
+    }
 }
 
 pub fn named_truth(
@@ -218,13 +263,13 @@ pub fn named_truth(
 pub fn empty(name: &str, id: &str) -> Snapshot {
     Snapshot {
         read_at: start(),
-        user: User {
+        entity: Entity::User(User {
             name: name.parse().unwrap(),
             id: id.parse().unwrap(),
             arn: format!("arn:aws:iam::{ACCOUNT}:user/{name}").parse().unwrap(),
             created_at: exposure() - SignedDuration::from_hours(24 * 400),
             password_last_used: None,
-        },
+        }),
         access_keys: Observed::Read(Vec::new()),
         login_profile: Observed::Read(None),
         ssh_keys: Observed::Read(Vec::new()),

@@ -14,12 +14,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use ringfence::plan::Kind;
-use ringfence::policy::deny_all_arn;
+use ringfence::policy::{PolicyDocument, deny_all_arn};
 use ringfence::posture::Posture;
 use ringfence::release::Request;
 use ringfence::resource::{Resource, Value, fits};
 use ringfence::snapshot::{
-    AccessKey, InlinePolicy, LoginProfile, Now, Observed, Snapshot, Status, Uploaded,
+    AccessKey, Entity, InlinePolicy, LoginProfile, Now, Observed, Snapshot, Status, Uploaded,
 };
 use ringfence::standing::judge;
 use ringfence::state::{HeldStatus, State};
@@ -47,6 +47,25 @@ pub(super) enum Edit {
     SshMade,
     CertificateGone,
     CredentialOn,
+    TrustChanged,
+}
+
+/// Whether it is about what a role has not got.
+const fn of_users(edit: &Edit) -> bool {
+    matches!(
+        edit,
+        Edit::KeyOn(_)
+            | Edit::KeyDeleted(_)
+            | Edit::KeyMade
+            | Edit::PasswordSet
+            | Edit::PasswordDeleted
+            | Edit::GroupLeft
+            | Edit::GroupJoined
+            | Edit::SshOn
+            | Edit::SshMade
+            | Edit::CertificateGone
+            | Edit::CredentialOn
+    )
 }
 
 pub(super) fn edit() -> impl Strategy<Value = Edit> {
@@ -72,6 +91,7 @@ pub(super) fn edit() -> impl Strategy<Value = Edit> {
             E::SshMade,
             E::CertificateGone,
             E::CredentialOn,
+            E::TrustChanged,
         ]),
     ]
 }
@@ -93,13 +113,22 @@ pub(super) fn edits(account: &mut Account, edit: &Edit) {
     let now = account.now;
     let truth = &mut account.users[0].truth;
     let quotas = *truth.quotas.read().unwrap();
-    let slots = quotas.attached_policies_per_user as usize;
+    let slots = quotas.attached_policies() as usize;
     let room = |truth: &Snapshot, but: &str| {
         let others = truth.inline_policies.items().iter().filter(|policy| policy.name != but);
         let used: usize = others.map(|policy| super::model::size(&policy.document)).sum();
-        (quotas.inline_policy_size as usize).saturating_sub(used)
+        (quotas.inline_size() as usize).saturating_sub(used)
     };
+    if truth.role().is_some() && of_users(edit) {
+        return;
+    }
     match edit {
+        Edit::TrustChanged => {
+            if let Entity::Role(role) = &mut truth.entity {
+                let everybody = r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}}"#;
+                role.trust = Observed::Read(PolicyDocument::parse(everybody));
+            }
+        }
         Edit::KeyOn(n) => {
             if let Some(key) = pick(items(&mut truth.access_keys), *n) {
                 key.status = Status::Active;

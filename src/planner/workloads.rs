@@ -1,0 +1,215 @@
+//! Which workloads a role's fence cuts: services that assume the role hold its credentials (F12).
+
+use crate::error::{Error, Result};
+use crate::identity::SessionName;
+use crate::plan::PrincipalPlan;
+use crate::policy::{PolicyDocument, hold};
+use crate::posture::one_of;
+use crate::resource::Value;
+use crate::snapshot::Role;
+use crate::text::{ago, shell, shown};
+use jiff::Timestamp;
+use serde_json::Value as Json;
+use std::collections::BTreeSet;
+
+/// What cutting means, in words: EC2 hands out credentials for up to about six hours (F12).
+const UNTIL: &str = "until their credentials are issued anew: EC2 within about 6 h, or when the instance \
+    profile is associated again; other services when their task or function starts anew";
+
+/// Refuses a plan that cuts workloads which nobody has asked for.
+///
+/// # Errors
+/// If services assume the role, and the plan's denies reach their sessions.
+pub(super) fn guard(plan: &PrincipalPlan, asked: bool, now: Timestamp) -> Result<()> {
+    let Some(role) = plan.snapshot.role() else { return Ok(()) };
+    let services = cut(plan);
+    if services.is_empty() || asked {
+        return Ok(());
+    }
+    let named: Vec<&str> = services.iter().map(String::as_str).collect();
+    let mut error = Error::forbidden(format!(
+        "role `{}` is assumed by {}",
+        role.name,
+        shown(&named.join(", "))
+    ))
+    .because("a deny on it stops their workloads as well, until their credentials are issued anew");
+    for line in workloads(role, now) {
+        error = error.detail(line);
+    }
+    let name = shell(role.name.as_str()).into_owned();
+    Err(error.hint(format!("ringfence plan --role {name} --cut-workloads cuts them")).hint(
+        format!("ringfence plan --role {name} --session {name}/NAME fences one session only"),
+    ))
+}
+
+/// What the plan says where the person has asked for it, or where a session's name leaves it open.
+pub(super) fn warning(plan: &PrincipalPlan, now: Timestamp) -> Option<String> {
+    let role = plan.snapshot.role()?;
+    let services = cut(plan);
+    if services.is_empty() {
+        return None;
+    }
+    let named: Vec<&str> = services.iter().map(String::as_str).collect();
+    let details = workloads(role, now);
+    let details =
+        if details.is_empty() { String::new() } else { format!(" ({})", details.join("; ")) };
+    Some(format!("cuts the workloads of {}{details} {UNTIL}", named.join(", ")))
+}
+
+/// What is known of the workloads, a line each.
+fn workloads(role: &Role, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    match (&role.instance_profiles.read(), role.instance_profiles.missing()) {
+        (Some(profiles), _) => {
+            lines.extend(profiles.iter().map(|name| format!("instance profile {}", shown(name))));
+        }
+        (None, Some(missing)) => {
+            lines.push(format!("instance profiles could not be read ({})", missing.action));
+        }
+        (None, None) => {}
+    }
+    lines.push(match &role.last_used {
+        Some(used) if used.region.is_empty() => format!("last recorded use {}", ago(used.at, now)),
+        Some(used) => {
+            format!("last recorded use {} in {}", ago(used.at, now), shown(&used.region))
+        }
+        None => "no recorded use".to_owned(),
+    });
+    lines
+}
+
+/// The services whose workloads the plan's denies would stop. What can't be told counts as one.
+fn cut(plan: &PrincipalPlan) -> Vec<String> {
+    let Some(role) = plan.snapshot.role() else { return Vec::new() };
+    let denies = |value: &Value| match value {
+        Value::Document(document) => *document == hold() || document.as_fence().is_some(),
+        // AWSDenyAll, or a policy of ours that carries a fence.
+        Value::Attached | Value::PolicyArn(_) => true,
+        _ => false,
+    };
+    let held = |value: &Value| match value {
+        Value::Document(document) => *document == hold(),
+        Value::Attached | Value::PolicyArn(_) => {
+            !plan.steps.iter().any(crate::plan::Step::awaits_fence_time)
+        }
+        _ => false,
+    };
+    let writes = |is: &dyn Fn(&Value) -> bool| {
+        plan.steps.iter().any(|step| step.after.as_ref().is_some_and(is))
+    };
+    if !writes(&denies) {
+        return Vec::new();
+    }
+    let Some(trust) = role.trust.read() else {
+        return vec!["services that could not be read".to_owned()];
+    };
+    let reached = |service: &String| {
+        plan.sessions.is_empty()
+            || writes(&held)
+            || plan.sessions.iter().any(|session| may_be_of(service, session))
+    };
+    services(trust).into_iter().filter(reached).collect()
+}
+
+/// Whether a session of that name may be one that the service holds: EC2 names it after the instance, ECS after
+/// the task, and what others choose has no form that could be told.
+fn may_be_of(service: &str, session: &SessionName) -> bool {
+    let hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
+    let name = session.as_str();
+    match service.split('.').next().unwrap_or_default() {
+        "ec2" => name.strip_prefix("i-").is_some_and(|id| matches!(id.len(), 8 | 17) && hex(id)),
+        "ecs-tasks" => name.len() == 32 && hex(name),
+        _ => true,
+    }
+}
+
+/// The services that a trust policy lets assume the role, sorted.
+pub(super) fn services(trust: &PolicyDocument) -> Vec<String> {
+    principals(trust, "Service")
+}
+
+/// Whom a trust policy lets assume the role, in a line: `ec2.amazonaws.com, arn:aws:iam::123456789012:root`.
+pub(super) fn trusted(trust: &PolicyDocument) -> String {
+    let mut all = BTreeSet::new();
+    for kind in ["AWS", "Service", "Federated"] {
+        all.extend(principals(trust, kind));
+    }
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    match all.as_slice() {
+        [] => "nobody that it names".to_owned(),
+        few if few.len() <= 4 => one_of(few).replace(" or ", " and "),
+        [first, second, third, rest @ ..] => {
+            format!("{first}, {second}, {third} and {} more", rest.len())
+        }
+        _ => String::new(),
+    }
+}
+
+fn principals(trust: &PolicyDocument, kind: &str) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for statement in listed(trust.value().get("Statement")) {
+        if statement.get("Effect").and_then(Json::as_str) != Some("Allow") {
+            continue;
+        }
+        if let Some(Json::String(anybody)) = statement.get("Principal")
+            && kind == "AWS"
+        {
+            found.insert(anybody.clone());
+        }
+        let named = statement.get("Principal").and_then(|principal| principal.get(kind));
+        found.extend(listed(named).filter_map(Json::as_str).map(str::to_owned));
+        // Everybody but those it names.
+        if statement.get("NotPrincipal").is_some() {
+            found.insert("anybody".to_owned());
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The items of a list, or the one item that stands in its place.
+fn listed(value: Option<&Json>) -> impl Iterator<Item = &Json> {
+    let (list, one) = match value {
+        Some(Json::Array(items)) => (items.as_slice(), None),
+        one => (&[][..], one),
+    };
+    list.iter().chain(one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_services_of_a_trust_policy_are_found_in_every_form() {
+        let trust = |statement: &str| {
+            PolicyDocument::parse(&format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#))
+        };
+        let one = r#"{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}"#;
+        assert_eq!(services(&trust(one)), ["ec2.amazonaws.com"]);
+        let two = r#"[{"Effect":"Allow","Principal":{"Service":["lambda.amazonaws.com","ecs-tasks.amazonaws.com"]}},
+                      {"Effect":"Deny","Principal":{"Service":"ec2.amazonaws.com"}}]"#;
+        assert_eq!(services(&trust(two)), ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com"]);
+        let people = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"}}"#;
+        assert!(services(&trust(people)).is_empty());
+        assert_eq!(trusted(&trust(people)), "arn:aws:iam::123456789012:root");
+        assert_eq!(
+            services(&trust(r#"{"Effect":"Allow","NotPrincipal":{"AWS":"x"}}"#)),
+            ["anybody"]
+        );
+        assert_eq!(trusted(&trust(r#"{"Effect":"Allow","Principal":"*"}"#)), "*");
+        assert!(services(&PolicyDocument::parse("not json")).is_empty());
+    }
+
+    #[test]
+    fn a_session_is_told_from_a_services_where_it_can_be() {
+        let session = |name: &str| name.parse::<SessionName>().unwrap();
+        assert!(may_be_of("ec2.amazonaws.com", &session("i-0123456789abcdef0")));
+        assert!(may_be_of("ec2.amazonaws.com", &session("i-01234567")));
+        assert!(!may_be_of("ec2.amazonaws.com", &session("mallory")));
+        assert!(!may_be_of("ec2.amazonaws.com.cn", &session("i-mallory0")));
+        assert!(may_be_of("ecs-tasks.amazonaws.com", &session("0123456789abcdef0123456789abcdef")));
+        assert!(!may_be_of("ecs-tasks.amazonaws.com", &session("mallory")));
+        // A function's session is called what the function is.
+        assert!(may_be_of("lambda.amazonaws.com", &session("mallory")));
+    }
+}

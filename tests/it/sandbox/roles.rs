@@ -1,0 +1,556 @@
+//! Roles, against an IAM that enforces: the real program, and the credentials that an attacker holds (F12).
+
+use super::place::{Place, ringfence};
+use crate::support::{ALLOW_ALL, Credentials, Ran};
+use jiff::SignedDuration;
+use ringfence::sandbox::{ADMINISTRATOR, Account};
+use serde_json::Value;
+
+const ACCOUNT: &str = "123456789012";
+const USER: &str = "deploy-bot";
+const ANYBODY: &str = r#"{"AWS":"arn:aws:iam::123456789012:root"}"#;
+/// Past every fence of the margin that the configuration asks for.
+const PAST_FENCE: SignedDuration = SignedDuration::from_secs(62);
+/// Past the longest life of a session, and the skew.
+const UNTIL_LIFT: SignedDuration = SignedDuration::from_hours(37);
+
+struct Stage {
+    place: Place,
+    leaked: Credentials,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let place = Place::new();
+        place.make("iam:CreateUser", &[("UserName", USER)]);
+        put_all(&place, "iam:PutUserPolicy", "UserName", USER);
+        let leaked = place.make("iam:CreateAccessKey", &[("UserName", USER)]).credentials();
+        place.make("iam:CreateAccessKey", &[("UserName", USER)]);
+        let stage = Self { place, leaked };
+        stage.role("ci-deploy", ANYBODY);
+        stage.role("next", ANYBODY);
+        stage
+    }
+
+    fn role(&self, name: &str, principal: &str) {
+        self.role_under("/", name, principal);
+    }
+
+    fn role_under(&self, path: &str, name: &str, principal: &str) {
+        let trust = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}]}}"#
+        );
+        let with = [("RoleName", name), ("Path", path), ("AssumeRolePolicyDocument", &trust)];
+        self.place.make("iam:CreateRole", &with);
+        put_all(&self.place, "iam:PutRolePolicy", "RoleName", name);
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_as(&self.place.admin(), arguments)
+    }
+
+    fn run_as(&self, who: &Credentials, arguments: &[&str]) -> Ran {
+        ringfence(self.place.directory.path(), &self.place.url(), who, arguments)
+    }
+
+    /// Plans to this file, and applies it.
+    #[track_caller]
+    fn contain(&self, arguments: &[&str]) -> Ran {
+        let planned = self.run(&[&["plan", "--out", "plan.json"], arguments].concat()).exits(0);
+        self.run(&["apply", "plan.json", "--auto-approve"]).exits(0);
+        planned
+    }
+
+    #[track_caller]
+    fn release(&self, role: &str, more: &[&str]) {
+        let plan = ["rollback", "--role", role, "--out", "release.json"];
+        self.run(&[&plan, more].concat()).exits(0);
+        self.run(&["apply", "release.json", "--auto-approve"]).exits(0);
+    }
+
+    #[track_caller]
+    fn assume(&self, by: &Credentials, role: &str, session: &str) -> Credentials {
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
+        let with = [("RoleArn", arn.as_str()), ("RoleSessionName", session)];
+        let reply = self.place.wire().call(by, "sts:AssumeRole", &with);
+        assert_eq!(reply.code(), "ok", "{}", reply.body);
+        reply.credentials()
+    }
+
+    fn can_act(&self, who: &Credentials) -> bool {
+        let code = self.place.wire().call(who, "iam:ListUsers", &[]).code().to_owned();
+        assert!(matches!(code.as_str(), "ok" | "AccessDenied" | "InvalidClientTokenId"), "{code}");
+        code == "ok"
+    }
+
+    /// Somebody else takes a policy of the role away.
+    fn take_away(&self, role: &str, policy: &str) {
+        let with = [("RoleName", role), ("PolicyName", policy)];
+        self.place.make("iam:DeleteRolePolicy", &with);
+    }
+
+    /// The account as it is stored, without what uses leave behind.
+    fn account(&self) -> Account {
+        let mut account = self.place.sandbox.edit(|world| world.account(ACCOUNT).unwrap().clone());
+        for user in account.users.values_mut() {
+            user.keys.iter_mut().for_each(|key| key.last_used = None);
+        }
+        account.roles.values_mut().for_each(|role| role.last_used = None);
+        assert!(account.user_mut(ADMINISTRATOR).is_some());
+        account
+    }
+
+    fn plan(&self) -> Value {
+        let text = std::fs::read_to_string(self.place.directory.path().join("plan.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.place.directory.path().join(name), text).unwrap();
+    }
+
+    /// The state of a role or user, as it is stored.
+    fn state(&self, id: &str) -> Value {
+        let ran = self.run(&["state", "show", id, "--format", "json"]).exits(0);
+        serde_json::from_str(&ran.out).unwrap()
+    }
+
+    /// What was refused, without anything being written.
+    #[track_caller]
+    fn refused(&self, code: i32, arguments: &[&str]) -> String {
+        let before = self.account();
+        let ran = self.run(arguments).exits(code);
+        assert_eq!(self.account(), before);
+        ran.err
+    }
+}
+
+fn put_all(place: &Place, action: &str, of: &str, name: &str) {
+    place.make(action, &[(of, name), ("PolicyName", "work"), ("PolicyDocument", ALLOW_ALL)]);
+}
+
+#[test]
+fn older_sessions_of_a_fenced_role_are_dead_and_so_is_what_they_have_assumed() {
+    let stage = Stage::new();
+    let before = stage.account();
+    let stolen = stage.assume(&stage.leaked, "ci-deploy", "mallory");
+    let chained = stage.assume(&stolen, "next", "mallory-2");
+    assert!(stage.can_act(&stolen) && stage.can_act(&chained));
+
+    stage.contain(&["--role", "ci-deploy", "--role", "next"]);
+    assert!(!stage.can_act(&stolen) && !stage.can_act(&chained));
+    assert!(stage.can_act(&stage.leaked), "the user is no part of the plan");
+    // The fence lies ahead, so that what is assumed within the margin is denied as well (F8).
+    assert!(!stage.can_act(&stage.assume(&stage.leaked, "ci-deploy", "early")));
+    stage.place.clock.forward(PAST_FENCE);
+    let fresh = stage.assume(&stage.leaked, "ci-deploy", "fresh");
+    assert!(stage.can_act(&fresh) && !stage.can_act(&stolen) && !stage.can_act(&chained));
+    let status = stage.run(&["status", "--role", "ci-deploy"]).exits(0);
+    assert!(
+        status.out.contains("role ci-deploy") && status.out.contains("contained"),
+        "{}",
+        status.out
+    );
+
+    // Before its time the fence stays, and afterwards everything is as it was.
+    stage.release("next", &[]);
+    assert!(!stage.can_act(&chained));
+    stage.place.clock.forward(UNTIL_LIFT);
+    stage.release("ci-deploy", &[]);
+    stage.release("next", &[]);
+    assert_eq!(stage.account(), before);
+    let listed = stage.run(&["state", "list"]).exits(0);
+    assert!(listed.out.contains("role ci-deploy  released"), "{}", listed.out);
+}
+
+#[test]
+fn a_user_and_the_roles_it_reached_are_contained_in_one_run_keys_first() {
+    let stage = Stage::new();
+    let stolen = stage.assume(&stage.leaked, "ci-deploy", "mallory");
+    let key = stage.leaked.id.clone();
+    stage.contain(&["--access-key", &key, "--role", "ci-deploy"]);
+    assert!(!stage.can_act(&stolen) && !stage.can_act(&stage.leaked));
+    let plan = stage.plan();
+    let waves = |n: usize| -> Vec<(u64, String)> {
+        let steps = plan["principals"][n]["steps"].as_array().unwrap().iter();
+        steps
+            .map(|step| {
+                let resource = step["resource"].as_str().unwrap();
+                (step["wave"].as_u64().unwrap(), resource.split('/').next().unwrap().to_owned())
+            })
+            .collect()
+    };
+    assert_eq!(plan["principals"][1]["type"], "role");
+    assert_eq!(waves(0), [(1, "access_key".to_owned()), (2, "inline_policy".to_owned())]);
+    assert_eq!(waves(1), [(2, "role_policy".to_owned())]);
+    // The role's fence counts from the key-off of the user, too.
+    let journal = |name: &str, kind: &str| -> Vec<Value> {
+        let id = plan["principals"].as_array().unwrap().iter().find(|one| one["name"] == name);
+        let id = id.unwrap()["id"].as_str().unwrap();
+        let runs = stage.place.directory.path().join(format!("state/{ACCOUNT}/{kind}/{id}/runs"));
+        let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap().path();
+        let text = std::fs::read_to_string(run.join("journal.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let find = |entries: &[Value], event: &str| -> Value {
+        entries.iter().map(|entry| &entry["event"]).find(|e| e["type"] == event).unwrap().clone()
+    };
+    let off = find(&journal(USER, "user"), "outcome");
+    let fence = find(&journal("ci-deploy", "role"), "fence_time");
+    let time = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(time(&fence["key_off_at"]) >= time(&off["service_date"]), "{fence} {off}");
+    let ahead = time(&fence["fence_time"]).duration_since(time(&fence["key_off_at"]));
+    assert_eq!(ahead.as_secs(), 61);
+}
+
+#[test]
+fn a_fence_can_be_narrowed_to_sessions() {
+    let stage = Stage::new();
+    let before = stage.account();
+    let stolen = stage.assume(&stage.leaked, "ci-deploy", "mallory");
+    let build = stage.assume(&stage.leaked, "ci-deploy", "build-7");
+    let planned = stage.contain(&["--role", "ci-deploy", "--session", "ci-deploy/mallory"]);
+    let said = planned.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains("ends the sessions named mallory issued until then; others go on"),
+        "{said}"
+    );
+    assert!(said.contains("whoever may assume the role may choose one"), "{said}");
+    assert!(!stage.can_act(&stolen) && stage.can_act(&build));
+    stage.run(&["status"]).exits(0);
+
+    // Another session is added, and none is taken out again (D5).
+    stage.contain(&["--role", "ci-deploy", "--session", "ci-deploy/build-7"]);
+    assert!(!stage.can_act(&stolen) && !stage.can_act(&build));
+    let other = stage.assume(&stage.leaked, "ci-deploy", "build-8");
+    assert!(stage.can_act(&other));
+    stage.contain(&["--role", "ci-deploy"]);
+    assert!(!stage.can_act(&other));
+    let again =
+        stage.run(&["plan", "--role", "ci-deploy", "--session", "ci-deploy/mallory"]).exits(0);
+    assert!(again.out.contains("No changes"), "{}", again.out);
+    stage.release("ci-deploy", &["--lift-fence-now"]);
+    assert_eq!(stage.account(), before);
+
+    let hold = ["plan", "--role", "next", "--session", "next/mallory", "--posture", "lockdown"];
+    let refused = stage.refused(64, &hold);
+    assert!(refused.contains("denies everything to every session of role `next`"), "{refused}");
+    let stray = stage.refused(64, &["plan", "--role", "next", "--session", "ci-deploy/mallory"]);
+    assert!(stray.contains("is of a role that is not named"), "{stray}");
+    let odd = stage.refused(64, &["plan", "--role", "next", "--session", "next/a*b"]);
+    assert!(odd.contains("expected a session name"), "{odd}");
+}
+
+#[test]
+fn lockdown_stops_new_sessions_of_a_role_as_well() {
+    let stage = Stage::new();
+    let before = stage.account();
+    let stolen = stage.assume(&stage.leaked, "ci-deploy", "mallory");
+    stage.contain(&["--role", "ci-deploy", "--posture", "lockdown"]);
+    stage.place.clock.forward(PAST_FENCE);
+    let fresh = stage.assume(&stage.leaked, "ci-deploy", "fresh");
+    assert!(!stage.can_act(&stolen) && !stage.can_act(&fresh));
+    // One level down the fence stays, and new sessions can act.
+    stage.release("ci-deploy", &["--to", "revoke"]);
+    assert!(!stage.can_act(&stolen) && stage.can_act(&fresh));
+    stage.run(&["status"]).exits(0);
+    stage.place.clock.forward(UNTIL_LIFT);
+    stage.release("ci-deploy", &[]);
+    assert_eq!(stage.account(), before);
+
+    let managed = "[limits]\nsettle = \"0s\"\n[posture.managed]\nextends = \"revoke\"\npermissions = \"deny-managed\"\n";
+    stage.write("ringfence.toml", managed);
+    stage.contain(&["--role", "ci-deploy", "--posture", "managed"]);
+    assert_eq!(stage.plan()["principals"][0]["steps"].as_array().unwrap().len(), 1);
+    assert!(!stage.can_act(&fresh));
+}
+
+#[test]
+fn what_others_take_away_from_a_role_is_told_and_written_again() {
+    let stage = Stage::new();
+    let stolen = stage.assume(&stage.leaked, "ci-deploy", "mallory");
+    stage.contain(&["--role", "ci-deploy"]);
+    let plan = stage.plan();
+    let resource = plan["principals"][0]["steps"][0]["resource"].as_str().unwrap();
+    let name = resource.strip_prefix("role_policy/ci-deploy/").unwrap();
+    let lineage = plan["principals"][0]["lineage"].as_str().unwrap();
+    assert_eq!(name, format!("RingfenceFence-{}", &lineage[..8]));
+    stage.take_away("ci-deploy", name);
+    assert!(stage.can_act(&stolen));
+    let status = stage.run(&["status"]).exits(2);
+    assert!(status.out.contains(&format!("{resource} is gone")), "{}", status.out);
+    assert!(status.out.contains("ringfence apply --again --role ci-deploy"), "{}", status.out);
+    stage.run(&["apply", "--again", "--role", "ci-deploy", "--auto-approve"]).exits(0);
+    assert!(!stage.can_act(&stolen));
+    stage.run(&["status"]).exits(0);
+
+    // Its trust is read, told, and never changed.
+    let open = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:user/deploy-bot"},"Action":"sts:AssumeRole"}]}"#;
+    let with = [("RoleName", "ci-deploy"), ("PolicyDocument", open)];
+    stage.place.make("iam:UpdateAssumeRolePolicy", &with);
+    let release = stage.run(&["rollback", "--role", "ci-deploy"]).exits(0);
+    assert!(release.out.contains("trust_policy"), "{}", release.out);
+    stage.release("ci-deploy", &["--lift-fence-now"]);
+    let trust = stage.account().roles["ci-deploy"].trust.clone();
+    assert_eq!(trust, open);
+}
+
+#[test]
+fn a_plan_for_a_role_that_has_moved_is_refused() {
+    let stage = Stage::new();
+    stage.run(&["plan", "--role", "ci-deploy", "--out", "plan.json"]).exits(0);
+    let with = [("RoleName", "ci-deploy"), ("PolicyName", "more"), ("PolicyDocument", ALLOW_ALL)];
+    stage.place.make("iam:PutRolePolicy", &with);
+    let refused = stage.refused(3, &["apply", "plan.json", "--auto-approve"]);
+    assert!(refused.contains("role_policy/ci-deploy/more"), "{refused}");
+    assert!(refused.contains("ringfence apply --role ci-deploy --auto-approve"), "{refused}");
+    stage.run(&["plan", "--role", "ci-deploy", "--out", "plan.json"]).exits(0);
+    for policy in ["work", "more"] {
+        stage.take_away("ci-deploy", policy);
+    }
+    stage.place.make("iam:DeleteRole", &[("RoleName", "ci-deploy")]);
+    let gone = stage.refused(3, &["apply", "plan.json", "--auto-approve"]);
+    assert!(gone.contains("role `ci-deploy` is not there any more"), "{gone}");
+    stage.role("ci-deploy", ANYBODY);
+    let other = stage.refused(3, &["apply", "plan.json", "--auto-approve"]);
+    assert!(other.contains("is another principal than the one planned for"), "{other}");
+}
+
+#[test]
+fn a_user_and_a_role_of_one_name_are_two() {
+    let stage = Stage::new();
+    stage.role(USER, ANYBODY);
+    let stolen = stage.assume(&stage.leaked, USER, "mallory");
+    stage.contain(&["--role", USER]);
+    assert!(!stage.can_act(&stolen) && stage.can_act(&stage.leaked));
+    stage.contain(&["--user", USER]);
+    assert!(!stage.can_act(&stage.leaked));
+    let both = stage.refused(1, &["state", "show", USER]);
+    assert!(both.contains("there are 2 states for `deploy-bot`"), "{both}");
+    let status = stage.run(&["status", "--role", USER]).exits(0);
+    assert!(
+        status.out.contains("role deploy-bot") && !status.out.contains("AKIA"),
+        "{}",
+        status.out
+    );
+    stage.release(USER, &["--lift-fence-now"]);
+    let id = stage.account().users["deploy-bot"].id.clone();
+    assert_eq!(stage.state(&id)["principal"]["type"], "user");
+    assert_eq!(stage.state(&id)["released_at"], Value::Null);
+}
+
+#[test]
+fn a_fence_that_does_not_fit_into_a_role_is_put_where_it_does() {
+    for (attached, place) in [(0, "attached_policy"), (10, "permissions_boundary")] {
+        let stage = Stage::new();
+        let before = |stage: &Stage| stage.account();
+        let filler = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::{}/*"}}]}}"#,
+            "a".repeat(9_950)
+        );
+        let with = [("RoleName", "ci-deploy"), ("PolicyName", "big"), ("PolicyDocument", &filler)];
+        stage.place.make("iam:PutRolePolicy", &with);
+        for n in 0..attached {
+            let name = format!("work-{n}");
+            let with = [("PolicyName", name.as_str()), ("PolicyDocument", ALLOW_ALL)];
+            stage.place.make("iam:CreatePolicy", &with);
+            let arn = format!("arn:aws:iam::{ACCOUNT}:policy/{name}");
+            stage
+                .place
+                .make("iam:AttachRolePolicy", &[("RoleName", "ci-deploy"), ("PolicyArn", &arn)]);
+        }
+        let was = before(&stage);
+        let stolen = stage.assume(&stage.leaked, "ci-deploy", "mallory");
+        stage.contain(&["--role", "ci-deploy"]);
+        let steps = stage.plan()["principals"][0]["steps"].clone();
+        let last =
+            steps.as_array().unwrap().last().unwrap()["resource"].as_str().unwrap().to_owned();
+        assert!(last.starts_with(place), "{last}");
+        assert!(!stage.can_act(&stolen), "{place}");
+        stage.place.clock.forward(PAST_FENCE);
+        assert!(stage.can_act(&stage.assume(&stage.leaked, "ci-deploy", "fresh")), "{place}");
+        stage.run(&["status"]).exits(0);
+        stage.release("ci-deploy", &["--lift-fence-now"]);
+        assert_eq!(before(&stage), was, "{place}");
+    }
+}
+
+#[test]
+fn a_role_that_nobody_should_fence_is_refused() {
+    let stage = Stage::new();
+    let service = r#"{"Service":"ec2.amazonaws.com"}"#;
+    stage.role_under("/aws-service-role/ec2.amazonaws.com/", "AWSServiceRoleForEC2", service);
+    stage.role_under("/aws-reserved/sso.amazonaws.com/", "AWSReservedSSO_Admin_0", ANYBODY);
+    stage.role("web", service);
+    stage.place.make("iam:CreateInstanceProfile", &[("InstanceProfileName", "web-1")]);
+    let with = [("InstanceProfileName", "web-1"), ("RoleName", "web")];
+    stage.place.make("iam:AddRoleToInstanceProfile", &with);
+    stage.role("jobs", r#"{"Service":["lambda.amazonaws.com","ecs-tasks.amazonaws.com"]}"#);
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "AWSServiceRoleForEC2"]), @"");
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "AWSReservedSSO_Admin_0"]), @"");
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "web"]), @"");
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "jobs", "--session", "jobs/mallory"]), @"");
+    insta::assert_snapshot!(stage.refused(1, &["plan", "--role", USER]), @"");
+    insta::assert_snapshot!(stage.refused(1, &["plan", "--user", "web"]), @"");
+    insta::assert_snapshot!(stage.refused(1, &["plan", "--role", "nowhere"]), @"");
+    let own = stage.assume(&stage.leaked, "ci-deploy", "responder");
+    let refused = stage.run_as(&own, &["plan", "--role", "ci-deploy"]).exits(4);
+    insta::assert_snapshot!(refused.err, @"");
+    stage.run_as(&own, &["plan", "--role", "next"]).exits(0);
+    stage.write(
+        "ringfence.toml",
+        "[limits]\nsettle = \"0s\"\n[guard]\nprotected_roles = [\"CI-Deploy\"]\n",
+    );
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "ci-deploy"]), @"");
+    stage.run(&["plan", "--role", "ci-deploy", "--override-protection"]).exits(0);
+
+    // An instance's session has the form of its ID, so that a person's can be told from it.
+    stage.run(&["plan", "--role", "web", "--session", "web/mallory"]).exits(0);
+    stage.refused(4, &["plan", "--role", "web", "--session", "web/i-0123456789abcdef0"]);
+    let cut = stage.contain(&["--role", "web", "--cut-workloads"]);
+    insta::assert_snapshot!(masked(&cut.out), @"");
+}
+
+/// A plan's text without what differs at every run.
+fn masked(text: &str) -> String {
+    let hex = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let line = |line: &str| {
+        let mut line = line.to_owned();
+        if line.starts_with("Read ") || line.starts_with("Endpoint ") || line.starts_with("Saved ")
+        {
+            line = line.split_whitespace().next().unwrap().to_owned();
+        }
+        if let Some(at) = line.find("RingfenceFence-") {
+            line.replace_range(at + 15..at + 23, "LINEAGE_");
+        }
+        if let Some(at) = line.find("AROA") {
+            let end =
+                line[at..].find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(line.len() - at);
+            line.replace_range(at..at + end, "AROA…");
+        }
+        if line.split_whitespace().any(hex) { "sha256".to_owned() } else { line }
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_a_trace_has_found_is_contained_together() {
+    let stage = Stage::new();
+    stage.place.make("iam:CreateUser", &[("UserName", "backdoor")]);
+    let made = stage.place.make("iam:CreateAccessKey", &[("UserName", "backdoor")]).credentials();
+    put_all(&stage.place, "iam:PutUserPolicy", "UserName", "backdoor");
+    stage.role_under("/aws-service-role/x.amazonaws.com/", "linked", ANYBODY);
+    let stolen = stage.assume(&stage.leaked, "ci-deploy", "mallory");
+    let build = stage.assume(&stage.leaked, "ci-deploy", "build-7");
+    let trace = serde_json::json!({
+        "format_version": 1,
+        "start": stage.leaked.id,
+        "events_read": 12, "window": {"from": "2026-11-21T00:00:00Z", "to": null},
+        "targets": [
+            {"type": "user", "name": USER, "account_id": ACCOUNT, "why": "owns the key"},
+            {"type": "role", "name": "ci-deploy", "account_id": ACCOUNT, "why": "assumed"},
+            {"type": "role", "name": "far", "account_id": "210987654321", "why": "assumed"},
+            {"type": "role", "name": "linked", "account_id": ACCOUNT, "why": "assumed"},
+            {"type": "user", "name": "gone", "account_id": ACCOUNT, "why": "made"},
+        ],
+        "credentials": [
+            {"id": stage.leaked.id, "kind": "access_key", "parent": null, "via": null, "live": true,
+             "principal": format!("arn:aws:iam::{ACCOUNT}:user/{USER}"), "session_name": null},
+            {"id": stolen.id, "kind": "role_session", "parent": stage.leaked.id, "via": "AssumeRole",
+             "principal": format!("arn:aws:sts::{ACCOUNT}:assumed-role/ci-deploy/mallory"),
+             "session_name": "mallory", "live": true},
+            {"id": made.id, "kind": "access_key", "parent": stolen.id, "via": "CreateAccessKey",
+             "principal": format!("arn:aws:iam::{ACCOUNT}:user/backdoor"), "live": true},
+        ],
+    });
+    stage.write("trace.json", &trace.to_string());
+    let planned = stage.contain(&["--from", "trace.json", "--only-traced-sessions"]);
+    let plan = stage.plan();
+    let named: Vec<&str> = plan["principals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(named.len(), 3, "{named:?}");
+    let of = |name: &str| {
+        plan["principals"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["name"] == name)
+            .unwrap()
+            .clone()
+    };
+    let compromised = |name: &str| of(name)["compromised"].clone();
+    assert_eq!(
+        compromised("backdoor"),
+        serde_json::json!([{"resource": format!("access_key/{}", made.id), "why": "traced"}])
+    );
+    assert_eq!(
+        compromised("ci-deploy"),
+        serde_json::json!([{"resource": format!("session/{}", stolen.id), "why": "traced"}])
+    );
+    assert_eq!(of("ci-deploy")["sessions"], serde_json::json!(["mallory"]));
+    let open: Vec<&str> = plan["trace"]["left_open"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(open, ["role `far`", "role `linked`", "user `gone`"]);
+    let digest = ringfence::plan::sha256(trace.to_string().as_bytes());
+    assert_eq!(plan["trace"]["sha256"], digest);
+    for said in ["Traced, and not in this plan:", &format!("of {}", stage.leaked.id), &digest] {
+        assert!(planned.out.contains(said), "{said}\n{}", planned.out);
+    }
+    assert!(!stage.can_act(&stolen) && !stage.can_act(&made) && !stage.can_act(&stage.leaked));
+    assert!(stage.can_act(&build), "its session was not traced");
+    stage.run(&["status"]).exits(0);
+    let again = stage.run(&["plan", "--from", "trace.json", "--only-traced-sessions"]).exits(0);
+    assert!(again.out.contains("No changes"), "{}", again.out);
+    // A session that was found later may have been issued after the fence, so that the fence moves.
+    let mut later = trace;
+    later["credentials"].as_array_mut().unwrap().push(serde_json::json!(
+        {"id": build.id, "kind": "role_session", "parent": stage.leaked.id,
+         "principal": format!("arn:aws:sts::{ACCOUNT}:assumed-role/ci-deploy/build-7"), "session_name": "build-7"}
+    ));
+    stage.write("trace.json", &later.to_string());
+    stage.contain(&["--from", "trace.json", "--only-traced-sessions"]);
+    assert!(!stage.can_act(&build));
+    stage.run(&["status"]).exits(0);
+
+    let bad = stage.refused(1, &["plan", "--from", "plan.json"]);
+    assert!(bad.contains("`plan.json` is no trace"), "{bad}");
+    stage.write("far.json", r#"{"start":"x","targets":[{"type":"role","name":"far","account_id":"210987654321"}],"credentials":[]}"#);
+    insta::assert_snapshot!(stage.refused(1, &["plan", "--from", "far.json"]), @"");
+}
+
+#[test]
+fn a_roles_plan_can_be_shown_as_commands_and_in_markdown() {
+    let stage = Stage::new();
+    let before = stage.account();
+    stage
+        .run(&["plan", "--role", "ci-deploy", "--posture", "lockdown", "--out", "plan.json"])
+        .exits(0);
+    let script = stage.run(&["show", "plan.json", "--format", "commands"]).exits(0).out;
+    for part in [
+        "iam get-role --role-name ci-deploy --query Role.RoleId",
+        "iam put-role-policy --role-name ci-deploy --policy-name RingfenceHold-",
+        "iam attach-role-policy --role-name ci-deploy --policy-arn arn:aws:iam::aws:policy/AWSDenyAll",
+    ] {
+        assert!(script.contains(part), "{part}\n{script}");
+    }
+    assert!(!script.contains("user-name"), "{script}");
+    let markdown = stage.run(&["show", "plan.json", "--format", "markdown"]).exits(0).out;
+    assert!(markdown.contains("ringfence:plan role=ci-deploy account=123456789012"), "{markdown}");
+    stage.run(&["apply", "plan.json", "--auto-approve"]).exits(0);
+    // A state that was lost is rebuilt from the plan and what can be read back.
+    let id = stage.account().roles["ci-deploy"].id.clone();
+    stage.run(&["state", "rm", &id, "--auto-approve"]).exits(0);
+    stage.run(&["state", "import", "plan.json"]).exits(0);
+    assert_eq!(stage.state(&id)["principal"]["type"], "role");
+    stage.run(&["status", "--role", "ci-deploy"]).exits(0);
+    stage.release("ci-deploy", &["--lift-fence-now"]);
+    assert_eq!(stage.account(), before);
+}
