@@ -9,7 +9,8 @@ pub use settle::{NewCredential, SETTLE_S, Settle};
 
 use crate::approval::InForce;
 use crate::error::{Error, Result};
-use crate::identity::{AccountId, Arn, SessionName, Who};
+use crate::identity::{AccessKeyId, AccountId, Arn, SessionName, Who};
+use crate::impact::Usage;
 use crate::lineage::Lineage;
 use crate::posture::Posture;
 use crate::resource::{Resource, Value};
@@ -97,6 +98,9 @@ pub struct Plan {
     /// The trace that it was made from, if it was made from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceSource>,
+    /// The finding that it was made from, if it was made from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<FindingSource>,
     /// The approval that was required when it was made.
     pub approval: Option<InForce>,
     /// The principals, worst first.
@@ -118,6 +122,23 @@ pub struct TraceSource {
     pub sha256: String,
     /// What it found and the plan does nothing about.
     pub left_open: Vec<LeftOpen>,
+}
+
+/// The finding of GuardDuty that a plan was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FindingSource {
+    /// GuardDuty's ID of it.
+    pub id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The access keys that it names.
+    pub access_keys: Vec<AccessKeyId>,
+    /// The SHA-256 of its file.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
+    pub sha256: String,
 }
 
 /// A target of a trace that the plan is not about.
@@ -158,6 +179,9 @@ pub struct PrincipalPlan {
     /// The sessions of a role that the fence is narrowed to; left out where it is for every session.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionName>,
+    /// The real use of its credentials, where the plan was made with a record of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// What was there.
     pub snapshot: Snapshot,
     /// What will be done, in order.
@@ -213,6 +237,8 @@ pub enum Why {
     YoungerThanSince,
     /// A trace has found it to descend from what was leaked.
     Traced,
+    /// A finding of GuardDuty names it.
+    Finding,
 }
 
 impl Why {
@@ -224,7 +250,14 @@ impl Why {
             Self::NoKeyNamed => "no key was named",
             Self::YoungerThanSince => "made after the exposure",
             Self::Traced => "found by the trace",
+            Self::Finding => "named by a finding of GuardDuty",
         }
+    }
+
+    /// Whether it was named, by a person or by a finding that a person gave.
+    #[must_use]
+    pub const fn is_named(self) -> bool {
+        matches!(self, Self::Named | Self::Finding)
     }
 }
 

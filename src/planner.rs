@@ -14,8 +14,8 @@ use crate::exit::Exit;
 use crate::identity::{AccessKeyId, AccountId, Caller, PrincipalKind, SessionName, Who};
 use crate::lineage::Lineage;
 use crate::plan::{
-    Change, FORMAT_VERSION, Kind, NewCredential, OnDrift, Plan, PrincipalPlan, ReadCost, Settle,
-    Step, TraceSource, Why,
+    Change, FORMAT_VERSION, FindingSource, Kind, NewCredential, OnDrift, Plan, PrincipalPlan,
+    ReadCost, Settle, Step, TraceSource, Why,
 };
 use crate::posture::{AccessKeys, Credentials, Groups, Password, Permissions, Posture};
 use crate::resource::{Resource, Value};
@@ -60,6 +60,8 @@ pub struct Request {
     pub cut_workloads: bool,
     /// The trace that the targets come from, if they come from one.
     pub trace: Option<TraceSource>,
+    /// The finding that the targets come from, if they come from one.
+    pub finding: Option<FindingSource>,
     /// Whether anything unread refuses the plan (D2.12).
     pub strict: bool,
     /// How long apply watches the principal after the last wave, in seconds.
@@ -128,6 +130,7 @@ pub fn contain(subjects: Vec<Subject>, request: &Request, context: &Context) -> 
     let cuts = |principal: &PrincipalPlan| principal.kind == PrincipalKind::Role;
     plan.cut_workloads = request.cut_workloads && plan.principals.iter().any(cuts);
     plan.trace.clone_from(&request.trace);
+    plan.finding.clone_from(&request.finding);
     Ok(plan.sealed())
 }
 
@@ -145,6 +148,7 @@ pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<Princip
         override_protection: true,
         cut_workloads: true,
         trace: None,
+        finding: None,
         strict: false,
         settle_s: 0,
     };
@@ -224,6 +228,7 @@ pub(crate) fn assemble(
         override_protection: false,
         cut_workloads: false,
         trace: None,
+        finding: None,
         approval: None,
         principals,
         content_sha256: String::new(),
@@ -237,7 +242,9 @@ fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result
         .filter(|state| !state.is_released())
         .map_or_else(|| request.posture.clone(), |state| state.posture.tightened(&request.posture));
     let since = earliest(request.since, active.and_then(|state| state.since));
-    let found = scope::Found { named: &named, traced: &traced, since };
+    let by_finding = request.finding.iter().flat_map(|finding| finding.access_keys.clone());
+    let by_finding: Vec<AccessKeyId> = by_finding.collect();
+    let found = scope::Found { named: &named, by_finding: &by_finding, traced: &traced, since };
     let scope = scope::of(&snapshot, state.as_ref(), &found, posture.access_keys)?;
     let sessions = narrowed(active, &snapshot.who(), &posture, sessions)?;
     let mut draft = Draft {
@@ -282,6 +289,7 @@ fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result
         since,
         compromised: scope.compromised,
         sessions: draft.sessions,
+        usage: None,
         unread: draft.snapshot.unread(),
         snapshot: draft.snapshot,
         steps: draft.steps,

@@ -537,6 +537,7 @@ impl Draft<'_> {
             serial: state.serial,
             since: state.since,
             compromised: state.compromised.clone(),
+            usage: None,
             sessions: state.sessions.clone(),
             unread: self.snapshot.unread(),
             snapshot: self.snapshot,

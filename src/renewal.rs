@@ -78,10 +78,11 @@ fn contained(
         override_protection: plan.override_protection,
         cut_workloads: plan.cut_workloads,
         trace: plan.trace.clone(),
+        finding: plan.finding.clone(),
         strict: false,
         settle_s: 0,
     };
-    let named = principal.compromised.iter().filter(|one| one.why == Why::Named);
+    let named = principal.compromised.iter().filter(|one| one.why.is_named());
     let subject = Subject {
         snapshot: now.clone(),
         state: state.cloned(),

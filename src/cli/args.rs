@@ -118,6 +118,9 @@ pub(super) struct Targets {
     /// Users and roles that a trace has found, with what is compromised of them
     #[arg(long, value_name = "TRACE.json")]
     pub(super) from: Option<PathBuf>,
+    /// A finding of GuardDuty: its keys, users and roles, and the time it was first seen
+    #[arg(long, value_name = "FILE")]
+    pub(super) finding: Option<PathBuf>,
     /// Narrow a role's fence to its sessions of this name (repeatable)
     #[arg(long = "session", value_name = "ROLE/SESSION")]
     pub(super) sessions: Vec<SessionOf>,
@@ -231,12 +234,12 @@ pub(super) struct CheckArgs {
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
     /// The saved plan
-    #[arg(value_name = "FILE", conflicts_with_all = ["users", "roles", "keys", "access_keys_from", "from", "sessions", "only_traced_sessions", "cut_workloads", "posture", "since", "on_drift", "again", "full", "strict", "override_protection"])]
+    #[arg(value_name = "FILE", conflicts_with_all = ["users", "roles", "keys", "access_keys_from", "from", "finding", "sessions", "only_traced_sessions", "cut_workloads", "posture", "since", "on_drift", "again", "full", "strict", "override_protection"])]
     pub(super) file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) targets: Targets,
     /// Assert again what the state records, for the users and roles named
-    #[arg(long, conflicts_with_all = ["keys", "access_keys_from", "from", "sessions", "posture", "since"])]
+    #[arg(long, conflicts_with_all = ["keys", "access_keys_from", "from", "finding", "sessions", "posture", "since"])]
     pub(super) again: bool,
     /// Do not ask
     #[arg(long)]

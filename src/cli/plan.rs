@@ -1,5 +1,7 @@
 //! `ringfence plan`
 
+mod start;
+
 use super::args::{Format, OnDrift, PlanArgs, SessionOf, Targets};
 use super::session::{Session, name_of, read_file, write_plan};
 use crate::aws::{Aws, Reading, calling, read, read_known};
@@ -17,6 +19,7 @@ use crate::state::State;
 use crate::text::shell;
 use crate::traced::Traced;
 use jiff::Timestamp;
+use start::Started;
 use std::path::Path;
 
 pub(super) async fn run(session: &Session<'_>, args: &PlanArgs) -> Result<Exit> {
@@ -81,6 +84,8 @@ pub(super) struct Wanted {
     sessions: Vec<SessionOf>,
     /// The trace that the targets come from, besides those that were named.
     traced: Option<Traced>,
+    /// The finding that it starts from.
+    started: Option<Started>,
     /// Whether every role's fence is narrowed to the sessions that the trace has seen.
     only_traced_sessions: bool,
     settle_s: u32,
@@ -96,11 +101,12 @@ impl Wanted {
         }
         keys.dedup();
         let named = !keys.is_empty() || !args.users.is_empty() || !args.roles.is_empty();
-        if !named && args.from.is_none() {
-            return Err(Error::new(Exit::Usage, "nobody was named").hint(
-                "--user NAME, --role NAME, --access-key ID, --access-keys-from FILE, or --from TRACE.json",
-            ));
+        if !named && args.from.is_none() && args.finding.is_none() {
+            return Err(Error::new(Exit::Usage, "nobody was named")
+                .hint("--user NAME, --role NAME, --access-key ID, --access-keys-from FILE")
+                .hint("or what is known already: --from TRACE.json, --finding FILE"));
         }
+        let started = args.finding.as_deref().map(Started::from).transpose()?;
         let traced = args.from.as_deref().map(traced).transpose()?;
         check_sessions(args)?;
         if let Some(since) = args.since
@@ -109,21 +115,28 @@ impl Wanted {
             return Err(Error::new(Exit::Usage, format!("`--since {since}` lies ahead"))
                 .hint("it is the time of the exposure, in UTC unless it says otherwise"));
         }
+        let mut targets = crate::aws::Targets {
+            users: args.users.clone(),
+            roles: args.roles.clone(),
+            keys,
+            full: args.full,
+            ..crate::aws::Targets::default()
+        };
+        if let Some(started) = &started {
+            started.add_to(&mut targets)?;
+        }
+        let first_seen = started.as_ref().and_then(|started| started.start.since);
         Ok(Self {
-            targets: crate::aws::Targets {
-                users: args.users.clone(),
-                roles: args.roles.clone(),
-                keys,
-                full: args.full,
-                ..crate::aws::Targets::default()
-            },
+            targets,
             posture: session.config.posture(args.posture.as_deref().unwrap_or("revoke"))?,
-            since: args.since,
+            // No later than it was first seen; when it really began, a person may know better.
+            since: args.since.or(first_seen),
             strict: args.strict,
             override_protection: args.override_protection,
             cut_workloads: args.cut_workloads,
             sessions: args.sessions.clone(),
             traced,
+            started,
             only_traced_sessions: args.only_traced_sessions,
             settle_s: settle_s(session, args.settle),
             only: None,
@@ -157,6 +170,7 @@ impl Wanted {
             cut_workloads: true,
             sessions: state.sessions.iter().map(of_role).collect(),
             traced: None,
+            started: None,
             only_traced_sessions: false,
             settle_s: settle_s(session, args.settle),
             only: Some(state.principal.id.clone()),
@@ -293,6 +307,9 @@ pub(super) async fn make(
         None => None,
     };
     let reading = read(aws, &targets).await?;
+    if let Some(started) = &wanted.started {
+        started.check(&reading)?;
+    }
     let mut subjects = Vec::new();
     let mut recreated = Vec::new();
     for snapshot in &reading.snapshots {
@@ -343,6 +360,7 @@ pub(super) async fn make(
         protected_roles: session.config.protected_roles.clone(),
         cut_workloads: wanted.cut_workloads,
         trace: traced.map(|traced| traced.source),
+        finding: wanted.started.as_ref().map(|started| started.source.clone()),
         override_protection: wanted.override_protection,
         strict: wanted.strict,
         settle_s: wanted.settle_s,

@@ -160,7 +160,7 @@ fn holds(plan: &Plan, one: &Active, state: Option<&State>, now: Option<&Snapshot
                 && now.value(resource).known().flatten() == held.ours
         })
         .count();
-    let leaked = state.compromised.iter().any(|item| item.why == crate::plan::Why::Named);
+    let leaked = state.compromised.iter().any(|item| item.why.is_named());
     match (off, leaked) {
         (0, _) => {}
         (1, true) => parts.push("leaked key off".to_owned()),

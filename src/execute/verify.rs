@@ -263,10 +263,10 @@ fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
         );
     }
     let mut targets = principal.who().flag();
-    let named = principal.compromised.iter().any(|item| item.why == crate::plan::Why::Named);
+    let named = principal.compromised.iter().any(|item| item.why.is_named());
     for item in &principal.compromised {
         if let Resource::AccessKey(id) = &item.resource
-            && item.why == crate::plan::Why::Named
+            && item.why.is_named()
         {
             targets = format!("{targets} --access-key {id}");
         }

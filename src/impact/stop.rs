@@ -1,6 +1,8 @@
 //! Which uses a step ends.
 
 use super::{Kind, Usage, Use};
+use crate::plan::{Change, PrincipalPlan, Step};
+use crate::resource::{Resource, Value};
 use crate::text::count;
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,6 +17,46 @@ pub enum Stops {
     Named(Vec<String>),
     /// Everything.
     All,
+}
+
+impl Stops {
+    /// What a step of a principal's plan ends; `None` where it ends nothing that is recorded.
+    #[must_use]
+    pub fn by(principal: &PrincipalPlan, step: &Step) -> Option<Self> {
+        let written = step.action != Change::Delete;
+        match &step.resource {
+            Resource::AccessKey(id) => step.turns_off().then(|| Self::Key(id.to_string())),
+            // The policy alone denies nothing: what it is attached to does.
+            Resource::ManagedPolicy(_) => None,
+            Resource::InlinePolicy(name) => Self::named(principal, name).filter(|_| written),
+            Resource::RolePolicy(policy) => {
+                Self::named(principal, policy.policy()).filter(|_| written)
+            }
+            Resource::AttachedPolicy(arn) => Self::named(principal, last(arn)).filter(|_| written),
+            Resource::PermissionsBoundary => match &step.after {
+                Some(Value::PolicyArn(arn)) => Self::named(principal, last(arn)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn named(principal: &PrincipalPlan, policy: &str) -> Option<Self> {
+        let (fence, hold) = (principal.lineage.fence_name(), principal.lineage.hold_name());
+        if policy == hold || policy == "AWSDenyAll" {
+            Some(Self::All)
+        } else if policy != fence {
+            None
+        } else if principal.sessions.is_empty() {
+            Some(Self::Sessions)
+        } else {
+            Some(Self::Named(principal.sessions.iter().map(ToString::to_string).collect()))
+        }
+    }
+}
+
+fn last(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or_default()
 }
 
 /// The uses that a step ends, the most frequent first.

@@ -28,9 +28,10 @@ struct Source<'u> {
     uses: Vec<&'u Use>,
 }
 
-/// What a step stops, by source: those from before the exposure first, then those that came with it.
+/// What a step stops, by source: those from before the exposure first, then those that came with it. Times
+/// are told as ages where it is said what time it is.
 #[must_use]
-pub fn told(usage: &Usage, stops: &Stops, now: Timestamp) -> Vec<Line> {
+pub fn told(usage: &Usage, stops: &Stops, now: Option<Timestamp>) -> Vec<Line> {
     let (new, known): (Vec<Source<'_>>, Vec<Source<'_>>) =
         by_source(stopped(usage, stops)).into_iter().partition(|source| source.new);
     let (from, to) = (usage.from.strftime("%F"), usage.to.strftime("%F"));
@@ -89,7 +90,7 @@ fn by_source(uses: Vec<&Use>) -> Vec<Source<'_>> {
 }
 
 impl Source<'_> {
-    fn say(&self, usage: &Usage, now: Timestamp) -> String {
+    fn say(&self, usage: &Usage, now: Option<Timestamp>) -> String {
         let rate = Rate { calls: self.calls, window: (usage.from, usage.to) };
         let mut places: Vec<(u64, String)> = Vec::new();
         for one in &self.uses {
@@ -106,6 +107,10 @@ impl Source<'_> {
         if more > 0 {
             to.push(format!("{more} more"));
         }
-        format!("{rate} from {} to {}, last {}", self.from, to.join(", "), ago(self.last, now))
+        let last = now.map_or_else(
+            || crate::text::whole_seconds(self.last).to_string(),
+            |now| ago(self.last, now),
+        );
+        format!("{rate} from {} to {}, last {last}", self.from, to.join(", "))
     }
 }

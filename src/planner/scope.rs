@@ -25,6 +25,7 @@ pub(super) struct InScope {
 /// What is known to be the attacker's, by whom.
 pub(super) struct Found<'a> {
     pub(super) named: &'a [AccessKeyId],
+    pub(super) by_finding: &'a [AccessKeyId],
     pub(super) traced: &'a [Resource],
     pub(super) since: Option<Timestamp>,
 }
@@ -35,7 +36,7 @@ pub(super) fn of(
     found: &Found<'_>,
     rule: AccessKeys,
 ) -> Result<Scope> {
-    let Found { named, traced, since } = *found;
+    let Found { named, by_finding, traced, since } = *found;
     let mut compromised = recorded(state);
     let mut add = |resource: Resource, why| {
         if !compromised.iter().any(|item: &Compromised| item.resource == resource) {
@@ -43,7 +44,8 @@ pub(super) fn of(
         }
     };
     for key in named {
-        add(Resource::AccessKey(key.clone()), Why::Named);
+        let why = if by_finding.contains(key) { Why::Finding } else { Why::Named };
+        add(Resource::AccessKey(key.clone()), why);
     }
     for resource in traced {
         add(resource.clone(), Why::Traced);

@@ -3,6 +3,7 @@
 use crate::approval::Verdict;
 use crate::guardrail::{self, Outcome};
 use crate::identity::AccessKeyId;
+use crate::impact::{Line, Stops, told};
 use crate::lineage::is_our_name;
 use crate::plan::{Change, Compromised, Kind, Plan, PrincipalKind, PrincipalPlan, Step, Why};
 use crate::policy::{PolicyDocument, hold};
@@ -197,6 +198,18 @@ pub(super) fn principals(many: &[PrincipalPlan]) -> String {
         (0, _) => roles,
         _ => format!("{users} and {roles}"),
     }
+}
+
+/// What of the real use a step stops, where the plan was made with a record of it.
+pub(super) fn stops(principal: &PrincipalPlan, step: &Step, now: Option<Timestamp>) -> Vec<Line> {
+    let stops = principal.usage.as_ref().zip(Stops::by(principal, step));
+    stops.map(|(usage, stops)| told(usage, &stops, now)).unwrap_or_default()
+}
+
+/// Where the plan comes from a finding: which one.
+pub(super) fn found_by(plan: &Plan) -> Option<(String, String)> {
+    let finding = plan.finding.as_ref()?;
+    Some((shown(&finding.kind).into_owned(), shown(&finding.id).into_owned()))
 }
 
 /// Where the plan comes from a trace: what that began with, and its digest.

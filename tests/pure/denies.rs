@@ -27,6 +27,7 @@ fn planned(snapshot: Snapshot, state: Option<State>, rules: &[(&str, &str)]) -> 
         override_protection: false,
         cut_workloads: false,
         trace: None,
+        finding: None,
         strict: false,
         settle_s: 30,
     };

@@ -79,7 +79,7 @@ fn usage(events: &[Value], since: Option<Timestamp>) -> Usage {
 
 fn lines(usage: &Usage, stops: &Stops) -> Vec<String> {
     let mark = |look: bool| if look { "! " } else { "" };
-    let told = told(usage, stops, at(24 * 8));
+    let told = told(usage, stops, Some(at(24 * 8)));
     told.into_iter().map(|line| format!("{}{}", mark(line.look), line.text)).collect()
 }
 

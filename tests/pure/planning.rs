@@ -27,6 +27,7 @@ fn request(posture: &str, since: Option<Timestamp>) -> Request {
         override_protection: false,
         cut_workloads: false,
         trace: None,
+        finding: None,
         strict: false,
         settle_s: 30,
     }

@@ -30,6 +30,7 @@ pub fn plan(plan: &Plan, saved: Option<&Saved<'_>>, judged: Option<&Examination>
             ));
         }
         parts.push(steps(principal));
+        parts.extend(stopped(principal));
         parts.extend(notes(principal));
         parts.extend(rest(principal));
         parts.extend(principal.steps.iter().map(|step| details(step, plan.fence_margin_s)));
@@ -122,6 +123,9 @@ fn about(plan: &Plan, principals: &[&PrincipalPlan], judged: Option<&Examination
     });
     if !is_aws_endpoint(&plan.endpoint) {
         lines.push(format!("**!** Endpoint {} (not AWS)", code(&plan.endpoint)));
+    }
+    if let Some((kind, id)) = words::found_by(plan) {
+        lines.push(format!("Finding {} ({})", code(&kind), code(&id)));
     }
     if let Some((start, digest)) = words::traced(plan) {
         lines.push(format!("Trace of {}, sha256 {}", code(&start), code(&digest)));
@@ -230,6 +234,22 @@ fn change(step: &Step) -> String {
             format!("{} -> {}", text(&before), text(&after))
         }
     }
+}
+
+/// What of the real use each step stops. Without ages: it is the same when planned again.
+fn stopped(principal: &PrincipalPlan) -> Vec<String> {
+    let lines: Vec<String> = principal
+        .steps
+        .iter()
+        .flat_map(|step| {
+            words::stops(principal, step, None).into_iter().map(move |line| (step, line))
+        })
+        .map(|(step, line)| {
+            let mark = if line.look { "**!** " } else { "" };
+            format!("{mark}{}: {}", code(&step.resource.to_string()), text(&line.text))
+        })
+        .collect();
+    if lines.is_empty() { Vec::new() } else { vec![bullets(lines)] }
 }
 
 /// What a person has to look at.

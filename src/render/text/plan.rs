@@ -93,6 +93,9 @@ pub(super) fn header(page: &mut Page, plan: &Plan, planner: &str) {
     {
         lines.push(("Exposed", vec![stamp_ago(since, plan.created_at)]));
     }
+    if let Some((kind, id)) = words::found_by(plan) {
+        lines.push(("Finding", vec![kind, format!("({id})")]));
+    }
     if let Some((start, digest)) = words::traced(plan) {
         lines.push(("Trace", vec![format!("of {start},"), format!("sha256 {digest}")]));
     }

@@ -42,6 +42,12 @@ pub(super) fn step(
     if !step.reversible {
         page.look(INDENT, "cannot be undone");
     }
+    for line in words::stops(principal, step, Some(now)) {
+        match line.look {
+            true => page.look(INDENT, &line.text),
+            false => page.sentence(INDENT, &line.text),
+        }
+    }
 }
 
 fn transition(page: &mut Page, step: &Step) {

@@ -74,6 +74,7 @@ impl Stage {
             override_protection: false,
             cut_workloads: false,
             trace: None,
+            finding: None,
             strict: false,
             settle_s: drawn.settle_s,
         };
@@ -91,6 +92,7 @@ impl Stage {
             override_protection: false,
             cut_workloads: false,
             trace: None,
+            finding: None,
             strict: false,
             settle_s,
         };

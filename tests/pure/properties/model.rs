@@ -425,6 +425,7 @@ impl Account {
             override_protection: false,
             cut_workloads: false,
             trace: None,
+            finding: None,
             strict: false,
         };
         let mut subjects = Vec::new();
