@@ -223,7 +223,8 @@ pub fn limits(state: &State, now: &Snapshot) -> Vec<String> {
     let mut limits = Vec::new();
     if !state.sessions.is_empty() {
         let names: Vec<&str> = state.sessions.iter().map(|name| name.as_str()).collect();
-        limits.push(format!("only sessions named {} are fenced, the others go on", names.join(", ")));
+        limits
+            .push(format!("only sessions named {} are fenced, the others go on", names.join(", ")));
     }
     limits.push("whoever may assume the role can have a new session of it".to_owned());
     limits

@@ -7,6 +7,7 @@ mod crash;
 mod differential;
 mod drill;
 mod dumps;
+mod outrun;
 mod place;
 mod plans;
 mod port;

@@ -146,7 +146,11 @@ fn older_sessions_of_a_fenced_role_are_dead_and_so_is_what_they_have_assumed() {
     let fresh = stage.assume(&stage.leaked, "ci-deploy", "fresh");
     assert!(stage.can_act(&fresh) && !stage.can_act(&stolen) && !stage.can_act(&chained));
     let status = stage.run(&["status", "--role", "ci-deploy"]).exits(0);
-    assert!(status.out.contains("role ci-deploy") && status.out.contains("contained"), "{}", status.out);
+    assert!(
+        status.out.contains("role ci-deploy") && status.out.contains("contained"),
+        "{}",
+        status.out
+    );
 
     // Before its time the fence stays, and afterwards everything is as it was.
     stage.release("next", &[]);
@@ -207,7 +211,10 @@ fn a_fence_can_be_narrowed_to_sessions() {
     let build = stage.assume(&stage.leaked, "ci-deploy", "build-7");
     let planned = stage.contain(&["--role", "ci-deploy", "--session", "ci-deploy/mallory"]);
     let said = planned.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("ends the sessions named mallory issued until then; others go on"), "{said}");
+    assert!(
+        said.contains("ends the sessions named mallory issued until then; others go on"),
+        "{said}"
+    );
     assert!(said.contains("whoever may assume the role may choose one"), "{said}");
     assert!(!stage.can_act(&stolen) && stage.can_act(&build));
     stage.run(&["status"]).exits(0);
@@ -219,7 +226,8 @@ fn a_fence_can_be_narrowed_to_sessions() {
     assert!(stage.can_act(&other));
     stage.contain(&["--role", "ci-deploy"]);
     assert!(!stage.can_act(&other));
-    let again = stage.run(&["plan", "--role", "ci-deploy", "--session", "ci-deploy/mallory"]).exits(0);
+    let again =
+        stage.run(&["plan", "--role", "ci-deploy", "--session", "ci-deploy/mallory"]).exits(0);
     assert!(again.out.contains("No changes"), "{}", again.out);
     stage.release("ci-deploy", &["--lift-fence-now"]);
     assert_eq!(stage.account(), before);
@@ -320,7 +328,11 @@ fn a_user_and_a_role_of_one_name_are_two() {
     let both = stage.refused(1, &["state", "show", USER]);
     assert!(both.contains("there are 2 states for `deploy-bot`"), "{both}");
     let status = stage.run(&["status", "--role", USER]).exits(0);
-    assert!(status.out.contains("role deploy-bot") && !status.out.contains("AKIA"), "{}", status.out);
+    assert!(
+        status.out.contains("role deploy-bot") && !status.out.contains("AKIA"),
+        "{}",
+        status.out
+    );
     stage.release(USER, &["--lift-fence-now"]);
     let id = stage.account().users["deploy-bot"].id.clone();
     assert_eq!(stage.state(&id)["principal"]["type"], "user");
@@ -343,13 +355,16 @@ fn a_fence_that_does_not_fit_into_a_role_is_put_where_it_does() {
             let with = [("PolicyName", name.as_str()), ("PolicyDocument", ALLOW_ALL)];
             stage.place.make("iam:CreatePolicy", &with);
             let arn = format!("arn:aws:iam::{ACCOUNT}:policy/{name}");
-            stage.place.make("iam:AttachRolePolicy", &[("RoleName", "ci-deploy"), ("PolicyArn", &arn)]);
+            stage
+                .place
+                .make("iam:AttachRolePolicy", &[("RoleName", "ci-deploy"), ("PolicyArn", &arn)]);
         }
         let was = before(&stage);
         let stolen = stage.assume(&stage.leaked, "ci-deploy", "mallory");
         stage.contain(&["--role", "ci-deploy"]);
         let steps = stage.plan()["principals"][0]["steps"].clone();
-        let last = steps.as_array().unwrap().last().unwrap()["resource"].as_str().unwrap().to_owned();
+        let last =
+            steps.as_array().unwrap().last().unwrap()["resource"].as_str().unwrap().to_owned();
         assert!(last.starts_with(place), "{last}");
         assert!(!stage.can_act(&stolen), "{place}");
         stage.place.clock.forward(PAST_FENCE);
@@ -382,7 +397,10 @@ fn a_role_that_nobody_should_fence_is_refused() {
     let refused = stage.run_as(&own, &["plan", "--role", "ci-deploy"]).exits(4);
     insta::assert_snapshot!(refused.err, @"");
     stage.run_as(&own, &["plan", "--role", "next"]).exits(0);
-    stage.write("ringfence.toml", "[limits]\nsettle = \"0s\"\n[guard]\nprotected_roles = [\"CI-Deploy\"]\n");
+    stage.write(
+        "ringfence.toml",
+        "[limits]\nsettle = \"0s\"\n[guard]\nprotected_roles = [\"CI-Deploy\"]\n",
+    );
     insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "ci-deploy"]), @"");
     stage.run(&["plan", "--role", "ci-deploy", "--override-protection"]).exits(0);
 
@@ -398,14 +416,16 @@ fn masked(text: &str) -> String {
     let hex = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let line = |line: &str| {
         let mut line = line.to_owned();
-        if line.starts_with("Read ") || line.starts_with("Endpoint ") || line.starts_with("Saved ") {
+        if line.starts_with("Read ") || line.starts_with("Endpoint ") || line.starts_with("Saved ")
+        {
             line = line.split_whitespace().next().unwrap().to_owned();
         }
         if let Some(at) = line.find("RingfenceFence-") {
             line.replace_range(at + 15..at + 23, "LINEAGE_");
         }
         if let Some(at) = line.find("AROA") {
-            let end = line[at..].find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(line.len() - at);
+            let end =
+                line[at..].find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(line.len() - at);
             line.replace_range(at..at + end, "AROA…");
         }
         if line.split_whitespace().any(hex) { "sha256".to_owned() } else { line }
@@ -446,15 +466,38 @@ fn what_a_trace_has_found_is_contained_together() {
     stage.write("trace.json", &trace.to_string());
     let planned = stage.contain(&["--from", "trace.json", "--only-traced-sessions"]);
     let plan = stage.plan();
-    let named: Vec<&str> =
-        plan["principals"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let named: Vec<&str> = plan["principals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
     assert_eq!(named.len(), 3, "{named:?}");
-    let of = |name: &str| plan["principals"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone();
+    let of = |name: &str| {
+        plan["principals"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["name"] == name)
+            .unwrap()
+            .clone()
+    };
     let compromised = |name: &str| of(name)["compromised"].clone();
-    assert_eq!(compromised("backdoor"), serde_json::json!([{"resource": format!("access_key/{}", made.id), "why": "traced"}]));
-    assert_eq!(compromised("ci-deploy"), serde_json::json!([{"resource": format!("session/{}", stolen.id), "why": "traced"}]));
+    assert_eq!(
+        compromised("backdoor"),
+        serde_json::json!([{"resource": format!("access_key/{}", made.id), "why": "traced"}])
+    );
+    assert_eq!(
+        compromised("ci-deploy"),
+        serde_json::json!([{"resource": format!("session/{}", stolen.id), "why": "traced"}])
+    );
     assert_eq!(of("ci-deploy")["sessions"], serde_json::json!(["mallory"]));
-    let open: Vec<&str> = plan["trace"]["left_open"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap()).collect();
+    let open: Vec<&str> = plan["trace"]["left_open"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["what"].as_str().unwrap())
+        .collect();
     assert_eq!(open, ["role `far`", "role `linked`", "user `gone`"]);
     let digest = ringfence::plan::sha256(trace.to_string().as_bytes());
     assert_eq!(plan["trace"]["sha256"], digest);
@@ -487,7 +530,9 @@ fn what_a_trace_has_found_is_contained_together() {
 fn a_roles_plan_can_be_shown_as_commands_and_in_markdown() {
     let stage = Stage::new();
     let before = stage.account();
-    stage.run(&["plan", "--role", "ci-deploy", "--posture", "lockdown", "--out", "plan.json"]).exits(0);
+    stage
+        .run(&["plan", "--role", "ci-deploy", "--posture", "lockdown", "--out", "plan.json"])
+        .exits(0);
     let script = stage.run(&["show", "plan.json", "--format", "commands"]).exits(0).out;
     for part in [
         "iam get-role --role-name ci-deploy --query Role.RoleId",
