@@ -34,10 +34,7 @@ pub(super) fn left(draft: &Draft, compromised: &[Compromised]) -> Vec<LeftLive> 
         credentials(draft, compromised, &mut found);
     }
     found.extend(new_sessions(draft));
-    found.push(way(
-        ASSUMED,
-        "not in this plan: its AssumeRole events in CloudTrail name them",
-    ));
+    found.push(way(ASSUMED, "not in this plan: its AssumeRole events in CloudTrail name them"));
     found
 }
 
