@@ -113,6 +113,9 @@ pub fn contain(subjects: Vec<Subject>, request: &Request, context: &Context) -> 
         principal.warnings.extend(workloads::warning(&principal, context.now));
         principals.push(principal);
     }
+    if principals.iter().any(|principal| principal.kind == PrincipalKind::Role) {
+        live::say_which_roles(&mut principals);
+    }
     principals.sort_by_key(|principal| std::cmp::Reverse(live::last_use_of_compromised(principal)));
     // A role is there to be assumed: whoever works with it is locked out until the fence is past.
     let quiet = principals.iter().all(|principal| {

@@ -423,7 +423,7 @@ fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
         );
         if fence.outrun {
             let fences = principal.steps.iter().filter(|step| step.awaits_fence_time());
-            void.extend(fences.map(|step| step.resource.clone()).last());
+            void.extend(fences.map(|step| step.resource.clone()).next_back());
         }
         void.sort();
         void.dedup();

@@ -137,6 +137,7 @@ pub(crate) fn containing(
         override_protection: false,
         cut_workloads: false,
         trace: None,
+        finding: None,
         strict: false,
         settle_s: 30,
     };

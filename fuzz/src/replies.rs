@@ -215,6 +215,7 @@ fn contained(reading: &Reading, posture: &str) {
         override_protection: false,
         cut_workloads: false,
         trace: None,
+        finding: None,
         strict: false,
         settle_s: 30,
     };

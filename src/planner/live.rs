@@ -34,11 +34,22 @@ pub(super) fn left(draft: &Draft, compromised: &[Compromised]) -> Vec<LeftLive> 
         credentials(draft, compromised, &mut found);
     }
     found.extend(new_sessions(draft));
-    found.push(way(
-        "roles it may have assumed",
-        "not in this plan: its AssumeRole events in CloudTrail name them",
-    ));
+    found.push(way(ASSUMED, "not in this plan: its AssumeRole events in CloudTrail name them"));
     found
+}
+
+const ASSUMED: &str = "roles it may have assumed";
+
+/// Some of the roles are in the plan: which ones is told by it, and not what others there are.
+pub(super) fn say_which_roles(principals: &mut [PrincipalPlan]) {
+    let told = "but for those of this plan: its AssumeRole events in CloudTrail name them";
+    let assumed = principals
+        .iter_mut()
+        .flat_map(|principal| &mut principal.left_live)
+        .filter(|live| live.what == ASSUMED);
+    for live in assumed {
+        live.remedy = Some(told.to_owned());
+    }
 }
 
 /// What a fence on a role leaves: whoever may assume it can do so again, and a narrowed one ends no others (F12).

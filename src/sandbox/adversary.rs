@@ -1,5 +1,6 @@
 //! Somebody who fights back: who undoes a containment between any two calls of the responder (F30).
 
+mod roles;
 mod tampering;
 
 pub use tampering::Tampering;
@@ -17,6 +18,8 @@ const OWN: &str = "svc-telemetry";
 const ADMINISTRATOR_ACCESS: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 /// As long as a token can live (F1).
 const LONGEST: SignedDuration = SignedDuration::from_secs(129_600);
+/// As long as it asks a role's session to live: what every role allows (F1).
+const LONGEST_OF_ROLE: SignedDuration = SignedDuration::from_secs(3_600);
 /// How often it goes on in the same pause, in a thousand.
 const AGAIN: u16 = 300;
 
@@ -39,6 +42,8 @@ pub struct Means {
     pub per_mille: u16,
     /// Whether it may delete the target and make another user of that name (F27).
     pub replaces_user: bool,
+    /// Whether it lays hands on the account's roles.
+    pub touches_roles: bool,
     /// Whether it may use up the account's quota of managed policies (F15).
     pub fills_account: bool,
     /// The number of the first call before which it does nothing any more.
@@ -60,6 +65,7 @@ impl Means {
             per_mille: u16::try_from(random.below(often)).unwrap_or(0),
             replaces_user: random.per_mille(50),
             fills_account: random.per_mille(20),
+            touches_roles: false,
             until_call: None,
             until: None,
         }

@@ -3,6 +3,7 @@
 mod drift;
 mod faults;
 mod record;
+mod roles;
 
 use crate::support::{Answer, Facts, Fault, Kind, World};
 use aws_sdk_iam::types::StatusType;

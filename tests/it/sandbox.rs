@@ -8,6 +8,7 @@ mod differential;
 mod drill;
 mod dumps;
 mod findings;
+mod outrun;
 mod place;
 mod plans;
 mod port;

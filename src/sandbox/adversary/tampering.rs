@@ -8,9 +8,9 @@ use crate::sandbox::random::Random;
 use crate::sandbox::user::{Status, User};
 use crate::sandbox::{managed, quota};
 
-const ALLOW_ALL: &str =
+pub(super) const ALLOW_ALL: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
-const DENY_ALL_ARN: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
+pub(super) const DENY_ALL_ARN: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
 /// What fills a quota is called.
 const FILLER: &str = "filler";
 
@@ -55,11 +55,19 @@ pub enum Tampering {
     SetPassword,
     /// Deletes the target and makes another user of that name (F27).
     ReplaceUser,
+    /// Assumes a role, with a key or with a session.
+    AssumeRole,
+    /// Takes away what denies a role's sessions.
+    ClearRole,
+    /// Overwrites an inline policy of ringfence's in a role.
+    OverwriteRolePolicy,
+    /// Lets everybody of the account assume a role.
+    OpenTrust,
 }
 
 impl Tampering {
     /// Every way, and how often it is taken among all of them.
-    const ALL: [(u64, Self); 19] = [
+    const ALL: [(u64, Self); 23] = [
         (14, Self::Reactivate),
         (14, Self::MintToken),
         (8, Self::MakeKey),
@@ -79,6 +87,10 @@ impl Tampering {
         (3, Self::MakeServiceCredential),
         (4, Self::SetPassword),
         (4, Self::ReplaceUser),
+        (14, Self::AssumeRole),
+        (10, Self::ClearRole),
+        (5, Self::OverwriteRolePolicy),
+        (3, Self::OpenTrust),
     ];
 
     /// Every way.
@@ -90,6 +102,9 @@ impl Tampering {
         let may = |how: Self| match how {
             Self::FillAccount => means.fills_account,
             Self::ReplaceUser => means.replaces_user,
+            Self::AssumeRole | Self::ClearRole | Self::OverwriteRolePolicy | Self::OpenTrust => {
+                means.touches_roles
+            }
             _ => true,
         };
         let ways = || Self::ALL.into_iter().filter(|(_, how)| may(*how));
@@ -112,6 +127,10 @@ impl Hand {
             (Tampering::MintToken, _) => self.mint_token(),
             (Tampering::FillAccount, _) => self.fill_account(),
             (Tampering::Replace, _) => self.replace_version(),
+            (Tampering::AssumeRole, _) => self.assume_role(),
+            (Tampering::ClearRole, _) => self.clear_role(),
+            (Tampering::OverwriteRolePolicy, _) => self.overwrite_role_policy(),
+            (Tampering::OpenTrust, _) => self.open_trust(),
             (_, None) => None,
             (Tampering::Reactivate, Some(user)) => self.reactivate(&user),
             (Tampering::MakeKey, Some(_)) => self.make_key(),
@@ -445,6 +464,6 @@ impl Hand {
     }
 }
 
-fn is_arn_of_ours(arn: &str) -> bool {
+pub(super) fn is_arn_of_ours(arn: &str) -> bool {
     arn.rsplit('/').next().is_some_and(is_our_name)
 }

@@ -18,6 +18,7 @@ const PATIENT: Means = Means {
     per_mille: 0,
     replaces_user: false,
     fills_account: false,
+    touches_roles: false,
     until_call: None,
     until: None,
 };
@@ -100,6 +101,8 @@ fn every_way_of_tampering_is_taken_and_is_an_event() {
     let policy = [("PolicyName", FENCE), ("PolicyDocument", DENY_ALL)];
     stage.ok("iam:CreatePolicy", &policy);
     let arn = format!("arn:aws:iam::{ACCOUNT}:policy/{FENCE}");
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"}]}"#;
+    stage.ok("iam:CreateRole", &[("RoleName", "release"), ("AssumeRolePolicyDocument", trust)]);
     for how in Tampering::all() {
         // What ringfence does again each time.
         if bot(&stage).unwrap().keys.iter().any(|known| known.id == key.credentials().access_key_id)
@@ -111,6 +114,7 @@ fn every_way_of_tampering_is_taken_and_is_an_event() {
             .call("iam:DeleteUserPolicy", &[("UserName", "bot"), ("PolicyName", "filler")]);
         assert!(filled.is_ok() || filled.code() == "NoSuchEntity");
         stage.put("bot", FENCE, DENY_ALL);
+        stage.ok("iam:PutRolePolicy", &[&[("RoleName", "release")], &policy[..]].concat());
         let _ =
             stage.admin().call("iam:AttachUserPolicy", &[("UserName", "bot"), ("PolicyArn", &arn)]);
         let (before, so_far) = (stage.sandbox.save(), adversary.log().len());
@@ -126,7 +130,7 @@ fn every_way_of_tampering_is_taken_and_is_an_event() {
     assert_ne!(bot(&stage).map(|user| user.id), Some(adversary.target_id()));
     let done = adversary.log().into_iter().filter(|deed| deed.outcome == "ok");
     let ways: BTreeSet<String> = done.map(|deed| format!("{:?}", deed.tampering)).collect();
-    assert!(ways.len() >= 17, "{ways:?}");
+    assert!(ways.len() >= 20, "{ways:?}");
     let text: String = adversary.log().iter().map(|deed| format!("{deed}\n")).collect();
     let secrets = ["Statement", "Telemetry-", "ssh-ed25519"];
     assert!(secrets.iter().all(|secret| !text.contains(secret)), "{text}");

@@ -153,6 +153,51 @@ impl Scene {
         contain(vec![subject], &request, &context)
     }
 
+    /// The plan for these roles together with the user, by what is read now.
+    pub async fn plan_with_roles(&self, roles: &[&str], user: bool, settle_s: u32) -> Plan {
+        let targets = Targets {
+            users: if user { vec![USER.parse().unwrap()] } else { Vec::new() },
+            roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+            ..Targets::default()
+        };
+        let reading = read(&self.aws, &targets).await.unwrap();
+        let subjects = reading.snapshots.iter().zip(7..).map(|(snapshot, n)| Subject {
+            snapshot: snapshot.clone(),
+            state: None,
+            named: Vec::new(),
+            traced: Vec::new(),
+            sessions: Vec::new(),
+            fresh_lineage: Lineage::new([n; 16]),
+        });
+        let request = Request {
+            posture: Posture::built_in("revoke").unwrap(),
+            since: None,
+            protected_users: Vec::new(),
+            protected_roles: Vec::new(),
+            override_protection: false,
+            cut_workloads: false,
+            trace: None,
+            strict: false,
+            settle_s,
+        };
+        contain(subjects.collect(), &request, &self.planner(&reading)).unwrap()
+    }
+
+    /// The state of a role.
+    pub async fn role_state(&self, role: &str) -> State {
+        let id = self
+            .sandbox
+            .edit(|world| world.account(ACCOUNT).unwrap().roles.get(role).unwrap().id.clone());
+        let key = Key {
+            account: ACCOUNT.parse().unwrap(),
+            kind: PrincipalKind::Role,
+            id: id.parse().unwrap(),
+        };
+        let state = self.store.load(&key).await.unwrap().unwrap();
+        self.store.verify(&key, &state).await.unwrap();
+        state
+    }
+
     /// The release of what the state holds, by what is read now.
     pub async fn release(
         &self,

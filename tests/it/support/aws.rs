@@ -242,6 +242,47 @@ impl Aws {
         );
     }
 
+    /// Makes a role that everybody of the account may assume, and that may do everything.
+    pub fn open_role(&self, name: &str) -> String {
+        let open = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sts:AssumeRole"}]}"#;
+        let made = self.iam.create_role().role_name(name).assume_role_policy_document(open);
+        let made = self.make(made.send());
+        let policy = self.iam.put_role_policy().role_name(name).policy_name("work");
+        self.make(policy.policy_document(ALLOW_ALL).send());
+        made.role().unwrap().role_id().to_owned()
+    }
+
+    /// Assumes a role.
+    pub fn assume(&self, role: &str, name: &str) -> Credentials {
+        let arn = format!("arn:aws:iam::123456789012:role/{role}");
+        let reply = self.sts.assume_role().role_arn(arn).role_session_name(name);
+        session(self.make(reply.send()).credentials().unwrap())
+    }
+
+    /// Everything that is stored about a role.
+    pub fn role_facts(&self, role: &str) -> Facts {
+        let iam = &self.iam;
+        let mut facts = Facts::new();
+        let reply = self.make(iam.get_role().role_name(role).send());
+        let found = reply.role().unwrap();
+        facts.insert("id".to_owned(), found.role_id().to_owned());
+        let trust = found.assume_role_policy_document().unwrap_or_default();
+        facts.insert("trust".to_owned(), document(trust));
+        let boundary =
+            found.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn());
+        facts.insert("boundary".to_owned(), boundary.unwrap_or("none").to_owned());
+        for name in self.make(iam.list_role_policies().role_name(role).send()).policy_names() {
+            let reply = self.make(iam.get_role_policy().role_name(role).policy_name(name).send());
+            facts.insert(format!("role_policy/{name}"), document(reply.policy_document()));
+        }
+        let attached = self.make(iam.list_attached_role_policies().role_name(role).send());
+        for policy in attached.attached_policies() {
+            let arn = policy.policy_arn().unwrap();
+            facts.insert(format!("attached_policy/{arn}"), "attached".to_owned());
+        }
+        facts
+    }
+
     /// Deletes a user that has what these tests give one.
     pub fn delete_user(&self, user: &str) {
         for key in

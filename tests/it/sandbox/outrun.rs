@@ -1,0 +1,158 @@
+//! Who is denied too late can assume a role anew after the time of its fence: then that has to move (F12). In
+//! virtual time.
+
+use super::scene::Scene;
+use crate::support::ALLOW_ALL;
+use ringfence::sandbox::{ACCOUNT, Credentials, Player, Sandbox, Trouble};
+use ringfence::view::Standing;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sts:AssumeRole"}]}"#;
+
+fn with_roles(names: &[&str]) -> Scene {
+    let scene = Scene::new();
+    for name in names {
+        let with = [("RoleName", *name), ("AssumeRolePolicyDocument", TRUST)];
+        scene.make("iam:CreateRole", &with);
+        let work = [("RoleName", *name), ("PolicyName", "work"), ("PolicyDocument", ALLOW_ALL)];
+        scene.make("iam:PutRolePolicy", &work);
+    }
+    scene
+}
+
+fn assume(sandbox: &Sandbox, by: &Credentials, role: &str) -> Option<Credentials> {
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
+    let with = [("RoleArn", arn.as_str()), ("RoleSessionName", "mallory")];
+    Player::new(sandbox.clone(), by.clone()).call("sts:AssumeRole", &with).credentials()
+}
+
+fn fences(sandbox: &Sandbox) -> usize {
+    sandbox.edit(|world| {
+        let roles = &world.account(ACCOUNT).unwrap().roles;
+        let fenced = |name: &String| name.starts_with("RingfenceFence-");
+        roles.values().filter(|role| role.permissions.inline.keys().any(fenced)).count()
+    })
+}
+
+/// Loses the first write of a run for this long; before the second the attacker assumes the role.
+fn lose_the_first_write(
+    scene: &Scene,
+    by: Credentials,
+    role: &'static str,
+) -> Arc<Mutex<Option<Credentials>>> {
+    let got = Arc::new(Mutex::new(None));
+    let (hand, line, sandbox) = (got.clone(), scene.line.clone(), scene.sandbox.clone());
+    let writes = |sandbox: &Sandbox| {
+        sandbox.calls().iter().any(|call| call.action == "iam:GetRole" && call.outcome == "ok")
+    };
+    let planned = line.calls();
+    let lost = Trouble { request_lost: 1000, patience: Duration::from_secs(70), ..Trouble::none() };
+    scene.line.between(move |call| {
+        // As many calls as planning took, and then the first write.
+        if call == 2 * planned + 1 && writes(&sandbox) {
+            line.set_trouble(lost);
+        } else if call == 2 * planned + 2 {
+            line.set_trouble(Trouble::none());
+            *hand.lock().unwrap() = assume(&sandbox, &by, role);
+        }
+    });
+    got
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fence_that_was_written_after_its_time_moves() {
+    let scene = with_roles(&["ci-deploy"]);
+    let stolen = assume(&scene.sandbox, &scene.leaked, "ci-deploy").unwrap();
+    let plan = scene.plan_with_roles(&["ci-deploy"], false, 30).await;
+    let again = lose_the_first_write(&scene, stolen.clone(), "ci-deploy");
+    let done = scene.apply(&plan).await.unwrap();
+    let again = again.lock().unwrap().clone().expect("it could assume the role once more");
+    assert!(!scene.sandbox.can_act(&stolen) && !scene.sandbox.can_act(&again));
+    let moved = done.fences();
+    assert_eq!(moved.len(), 2, "{moved:?}");
+    assert!(done.ending.complete, "{:?}", done.principal());
+    assert_eq!(done.principal().standing, Standing::Contained, "{:?}", done.principal());
+    let clock = scene.role_state("ci-deploy").await.clock.unwrap();
+    assert_eq!((clock.fence_time, clock.void_while_active.len()), (moved[1], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_watch_a_fence_that_came_late_is_said_not_to_contain() {
+    let scene = with_roles(&["ci-deploy"]);
+    let stolen = assume(&scene.sandbox, &scene.leaked, "ci-deploy").unwrap();
+    let plan = scene.plan_with_roles(&["ci-deploy"], false, 0).await;
+    let again = lose_the_first_write(&scene, stolen, "ci-deploy");
+    let done = scene.apply(&plan).await.unwrap();
+    let again = again.lock().unwrap().clone().unwrap();
+    assert!(scene.sandbox.can_act(&again));
+    assert_eq!(done.principal().standing, Standing::NotContained, "{:?}", done.principal());
+    let open = &done.principal().open[0].what;
+    assert!(open.contains("the fence has to move"), "{open}");
+    let commands = &done.principal().commands;
+    assert_eq!(commands, &["ringfence apply --again --role ci-deploy"]);
+    let clock = scene.role_state("ci-deploy").await.clock.unwrap();
+    assert_eq!(clock.void_while_active.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_role_is_fenced_past_the_last_deny_of_the_run() {
+    let scene = with_roles(&["ci-deploy", "next"]);
+    let first = assume(&scene.sandbox, &scene.leaked, "ci-deploy").unwrap();
+    let second = assume(&scene.sandbox, &first, "next").unwrap();
+    // Calls take their time, so that each deny is later than the one before.
+    scene.line.set_trouble(Trouble { latency: Duration::from_secs(4), ..Trouble::none() });
+    let plan = scene.plan_with_roles(&["ci-deploy", "next"], true, 30).await;
+    assert_eq!(plan.principals.len(), 3);
+    let (sandbox, by) = (scene.sandbox.clone(), first.clone());
+    let third = Arc::new(Mutex::new(None));
+    let hand = third.clone();
+    scene.line.between(move |_| {
+        // With whatever still acts, until the last role is fenced.
+        if fences(&sandbox) < 2
+            && let Some(session) = assume(&sandbox, &by, "next")
+        {
+            *hand.lock().unwrap() = Some(session);
+        }
+    });
+    let done = scene.apply(&plan).await.unwrap();
+    assert!(done.ending.complete, "{:?}", done.ending);
+    let third = third.lock().unwrap().clone().unwrap();
+    for dead in [&first, &second, &third] {
+        assert!(!scene.sandbox.can_act(dead));
+    }
+    let user = scene.state().await.clock.unwrap().fence_time;
+    for role in ["ci-deploy", "next"] {
+        let clock = scene.role_state(role).await.clock.unwrap();
+        assert!(clock.fence_time >= user, "{role}");
+    }
+    assert!(done.ending.principals.iter().all(|one| one.standing == Standing::Contained));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_undone_on_a_role_is_done_again_and_its_trust_is_only_told() {
+    let scene = with_roles(&["ci-deploy"]);
+    let stolen = assume(&scene.sandbox, &scene.leaked, "ci-deploy").unwrap();
+    let plan = scene.plan_with_roles(&["ci-deploy"], false, 30).await;
+    let (sandbox, done) = (scene.sandbox.clone(), Mutex::new(false));
+    scene.line.between(move |_| {
+        let mut done = done.lock().unwrap();
+        if fences(&sandbox) == 1 && !*done {
+            *done = true;
+            sandbox.edit(|world| {
+                let role = world.account_mut(ACCOUNT).unwrap().roles.get_mut("ci-deploy").unwrap();
+                role.permissions.inline.retain(|name, _| !name.starts_with("RingfenceFence-"));
+                role.trust = TRUST.replace(":root", ":user/deploy-bot");
+            });
+        }
+    });
+    let ran = scene.apply(&plan).await.unwrap();
+    let mut seen = ran.tampering();
+    seen.sort();
+    assert_eq!(seen, ["role_policy is gone", "trust_policy was changed"]);
+    assert!(!scene.sandbox.can_act(&stolen));
+    assert!(ran.ending.complete, "{:?}", ran.principal());
+    let account = scene.sandbox.edit(|world| world.account(ACCOUNT).unwrap().clone());
+    assert!(account.roles["ci-deploy"].trust.contains(":user/deploy-bot"), "it is not ours");
+    assert!(scene.writes().iter().all(|action| !action.contains("AssumeRolePolicy")));
+}
