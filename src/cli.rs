@@ -17,6 +17,7 @@ mod show;
 mod state;
 mod status;
 mod terminal;
+mod trace;
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -110,6 +111,7 @@ async fn verb(cli: &Cli, session: &Session<'_>) -> Result<Exit, Error> {
         Verb::Resume(args) => resume::run(session, args).await,
         Verb::Status(args) => status::run(session, args).await,
         Verb::Rollback(args) => rollback::run(session, args).await,
+        Verb::Trace(args) => trace::run(session, args).await,
         Verb::State(args) => state::run(session, args).await,
         // These work on no account, and never come here.
         #[cfg(feature = "sandbox")]

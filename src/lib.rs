@@ -31,6 +31,7 @@ pub mod snapshot;
 pub mod standing;
 pub mod state;
 pub mod text;
+pub mod trace;
 pub mod trail;
 pub mod view;
 
@@ -44,6 +45,8 @@ pub mod cli;
 pub mod context;
 #[cfg(feature = "aws")]
 pub mod execute;
+#[cfg(feature = "aws")]
+pub mod logs;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 #[cfg(feature = "aws")]

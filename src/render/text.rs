@@ -12,6 +12,7 @@ mod step;
 mod tests;
 #[cfg(test)]
 mod tests_record;
+pub(super) mod trace;
 
 pub use apply::{Widths, apply_event, settling, widths};
 pub use approval::{approvals, checked};
@@ -20,3 +21,4 @@ pub use plan::{plan, summary};
 pub use run::run;
 pub use state::{history, state, state_list};
 pub use status::status;
+pub use trace::trace;
