@@ -18,6 +18,7 @@ mod show;
 mod state;
 mod status;
 mod terminal;
+mod trace;
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -111,6 +112,7 @@ async fn verb(cli: &Cli, session: &Session<'_>) -> Result<Exit, Error> {
         Verb::Resume(args) => resume::run(session, args).await,
         Verb::Status(args) => status::run(session, args).await,
         Verb::Rollback(args) => rollback::run(session, args).await,
+        Verb::Trace(args) => trace::run(session, args).await,
         Verb::State(args) => state::run(session, args).await,
         Verb::Findings(args) => findings::run(session, args).await,
         // These work on no account, and never come here.

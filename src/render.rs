@@ -5,6 +5,7 @@
 
 pub mod commands;
 mod diff;
+pub mod drawing;
 pub mod markdown;
 mod page;
 mod style;

@@ -20,6 +20,8 @@ pub use lock::{LocalLock, Owner, Unlock};
 pub use run::LocalLog;
 #[cfg(feature = "s3")]
 pub use s3::{Broken, S3Lock, S3Log, S3Store, Spooled};
+#[cfg(feature = "s3")]
+pub(crate) use s3::{Fetched, Fetcher};
 
 use crate::approval::TrustRoot;
 use crate::error::Result;

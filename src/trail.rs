@@ -14,7 +14,7 @@ mod wrap;
 pub use event::{Event, Identity, Session};
 pub use fingerprint::{Content, Mark, node, quick};
 pub use flaw::{Example, Flaw, Tally};
-pub use reader::{Reader, Sink, read};
+pub use reader::{Reader, Sink, one, read};
 pub use time::when;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 #[derive(Default)]
 struct Kept {
-    events: Vec<(String, String, [u8; 16])>,
+    events: Vec<(String, String, u64)>,
     flaws: Vec<(Flaw, u64)>,
     tally: Tally,
 }

@@ -1,6 +1,6 @@
 //! The words of the command line.
 
-use crate::identity::{AccessKeyId, SessionName, UserName, Who};
+use crate::identity::{AccessKeyId, AccountId, SessionName, UserName, Who};
 use crate::resource::Resource;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -84,6 +84,8 @@ pub(super) enum Verb {
     Rollback(RollbackArgs),
     /// Read GuardDuty's findings, and how a containment starts from them
     Findings(FindingsArgs),
+    /// Find in CloudTrail what a leaked key was used for; nothing is changed
+    Trace(TraceArgs),
     /// Look after the state files
     State(StateArgs),
     /// A whole incident, rehearsed in a sandbox: nothing in it can reach AWS
@@ -326,6 +328,34 @@ pub(super) struct FindingsArgs {
     /// Ask in these Regions only [default: every enabled one]
     #[arg(long, value_name = "REGION", value_delimiter = ',', value_parser = region)]
     pub(super) regions: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TraceArgs {
+    /// Leaked access key, AKIA or ASIA (repeatable)
+    #[arg(long = "access-key", value_name = "ID", required_unless_present = "users")]
+    pub(super) keys: Vec<AccessKeyId>,
+    /// User all of whose keys are taken for leaked (repeatable)
+    #[arg(long = "user", value_name = "NAME")]
+    pub(super) users: Vec<UserName>,
+    /// Account of the users, where several have one of that name
+    #[arg(long, value_name = "ID", requires = "users")]
+    pub(super) account_id: Option<AccountId>,
+    /// CloudTrail files: a file, a folder, or s3://BUCKET/PREFIX (repeatable)
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub(super) logs: Vec<String>,
+    /// Time of the exposure: what the leaked keys did before is their owner's
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub(super) since: Option<Timestamp>,
+    /// The moment at which a credential can act or not [default: now]
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub(super) at: Option<Timestamp>,
+    /// Write the trace to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Draw the credentials and when they were used
+    #[arg(long, value_name = "FILE")]
+    pub(super) svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -81,6 +81,11 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// How a bucket is reached that is no store.
+    pub(super) fn access(&self) -> crate::logs::Access {
+        crate::logs::Access { settings: self.settings.clone(), sdk: self.sdk.clone() }
+    }
+
     pub(super) async fn aws(&self) -> Aws {
         match &self.sdk {
             Some(sdk) => Aws::from_config(sdk),

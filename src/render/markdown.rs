@@ -6,6 +6,8 @@ mod plan;
 mod record;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use plan::plan;
 pub use record::{ending, run, state, status};
+pub use trace::trace;

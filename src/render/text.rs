@@ -13,6 +13,7 @@ mod step;
 mod tests;
 #[cfg(test)]
 mod tests_record;
+pub(super) mod trace;
 
 pub use apply::{Widths, apply_event, settling, widths};
 pub use approval::{approvals, checked};
@@ -22,3 +23,4 @@ pub use plan::{plan, summary};
 pub use run::run;
 pub use state::{history, state, state_list};
 pub use status::status;
+pub use trace::trace;

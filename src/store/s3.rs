@@ -3,6 +3,7 @@
 
 mod adopt;
 mod failure;
+mod fetch;
 mod lock;
 mod objects;
 mod probe;
@@ -11,6 +12,7 @@ mod run;
 mod spool;
 mod unlock;
 
+pub(crate) use fetch::{Fetched, Fetcher};
 pub use lock::S3Lock;
 pub use run::S3Log;
 pub use spool::Spooled;

@@ -4,7 +4,6 @@
 use super::Event;
 use foldhash::quality::FixedState;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use sha2::{Digest, Sha256};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 
@@ -35,38 +34,30 @@ pub struct Mark {
     pub bytes: u64,
 }
 
-/// The mark of an event.
+/// The mark of an event, for what is read once only.
 #[must_use]
 pub fn quick(event: &Event<'_>, raw: &[u8]) -> Mark {
     Mark { id: hash(&[event.id.as_bytes()]), bytes: hash(&[raw]) }
 }
 
-/// The content of an event, whatever its white space and the order of its keys: half a SHA-256, since this
-/// decides what is dropped, and an attacker writes parts of what is hashed.
+/// The content of an event, whatever its white space and the order of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Content(pub [u8; 16]);
+pub struct Content(pub u64);
 
 impl Content {
     /// Reads it out of an event's JSON.
     #[must_use]
     pub fn of(raw: &[u8]) -> Self {
         // What is no JSON to this reader is its bytes.
-        let digest =
-            serde_json::from_slice::<Node>(raw).map_or_else(|_| leaf(b'x', raw), |node| node.0);
-        let mut short = [0; 16];
-        short.copy_from_slice(digest.split_at(16).0);
-        Self(short)
+        Self(serde_json::from_slice::<Node>(raw).map_or_else(|_| leaf(b"x", raw), |node| node.0))
     }
 }
 
 /// A hash over a value and what is in it.
-struct Node([u8; 32]);
+struct Node(u64);
 
-fn leaf(tag: u8, bytes: &[u8]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    hasher.update([tag]);
-    hasher.update(bytes);
-    hasher.finalize().into()
+fn leaf(tag: &[u8], bytes: &[u8]) -> u64 {
+    hash(&[tag, bytes])
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -85,50 +76,43 @@ impl<'de> Visitor<'de> for Walk {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node(leaf(b's', text.as_bytes())))
+        Ok(Node(leaf(b"s", text.as_bytes())))
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node(leaf(b'b', &[u8::from(value)])))
+        Ok(Node(leaf(b"b", &[u8::from(value)])))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node(leaf(b'n', &value.to_be_bytes())))
+        Ok(Node(leaf(b"n", &value.to_be_bytes())))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node(leaf(b'i', &value.to_be_bytes())))
+        Ok(Node(leaf(b"i", &value.to_be_bytes())))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node(leaf(b'f', &value.to_bits().to_be_bytes())))
+        Ok(Node(leaf(b"f", &value.to_bits().to_be_bytes())))
     }
 
     fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node(leaf(b'0', b"")))
+        Ok(Node(leaf(b"0", b"")))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        let mut hasher = Sha256::new();
-        hasher.update(b"a");
+        let mut sum = leaf(b"a", b"");
         while let Some(item) = items.next_element::<Node>()? {
-            hasher.update(item.0);
+            sum = hash(&[&sum.to_be_bytes(), &item.0.to_be_bytes()]);
         }
-        Ok(Node(hasher.finalize().into()))
+        Ok(Node(sum))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut fields: Vec<([u8; 32], [u8; 32])> = Vec::new();
+        let mut sum = leaf(b"o", b"");
         while let Some((key, value)) = map.next_entry::<Node, Node>()? {
-            fields.push((key.0, value.0));
+            // A sum does not ask for the order.
+            sum = sum.wrapping_add(hash(&[&key.0.to_be_bytes(), &value.0.to_be_bytes()]));
         }
-        fields.sort_unstable();
-        let mut hasher = Sha256::new();
-        hasher.update(b"o");
-        for (key, value) in fields {
-            hasher.update(key);
-            hasher.update(value);
-        }
-        Ok(Node(hasher.finalize().into()))
+        Ok(Node(hash(&[b"o", &sum.to_be_bytes()])))
     }
 }

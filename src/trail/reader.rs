@@ -62,6 +62,13 @@ pub fn read(bytes: &[u8], sink: &mut dyn Sink) {
     Reader::default().feed(bytes, true, sink);
 }
 
+/// The event that some JSON is, if it is one.
+#[must_use]
+pub fn one(raw: &[u8]) -> Option<Event<'_>> {
+    let record: Record<'_> = serde_json::from_slice(raw).ok()?;
+    record.is_event().then_some(record.event)
+}
+
 /// What became of a step.
 enum Step {
     /// Go on at this place of the window.

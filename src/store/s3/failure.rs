@@ -107,7 +107,24 @@ impl Failure {
         }
     }
 
-    fn cause(&self) -> String {
+    /// The error of one who reads logs, and keeps no state there.
+    pub(super) fn of_logs(&self, uri: &str) -> Error {
+        let error = Error::failed(format!("cannot read `{uri}`")).because(self.cause());
+        match self.kind {
+            Kind::Denied => error.hint(format!("it takes {} there", self.action)),
+            Kind::NoBucket => {
+                error.hint("name the bucket that the trail delivers to: --logs s3://BUCKET/PREFIX")
+            }
+            Kind::Credentials => {
+                error.hint("log in again, or name other credentials: --profile NAME")
+            }
+            Kind::Elsewhere => error.hint("name the Region that the bucket is in: --region NAME"),
+            _ => error.hint("copy the logs first, then --logs DIR"),
+        }
+    }
+
+    /// Why, in words.
+    pub(super) fn cause(&self) -> String {
         match (self.kind, &self.region) {
             (Kind::Elsewhere, Some(region)) => {
                 format!("the bucket is in {}: {}", crate::text::shown(region), self.text)

@@ -298,7 +298,7 @@ impl Objects {
     }
 
     /// Makes a call; once more where the bucket turns out to be in another Region: nothing was done then.
-    async fn ask<T, E, F>(
+    pub(super) async fn ask<T, E, F>(
         &self,
         action: &'static str,
         call: impl Fn(Client) -> F,

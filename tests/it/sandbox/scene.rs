@@ -177,6 +177,7 @@ impl Scene {
             override_protection: false,
             cut_workloads: false,
             trace: None,
+            finding: None,
             strict: false,
             settle_s,
         };

@@ -1,0 +1,236 @@
+//! An event of the lineage, as much of it as the trace is made of, in a form that is small on disk.
+
+use super::Question;
+use super::found::Parameters;
+use super::link::{Actor, in_console, minted, opened, user_keys};
+use super::resource::resources;
+use super::thing::is_telling;
+use crate::trail::Event;
+use jiff::Timestamp;
+use std::borrow::Cow;
+
+/// An event that a credential of the lineage made, or that is about one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deed<'a> {
+    /// When.
+    pub time: Option<Timestamp>,
+    /// The event's ID.
+    pub id: Cow<'a, str>,
+    /// The service.
+    pub service: Cow<'a, str>,
+    /// What was called.
+    pub name: Cow<'a, str>,
+    /// Why it failed; empty where it succeeded.
+    pub error: Cow<'a, str>,
+    /// From where.
+    pub source_ip: Cow<'a, str>,
+    /// With what.
+    pub user_agent: Cow<'a, str>,
+    /// The key that signed; empty where none is recorded.
+    pub key: Cow<'a, str>,
+    /// What kind of principal called.
+    pub kind: Cow<'a, str>,
+    /// Its account.
+    pub account: Cow<'a, str>,
+    /// Its ARN.
+    pub arn: Cow<'a, str>,
+    /// Its name, for a user.
+    pub user_name: Cow<'a, str>,
+    /// Its role, for a role session.
+    pub issuer_arn: Cow<'a, str>,
+    /// When its session began, as written.
+    pub issued: Cow<'a, str>,
+    /// The console that it signs in as, where no key is recorded.
+    pub console: Cow<'a, str>,
+    /// Whether it was made in the console.
+    pub in_console: bool,
+    /// What it was about.
+    pub resources: Vec<Cow<'a, str>>,
+    /// What it makes of what.
+    pub makes: Vec<(Actor, Actor)>,
+    /// The event itself, where its parameters are needed.
+    pub raw: Cow<'a, str>,
+}
+
+impl<'a> Deed<'a> {
+    /// Takes from an event what is needed of it.
+    #[must_use]
+    pub fn of(event: &'a Event<'a>, raw: &'a [u8], question: &Question) -> Self {
+        let parameters = Parameters::of(event);
+        let mut makes = user_keys(event, question);
+        makes.extend(opened(event));
+        if !event.is_denied() {
+            makes.extend(minted(event, &parameters));
+        }
+        let telling = is_telling(event) || event.service() == "sts" || !makes.is_empty();
+        let identity = event.identity.as_ref();
+        let of = |text: fn(&'a crate::trail::Identity<'a>) -> &'a str| {
+            Cow::Borrowed(identity.map_or("", text))
+        };
+        let console = match identity.filter(|who| who.access_key.is_empty()) {
+            Some(who) if event.service() == "signin" => super::link::console(who),
+            _ => None,
+        };
+        Self {
+            time: event.time(),
+            id: Cow::Borrowed(&event.id),
+            service: Cow::Borrowed(event.service()),
+            name: Cow::Borrowed(&event.name),
+            error: Cow::Borrowed(&event.error_code),
+            source_ip: Cow::Borrowed(&event.source_ip),
+            user_agent: Cow::Borrowed(&event.user_agent),
+            key: of(|who| &who.access_key),
+            kind: of(|who| &who.kind),
+            account: of(|who| &who.account),
+            arn: of(|who| &who.arn),
+            user_name: Cow::Borrowed(super::found::user_name(event).unwrap_or_default()),
+            issuer_arn: of(|who| &who.session.issuer_arn),
+            issued: of(|who| &who.session.issued),
+            console: console.unwrap_or_default().into(),
+            in_console: in_console(event),
+            resources: resources(event, &parameters).into_iter().map(Cow::Owned).collect(),
+            makes,
+            raw: if telling { String::from_utf8_lossy(raw) } else { Cow::Borrowed("") },
+        }
+    }
+
+    /// Who did it.
+    #[must_use]
+    pub fn by(&self) -> Option<Actor> {
+        if !self.key.is_empty() {
+            Some(Actor::Key(self.key.to_string()))
+        } else if !self.console.is_empty() {
+            Some(Actor::Console(self.console.to_string()))
+        } else {
+            None
+        }
+    }
+
+    /// Whether it was refused or failed.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        !self.error.is_empty()
+    }
+
+    /// Writes it behind what is there.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        let time = self.time.map_or(i64::MIN, Timestamp::as_microsecond);
+        bytes.extend(time.to_be_bytes());
+        bytes.push(u8::from(self.in_console));
+        for text in self.texts() {
+            put(bytes, text);
+        }
+        put_length(bytes, self.resources.len());
+        self.resources.iter().for_each(|resource| put(bytes, resource));
+        put_length(bytes, self.makes.len());
+        for (parent, child) in &self.makes {
+            for actor in [parent, child] {
+                let (tag, name) = match actor {
+                    Actor::Key(name) => (0, name),
+                    Actor::Console(name) => (1, name),
+                    Actor::User(name) => (2, name),
+                };
+                bytes.push(tag);
+                put(bytes, name);
+            }
+        }
+    }
+
+    const fn texts(&self) -> [&Cow<'a, str>; 15] {
+        [
+            &self.id,
+            &self.service,
+            &self.name,
+            &self.error,
+            &self.source_ip,
+            &self.user_agent,
+            &self.key,
+            &self.kind,
+            &self.account,
+            &self.arn,
+            &self.user_name,
+            &self.issuer_arn,
+            &self.issued,
+            &self.console,
+            &self.raw,
+        ]
+    }
+
+    /// Reads what [`Self::encode`] has written; `None` if it is something else.
+    #[must_use]
+    pub fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let mut rest = Rest(bytes);
+        let time = i64::from_be_bytes(rest.take(8)?.try_into().ok()?);
+        let in_console = rest.byte()? == 1;
+        let mut deed = Self {
+            time: Timestamp::from_microsecond(time).ok().filter(|_| time != i64::MIN),
+            in_console,
+            id: rest.text()?,
+            service: rest.text()?,
+            name: rest.text()?,
+            error: rest.text()?,
+            source_ip: rest.text()?,
+            user_agent: rest.text()?,
+            key: rest.text()?,
+            kind: rest.text()?,
+            account: rest.text()?,
+            arn: rest.text()?,
+            user_name: rest.text()?,
+            issuer_arn: rest.text()?,
+            issued: rest.text()?,
+            console: rest.text()?,
+            raw: rest.text()?,
+            ..Self::default()
+        };
+        for _ in 0..rest.length()? {
+            deed.resources.push(rest.text()?);
+        }
+        for _ in 0..rest.length()? {
+            deed.makes.push((rest.actor()?, rest.actor()?));
+        }
+        rest.0.is_empty().then_some(deed)
+    }
+}
+
+fn put_length(bytes: &mut Vec<u8>, length: usize) {
+    // Nothing of an event is as large as that; what would be is cut where it is put.
+    bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+}
+
+fn put(bytes: &mut Vec<u8>, text: &str) {
+    put_length(bytes, text.len());
+    bytes.extend(text.as_bytes());
+}
+
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+
+    fn length(&mut self) -> Option<usize> {
+        usize::try_from(u32::from_be_bytes(self.take(4)?.try_into().ok()?)).ok()
+    }
+
+    fn text(&mut self) -> Option<Cow<'a, str>> {
+        let length = self.length()?;
+        std::str::from_utf8(self.take(length)?).ok().map(Cow::Borrowed)
+    }
+
+    fn actor(&mut self) -> Option<Actor> {
+        let tag = self.byte()?;
+        let name = self.text()?.into_owned();
+        Some(match tag {
+            0 => Actor::Key(name),
+            1 => Actor::Console(name),
+            _ => Actor::User(name),
+        })
+    }
+}

@@ -1,0 +1,409 @@
+//! Goes through the deeds of the lineage in the order of time and adds up what they come to.
+
+use super::deed::Deed;
+use super::found::Parameters;
+use super::lineage::{Birth, Lineage, at_most, name, some};
+use super::link::Actor;
+use super::report::{
+    Activity, Credential, CredentialKind, Expiry, FORMAT_VERSION, Persistence, Source, Start,
+    Technique, Trace, Unread, Window,
+};
+use super::survey::Survey;
+use super::suspect::{Hints, Sight, address, is_address, session};
+use super::thing::{Does, things};
+use super::{Kept, Question, target, unknown};
+use crate::error::Error;
+use crate::trail::{Tally, node, one, when};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// As many rows of activity are kept by their resource; what comes then is counted without it.
+pub(super) const ROWS: usize = 20_000;
+
+/// As many sources of one credential are kept.
+pub(super) const SOURCES: usize = 200;
+
+/// What was read, beside the deeds.
+#[derive(Clone, Debug)]
+pub struct Reading<'a> {
+    /// What all the events say of the data.
+    pub survey: &'a Survey,
+    /// What could not be read.
+    pub tally: &'a Tally,
+    /// The events, each once.
+    pub unique: u64,
+    /// The files.
+    pub files: u64,
+}
+
+/// What one credential did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Use {
+    pub(super) count: u64,
+    pub(super) succeeded: u64,
+    pub(super) first: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
+    addresses: BTreeMap<String, Source>,
+    agents: BTreeMap<String, Source>,
+    pub(super) issued: Option<Timestamp>,
+    pub(super) arn: String,
+    pub(super) account: String,
+    pub(super) kind: String,
+    pub(super) issuer_arn: String,
+    pub(super) user_name: String,
+    pub(super) overflow: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    count: u64,
+    denied: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+}
+
+/// The sums.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    pub(super) uses: BTreeMap<Actor, Use>,
+    rows: BTreeMap<(String, String, Option<String>), Row>,
+    pub(super) unnamed: bool,
+    pub(super) persistence: Vec<Persistence>,
+    open: HashMap<String, Vec<usize>>,
+    pub(super) hints: Hints,
+    /// Calls of STS that succeeded without saying what they issued, and how often.
+    pub(super) silent: BTreeMap<String, u64>,
+    pub(super) before: u64,
+    pub(super) deeds: u64,
+}
+
+/// Finds what became of what was asked for.
+///
+/// # Errors
+/// If the deeds cannot be read back, or a user's name alone does not say which user is meant.
+pub fn follow(question: &Question, reading: &Reading<'_>, kept: &dyn Kept) -> Result<Trace, Error> {
+    let lineage = Lineage::of(question, kept)?;
+    unambiguous(&lineage)?;
+    let mut sums = Sums::default();
+    kept.deeds(&mut |deed| sums.take(question, &lineage, deed))?;
+    sums.hints.makers.clone_from(&lineage.makers);
+    let credentials = credentials(question, &lineage, &sums);
+    let tags = sums.hints.addresses.keys().chain(sums.hints.begun.keys()).copied().collect();
+    let mut seen = BTreeSet::new();
+    let mut seen_too_many = false;
+    kept.sights(&tags, &mut |sight: &Sight| {
+        let actor = Actor::Key(sight.key.clone());
+        seen_too_many |= seen.len() >= ROWS;
+        if seen.len() < ROWS && !lineage.credentials.contains_key(&actor) {
+            seen.insert(sight.clone());
+        }
+    })?;
+    let is_lineage = |actor: &Actor| lineage.credentials.contains_key(actor);
+    let (suspects, more) = sums.hints.suspects(&seen, is_lineage);
+    let targets = target::targets(&lineage, &sums, &credentials);
+    let unknown = unknown::unknown(&unknown::Seen {
+        question,
+        reading,
+        lineage: &lineage,
+        sums: &sums,
+        credentials: &credentials,
+        more_suspects: more,
+        seen_too_many,
+        targets: &targets,
+    });
+    Ok(Trace {
+        format_version: FORMAT_VERSION,
+        ringfence_version: question.version.clone(),
+        start: Start {
+            access_keys: question.keys.iter().map(ToString::to_string).collect(),
+            users: question.users.iter().map(ToString::to_string).collect(),
+            account_id: question.account.as_ref().map(ToString::to_string),
+            since: question.since,
+            at: question.at,
+        },
+        events_read: reading.survey.events,
+        events_unique: reading.unique,
+        events_of_lineage: sums.deeds,
+        window: reading.survey.window.map(|(from, to)| Window { from, to }),
+        files_read: reading.files,
+        unread: reading
+            .tally
+            .iter()
+            .map(|(kind, count, first)| Unread { kind, count, first: first.clone() })
+            .collect(),
+        credentials,
+        activity: sums.activity(),
+        persistence: sums.persistence,
+        suspects,
+        unknown,
+        targets,
+    })
+}
+
+/// A name may be of a user in each of several accounts.
+fn unambiguous(lineage: &Lineage) -> Result<(), Error> {
+    for (user, accounts) in &lineage.accounts {
+        if accounts.len() > 1 {
+            let list: Vec<_> = accounts.iter().map(String::as_str).collect();
+            return Err(Error::failed(format!(
+                "there is a user `{user}` in {} accounts",
+                list.len()
+            ))
+            .because(format!("the events are of {}", crate::text::shown(&list.join(", "))))
+            .hint("name the account: --account-id ID"));
+        }
+    }
+    Ok(())
+}
+
+impl Sums {
+    fn take(&mut self, question: &Question, lineage: &Lineage, deed: &Deed<'_>) {
+        if let Some(event) = one(deed.raw.as_bytes()) {
+            let parameters = Parameters::of(&event);
+            let by = lineage.counts(question, deed);
+            for (does, thing) in things(&event, &parameters) {
+                match (does, &by) {
+                    (Does::Unmakes, _) => self.close(&thing.key(), deed),
+                    (Does::Makes(made), Some(by)) => self.made(made, &thing, by, deed),
+                    (Does::Makes(_), None) => {}
+                }
+            }
+            if let Some(by) = by.filter(|_| deed.service == "sts" && !deed.is_denied()) {
+                self.begun(&parameters, deed, &by);
+            }
+        }
+        let Some(by) = lineage.counts(question, deed) else {
+            let by_start = deed.by().is_some_and(|by| lineage.starts.contains(&by));
+            self.before += u64::from(by_start);
+            return;
+        };
+        self.deeds += 1;
+        self.used(&by, deed);
+        self.active(deed);
+    }
+
+    fn used(&mut self, by: &Actor, deed: &Deed<'_>) {
+        let used = self.uses.entry(by.clone()).or_default();
+        used.count += 1;
+        used.succeeded += u64::from(!deed.is_denied());
+        stretch(&mut used.first, &mut used.last, deed.time);
+        used.overflow |= source(&mut used.addresses, &deed.source_ip, deed.time);
+        used.overflow |= source(&mut used.agents, &deed.user_agent, deed.time);
+        used.issued = used.issued.or_else(|| when(&deed.issued));
+        for (known, said) in [
+            (&mut used.arn, &deed.arn),
+            (&mut used.account, &deed.account),
+            (&mut used.kind, &deed.kind),
+            (&mut used.issuer_arn, &deed.issuer_arn),
+            (&mut used.user_name, &deed.user_name),
+        ] {
+            if known.is_empty() {
+                known.push_str(said);
+            }
+        }
+        if is_address(&deed.source_ip) {
+            let seen = || (deed.source_ip.to_string(), name(by));
+            self.hints.addresses.entry(address(&deed.source_ip)).or_insert_with(seen);
+        }
+        if !deed.user_name.is_empty() {
+            self.hints.owners.insert(node("owner", &deed.arn));
+        }
+    }
+
+    fn active(&mut self, deed: &Deed<'_>) {
+        let mut resources: Vec<Option<String>> =
+            deed.resources.iter().map(|resource| Some(resource.to_string())).collect();
+        resources.dedup();
+        if resources.is_empty() {
+            resources.push(None);
+        }
+        for resource in resources {
+            let mut key = (deed.service.to_string(), deed.name.to_string(), resource);
+            if self.rows.len() >= ROWS && !self.rows.contains_key(&key) {
+                key.2 = None;
+                self.unnamed = true;
+            }
+            let row = self.rows.entry(key).or_default();
+            row.count += 1;
+            row.denied += u64::from(deed.is_denied());
+            stretch(&mut row.first, &mut row.last, deed.time);
+        }
+    }
+
+    fn made(
+        &mut self,
+        made: &super::thing::Made,
+        thing: &super::thing::Thing,
+        by: &Actor,
+        deed: &Deed<'_>,
+    ) {
+        let (id, title) = made.technique;
+        self.open.entry(thing.key()).or_default().push(self.persistence.len());
+        self.persistence.push(Persistence {
+            kind: thing.kind.to_owned(),
+            name: thing.name.clone(),
+            account_id: some(&thing.account),
+            by: name(by),
+            action: deed.name.to_string(),
+            event_id: deed.id.to_string(),
+            time: deed.time,
+            closed_at: None,
+            live: true,
+            technique: (!id.is_empty())
+                .then(|| Technique { id: id.to_owned(), name: title.to_owned() }),
+        });
+    }
+
+    fn close(&mut self, key: &str, deed: &Deed<'_>) {
+        for place in self.open.remove(key).unwrap_or_default() {
+            if let Some(made) = self.persistence.get_mut(place) {
+                made.live = false;
+                made.closed_at = deed.time;
+            }
+        }
+    }
+
+    /// A session that began without the record saying with which key.
+    fn begun(&mut self, parameters: &Parameters<'_>, deed: &Deed<'_>, by: &Actor) {
+        let mints = deed.name.starts_with("AssumeRo")
+            || deed.name.starts_with("Get") && deed.name.ends_with("Token");
+        if !mints
+            || !deed.makes.is_empty()
+            || parameters.one(&["<credentials.accessKeyId"]).is_some()
+        {
+            return;
+        }
+        *self.silent.entry(deed.name.to_string()).or_default() += 1;
+        let role = parameters.one(&["roleArn"]);
+        if let Some((role, session_name)) = role.zip(parameters.one(&["roleSessionName"])) {
+            let arn = session_arn(&role, &session_name);
+            self.hints.begun.insert(session(&arn), (arn, name(by)));
+        }
+    }
+
+    fn activity(&self) -> Vec<Activity> {
+        let row =
+            |((service, action, resource), row): (&(String, String, Option<String>), &Row)| {
+                Activity {
+                    service: service.clone(),
+                    action: action.clone(),
+                    resource: resource.clone(),
+                    count: row.count,
+                    denied: row.denied,
+                    first: row.first,
+                    last: row.last,
+                }
+            };
+        self.rows.iter().map(row).collect()
+    }
+}
+
+/// The ARN of a role's session.
+fn session_arn(role: &str, session_name: &str) -> String {
+    let role_name = role.rsplit('/').next().unwrap_or_default();
+    let mut parts = role.split(':');
+    let (partition, account) = (parts.nth(1).unwrap_or("aws"), parts.nth(2).unwrap_or_default());
+    format!("arn:{partition}:sts::{account}:assumed-role/{role_name}/{session_name}")
+}
+
+fn stretch(first: &mut Option<Timestamp>, last: &mut Option<Timestamp>, time: Option<Timestamp>) {
+    if let Some(time) = time {
+        *first = Some(first.map_or(time, |first| first.min(time)));
+        *last = Some(last.map_or(time, |last| last.max(time)));
+    }
+}
+
+/// Counts a source. Whether there are too many to keep this one.
+fn source(sources: &mut BTreeMap<String, Source>, text: &str, time: Option<Timestamp>) -> bool {
+    if text.is_empty() {
+        return false;
+    }
+    if !sources.contains_key(text) {
+        if sources.len() >= SOURCES {
+            return true;
+        }
+        let new = Source { name: text.to_owned(), uses: 0, first: None, last: None };
+        sources.insert(text.to_owned(), new);
+    }
+    if let Some(source) = sources.get_mut(text) {
+        source.uses += 1;
+        stretch(&mut source.first, &mut source.last, time);
+    }
+    false
+}
+
+fn by_use(sources: &BTreeMap<String, Source>) -> Vec<Source> {
+    let mut list: Vec<Source> = sources.values().cloned().collect();
+    list.sort_by(|a, b| b.uses.cmp(&a.uses).then_with(|| a.name.cmp(&b.name)));
+    list
+}
+
+/// The credentials for the report: those that were asked for first, then by the time that they were issued.
+fn credentials(question: &Question, lineage: &Lineage, sums: &Sums) -> Vec<Credential> {
+    let mut list: Vec<(bool, Credential)> = lineage
+        .credentials
+        .iter()
+        .filter(|(actor, _)| {
+            // A user that was asked for has a password only if something shows it.
+            !(lineage.starts.contains(actor) && matches!(actor, Actor::Console(_)))
+                || sums.uses.contains_key(actor)
+                || lineage.credentials.values().any(|birth| birth.parent.as_ref() == Some(*actor))
+        })
+        .map(|(actor, birth)| {
+            (!lineage.starts.contains(actor), credential(question, lineage, sums, actor, birth))
+        })
+        .collect();
+    list.sort_by(|a, b| {
+        let order =
+            |one: &(bool, Credential)| (one.0, one.1.issued_at.filter(|_| one.0), one.1.id.clone());
+        order(a).cmp(&order(b))
+    });
+    list.into_iter().map(|(_, credential)| credential).collect()
+}
+
+fn credential(
+    question: &Question,
+    lineage: &Lineage,
+    sums: &Sums,
+    actor: &Actor,
+    birth: &Birth,
+) -> Credential {
+    let none = Use::default();
+    let used = sums.uses.get(actor).unwrap_or(&none);
+    let issued_at = birth.time.or(used.issued);
+    let (expires_at, expiry) = match (birth.expiry, used.issued) {
+        (Expiry::Unknown, Some(issued)) => (at_most(issued), Expiry::AtMost),
+        known => (birth.expires_at, known.0),
+    };
+    let switched = lineage.switched.get(actor);
+    let ended = switched.filter(|(_, acts)| !acts);
+    let live = match (expiry, expires_at) {
+        _ if ended.is_some() => Some(false),
+        (Expiry::Never, _) => Some(true),
+        (Expiry::AtMost, Some(time)) if question.at < time => None,
+        (_, time) => time.map(|time| question.at < time),
+    };
+    // Bearer tokens and passwords of services are in no event by their ID.
+    let counted = birth.kind != CredentialKind::ServiceCredential;
+    Credential {
+        id: name(actor),
+        kind: birth.kind,
+        parent: birth.parent.as_ref().map(name),
+        via: birth.via.clone(),
+        issued_at,
+        expires_at,
+        expiry,
+        principal: some(&used.arn).or_else(|| birth.principal.clone()),
+        account_id: some(&used.account).or_else(|| birth.account.clone()),
+        session_name: birth.session_name.clone(),
+        event_id: birth.event_id.clone(),
+        uses: counted.then_some(used.count),
+        uses_succeeded: counted.then_some(used.succeeded),
+        first_used: used.first,
+        last_used: used.last,
+        source_ips: by_use(&used.addresses),
+        user_agents: by_use(&used.agents),
+        ended_at: ended.and_then(|(time, _)| *time),
+        live,
+    }
+}

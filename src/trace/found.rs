@@ -1,0 +1,88 @@
+//! Values out of an event's parameters, by paths.
+//!
+//! A path is `userName`, `instancesSet.items.*.instanceId` (each item of an array), `<user.arn` (in the response),
+//! `@user` or `@key` (the caller's), or several of them joined: `userName + policyName`.
+
+use crate::trail::Event;
+use serde_json::Value;
+
+/// The parameters of one event, parsed once.
+pub(super) struct Parameters<'e> {
+    event: &'e Event<'e>,
+    request: Value,
+    response: Value,
+}
+
+impl<'e> Parameters<'e> {
+    pub(super) fn of(event: &'e Event<'e>) -> Self {
+        // What is too deep for a parser has no place that is looked for.
+        let value = |raw: Option<&serde_json::value::RawValue>| {
+            raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+        };
+        Self { event, request: value(event.request), response: value(event.response) }
+    }
+
+    /// The texts at the first of the paths that leads anywhere.
+    pub(super) fn first(&self, paths: &[&str]) -> Vec<String> {
+        paths.iter().map(|path| self.all(path)).find(|found| !found.is_empty()).unwrap_or_default()
+    }
+
+    /// The one text at the first of the paths that leads anywhere.
+    pub(super) fn one(&self, paths: &[&str]) -> Option<String> {
+        self.first(paths).into_iter().next()
+    }
+
+    fn all(&self, path: &str) -> Vec<String> {
+        let mut parts = path.split(" + ").map(|part| self.each(part));
+        let first = parts.next().unwrap_or_default();
+        parts.fold(first, |before, after| {
+            let join =
+                |a: &String| after.iter().map(move |b| format!("{a}/{b}")).collect::<Vec<_>>();
+            before.iter().flat_map(join).collect()
+        })
+    }
+
+    fn each(&self, path: &str) -> Vec<String> {
+        if let Some(caller) = path.strip_prefix('@') {
+            let text = match caller {
+                "user" => user_name(self.event).map(str::to_owned),
+                _ => Some(self.event.access_key().to_owned()),
+            };
+            return text.into_iter().filter(|text| !text.is_empty()).collect();
+        }
+        let (value, path) = match path.strip_prefix('<') {
+            Some(path) => (&self.response, path),
+            None => (&self.request, path),
+        };
+        let mut found = Vec::new();
+        collect(value, path, &mut found);
+        found
+    }
+}
+
+fn collect(value: &Value, path: &str, found: &mut Vec<String>) {
+    let (step, rest) = path.split_once('.').unwrap_or((path, ""));
+    match (step, value) {
+        ("", Value::String(text)) if !text.is_empty() => found.push(text.clone()),
+        ("", Value::Number(number)) => found.push(number.to_string()),
+        ("*", Value::Array(items)) => items.iter().for_each(|item| collect(item, rest, found)),
+        (_, Value::Object(map)) => {
+            if let Some(inner) = map.get(step) {
+                collect(inner, rest, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The name of the IAM user that called.
+pub(super) fn user_name<'e>(event: &'e Event<'_>) -> Option<&'e str> {
+    let identity = event.identity.as_ref()?;
+    if identity.kind != "IAMUser" {
+        return None;
+    }
+    if !identity.user_name.is_empty() {
+        return Some(&identity.user_name);
+    }
+    identity.arn.contains(":user/").then(|| identity.arn.rsplit('/').next()).flatten()
+}
