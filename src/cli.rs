@@ -8,7 +8,9 @@ mod check;
 #[cfg(feature = "sandbox")]
 mod drill;
 mod findings;
+mod history;
 mod plan;
+mod progress;
 mod resume;
 mod rollback;
 #[cfg(feature = "sandbox")]

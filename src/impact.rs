@@ -92,6 +92,9 @@ pub struct Usage {
     /// Calls that are of too many kinds to be told apart.
     #[serde(default, skip_serializing_if = "is_none")]
     pub others: u64,
+    /// What the record of it cannot show, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
@@ -139,11 +142,25 @@ impl Meter {
         Self { subjects, counted, window: None }
     }
 
+    /// Whether an event is of one of the principals.
+    #[must_use]
+    pub fn means(&self, event: &Event<'_>) -> bool {
+        let of = |identity| self.subjects.iter().any(|one| one.uses(event, identity).is_some());
+        event.identity.as_ref().is_some_and(of)
+    }
+
+    /// Notes when an event was that is not counted: what was read goes from the first to the last.
+    pub fn pass_over(&mut self, event: &Event<'_>) {
+        if let Some(at) = event.time() {
+            let (from, to) = self.window.unwrap_or((at, at));
+            self.window = Some((from.min(at), to.max(at)));
+        }
+    }
+
     /// Takes an event. One without a time is not counted: it could be from whenever.
     pub fn see(&mut self, event: &Event<'_>) {
         let Some(at) = event.time() else { return };
-        let (from, to) = self.window.unwrap_or((at, at));
-        self.window = Some((from.min(at), to.max(at)));
+        self.pass_over(event);
         let Some(identity) = &event.identity else { return };
         let found = self
             .subjects
@@ -190,6 +207,7 @@ impl Meter {
             to,
             uses: counted.uses(since),
             others: counted.others,
+            unseen: Vec::new(),
         };
         Some(self.counted.into_iter().zip(since).map(usage).collect())
     }

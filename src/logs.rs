@@ -13,12 +13,14 @@ mod pass;
 mod result;
 mod sorter;
 mod spool;
+mod usage;
 mod walk;
 
 #[cfg(feature = "s3")]
 mod bucket;
 
 pub use result::Gathered;
+pub use usage::{Measured, measure};
 
 use crate::error::{Error, Result};
 use crate::text::shown;
@@ -137,12 +139,12 @@ pub async fn gather(
     }
     let gathered = first.finish(tally, reading.names.len() as u64)?;
     if gathered.survey.events == 0 {
-        return Err(nothing(places, &gathered));
+        return Err(nothing(places, &gathered.tally));
     }
     Ok(gathered)
 }
 
-fn nothing(places: &[Place], gathered: &Gathered) -> Error {
+fn nothing(places: &[Place], tally: &crate::trail::Tally) -> Error {
     let names: Vec<_> = places.iter().map(Place::name).collect();
     let mut error = Error::failed(format!(
         "there is no CloudTrail event in `{}`",
@@ -151,7 +153,7 @@ fn nothing(places: &[Place], gathered: &Gathered) -> Error {
     .hint(
         "give the folder that the trail delivers to: --logs AWSLogs, or --logs s3://BUCKET/AWSLogs",
     );
-    for (flaw, count, first) in gathered.tally.iter() {
+    for (flaw, count, first) in tally.iter() {
         let (one, many) = flaw.words();
         let n = usize::try_from(count).unwrap_or(usize::MAX);
         error = error.detail(format!(
@@ -274,7 +276,8 @@ impl Reading {
                 pass::threads(&pass, &names, &local, only.as_ref(), receive, &progress)
             })
         };
-        let fed = self.feed(pass, only, send).await;
+        let wanted = |order: usize| only.is_none_or(|only| only.has(pass, order));
+        let fed = self.feed(&wanted, send).await;
         let ended = threads
             .await
             .map_err(|error| Error::failed("reading the logs was cut off").because(error));
@@ -297,14 +300,12 @@ impl Reading {
     #[cfg(feature = "s3")]
     async fn feed(
         &self,
-        pass: &Pass,
-        only: Option<&pass::Again>,
+        wanted: &(dyn Fn(usize) -> bool + Sync),
         send: tokio::sync::mpsc::Sender<Piece>,
     ) -> Result<()> {
         use futures_util::stream::{StreamExt, iter};
-        let wanted =
-            (0..self.names.len()).filter(|order| only.is_none_or(|only| only.has(pass, *order)));
-        let objects = wanted.filter_map(|order| {
+        let orders = (0..self.names.len()).filter(|order| wanted(*order));
+        let objects = orders.filter_map(|order| {
             let name = self.names.get(order)?;
             match self.sources.get(usize::from(name.source))? {
                 Source::Bucket(bucket) => Some((order, name, Arc::clone(bucket))),
@@ -328,8 +329,7 @@ impl Reading {
     #[cfg(not(feature = "s3"))]
     async fn feed(
         &self,
-        _: &Pass,
-        _: Option<&pass::Again>,
+        _: &(dyn Fn(usize) -> bool + Sync),
         send: tokio::sync::mpsc::Sender<Piece>,
     ) -> Result<()> {
         drop(send);

@@ -123,6 +123,10 @@ pub(super) struct Targets {
     /// A finding of GuardDuty: its keys, users and roles, and the time it was first seen
     #[arg(long, value_name = "FILE")]
     pub(super) finding: Option<PathBuf>,
+    /// CloudTrail files (a file, a folder, s3://BUCKET/PREFIX), or `lookup` for the history of the
+    /// last week: each step says what real use it would have stopped (repeatable)
+    #[arg(long, value_name = "PATH|lookup")]
+    pub(super) usage: Vec<String>,
     /// Narrow a role's fence to its sessions of this name (repeatable)
     #[arg(long = "session", value_name = "ROLE/SESSION")]
     pub(super) sessions: Vec<SessionOf>,
@@ -236,12 +240,12 @@ pub(super) struct CheckArgs {
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
     /// The saved plan
-    #[arg(value_name = "FILE", conflicts_with_all = ["users", "roles", "keys", "access_keys_from", "from", "finding", "sessions", "only_traced_sessions", "cut_workloads", "posture", "since", "on_drift", "again", "full", "strict", "override_protection"])]
+    #[arg(value_name = "FILE", conflicts_with_all = ["users", "roles", "keys", "access_keys_from", "from", "finding", "usage", "sessions", "only_traced_sessions", "cut_workloads", "posture", "since", "on_drift", "again", "full", "strict", "override_protection"])]
     pub(super) file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) targets: Targets,
     /// Assert again what the state records, for the users and roles named
-    #[arg(long, conflicts_with_all = ["keys", "access_keys_from", "from", "finding", "sessions", "posture", "since"])]
+    #[arg(long, conflicts_with_all = ["keys", "access_keys_from", "from", "finding", "usage", "sessions", "posture", "since"])]
     pub(super) again: bool,
     /// Do not ask
     #[arg(long)]
@@ -342,8 +346,17 @@ pub(super) struct TraceArgs {
     #[arg(long, value_name = "ID", requires = "users")]
     pub(super) account_id: Option<AccountId>,
     /// CloudTrail files: a file, a folder, or s3://BUCKET/PREFIX (repeatable)
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(super) logs: Vec<String>,
+    /// Ask CloudTrail's history of the last 90 days, for what the keys did and what was made with them
+    #[arg(long)]
+    pub(super) lookup: bool,
+    /// Keep what is looked up in this folder, and go on from what is there
+    #[arg(long, value_name = "DIR", requires = "lookup")]
+    pub(super) keep: Option<PathBuf>,
+    /// Look up in these Regions only [default: every enabled one]
+    #[arg(long, value_name = "REGION", value_delimiter = ',', value_parser = region, requires = "lookup")]
+    pub(super) regions: Vec<String>,
     /// Time of the exposure: what the leaked keys did before is their owner's
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub(super) since: Option<Timestamp>,

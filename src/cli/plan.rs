@@ -1,6 +1,7 @@
 //! `ringfence plan`
 
 mod start;
+mod usage;
 
 use super::args::{Format, OnDrift, PlanArgs, SessionOf, Targets};
 use super::session::{Session, name_of, read_file, write_plan};
@@ -89,6 +90,8 @@ pub(super) struct Wanted {
     /// Whether every role's fence is narrowed to the sessions that the trace has seen.
     only_traced_sessions: bool,
     settle_s: u32,
+    /// Where the real use of the principals is recorded.
+    usage: Vec<String>,
     /// The one principal that is meant, whoever bears the name now (F27).
     only: Option<crate::identity::PrincipalId>,
 }
@@ -139,6 +142,7 @@ impl Wanted {
             started,
             only_traced_sessions: args.only_traced_sessions,
             settle_s: settle_s(session, args.settle),
+            usage: args.usage.clone(),
             only: None,
         })
     }
@@ -173,6 +177,7 @@ impl Wanted {
             started: None,
             only_traced_sessions: false,
             settle_s: settle_s(session, args.settle),
+            usage: Vec::new(),
             only: Some(state.principal.id.clone()),
         }
     }
@@ -368,7 +373,8 @@ pub(super) async fn make(
     for note in recreated {
         session.terminal.note(&note);
     }
-    session.requiring(contain(subjects, &request, &context(session, &reading, on_drift))?).await
+    let plan = contain(subjects, &request, &context(session, &reading, on_drift))?;
+    session.requiring(usage::measured(session, plan, &wanted.usage).await?).await
 }
 
 /// The planner's context: everything in it was read.

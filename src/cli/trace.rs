@@ -1,18 +1,19 @@
 //! `ringfence trace`
 
 use super::args::{Format, TraceArgs};
+use super::history::{Asking, nowhere};
+use super::progress::shown_while;
 use super::session::{Session, name_of, write_private};
+use crate::aws::Query;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::history::{Gap, window};
+use crate::identity::{AccessKeyId, UserName};
 use crate::logs::{Limits, Place, Progress, gather};
 use crate::render::{drawing, markdown, text};
-use crate::trace::{Question, follow};
+use crate::text::count;
+use crate::trace::{Credential, Question, Trace, Unknown, follow};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-/// How often the progress is shown.
-const TICK: Duration = Duration::from_millis(250);
 
 /// Reads log files and says what became of the keys. Nothing else is read, and nothing is changed (D2.1).
 pub(super) async fn run(session: &Session<'_>, args: &TraceArgs) -> Result<Exit> {
@@ -30,12 +31,11 @@ pub(super) async fn run(session: &Session<'_>, args: &TraceArgs) -> Result<Exit>
             .hint("--at TIME names that moment; it is now where none is named"));
     }
     let places = args.logs.iter().map(|text| Place::parse(text)).collect::<Result<Vec<_>>>()?;
-    let progress = Arc::new(Progress::default());
-    let access = session.access();
-    let limits = Limits::of_this_machine();
-    let gathering = gather(&places, &question, &limits, &access, &progress);
-    let gathered = shown_while(session, &progress, gathering).await?;
-    let trace = follow(&question, &gathered.reading(), &gathered)?;
+    let trace = match (args.lookup, places.is_empty()) {
+        (true, _) => looked_up(session, args, &question, places).await?,
+        (false, true) => return Err(nowhere()),
+        (false, false) => read(session, &question, &places).await?,
+    };
     if let Some(path) = &args.out {
         write_private(path, &trace.bytes())?;
     }
@@ -54,43 +54,80 @@ pub(super) async fn run(session: &Session<'_>, args: &TraceArgs) -> Result<Exit>
     Ok(Exit::Done)
 }
 
-/// Shows how far the reading is, until it has ended.
-async fn shown_while<T>(
+/// Reads the events and follows the lineage.
+async fn read(session: &Session<'_>, question: &Question, places: &[Place]) -> Result<Trace> {
+    let progress = Arc::new(Progress::default());
+    let access = session.access();
+    let limits = Limits::of_this_machine();
+    let gathering = gather(places, question, &limits, &access, &progress);
+    let gathered = shown_while(session, &progress, gathering).await?;
+    follow(question, &gathered.reading(), &gathered)
+}
+
+/// The same with CloudTrail's history, which is asked one credential at a time: for those that the lineage
+/// begins with, then for those that were made with them, until no more are found (F13, F14).
+async fn looked_up(
     session: &Session<'_>,
-    progress: &Progress,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let mut work = std::pin::pin!(work);
-    let begun = tokio::time::Instant::now();
-    let mut tick = tokio::time::interval(TICK);
-    let result = loop {
-        tokio::select! {
-            result = &mut work => break result,
-            _ = tick.tick() => session.terminal.progress(&line(progress, begun.elapsed())),
+    args: &TraceArgs,
+    question: &Question,
+    mut places: Vec<Place>,
+) -> Result<Trace> {
+    let window = window(session.context.now());
+    let asking = Asking::open(session, args.keep.as_deref(), &args.regions, window).await?;
+    places.push(Place::Path(asking.folder().to_owned()));
+    let keys = question.keys.iter().map(|key| Query::AccessKey(key.to_string()));
+    let users = question.users.iter().map(|user| Query::UserName(user.to_string()));
+    let mut queries: Vec<Query> = keys.chain(users).collect();
+    loop {
+        let gaps = asking.fetch(session, &queries).await?;
+        let mut trace = read(session, question, &places).await?;
+        let fresh: Vec<Query> =
+            descendants(&trace).into_iter().filter(|query| !queries.contains(query)).collect();
+        if fresh.is_empty() {
+            trace.unknown.extend(not_asked(&asking, &gaps));
+            return Ok(trace);
         }
-    };
-    session.terminal.end_progress();
-    result
-}
-
-/// `2.1 of 9.8 GB, 310 MB/s, 25 s left`: as the files lie, compressed.
-fn line(progress: &Progress, elapsed: Duration) -> String {
-    let (all, done) =
-        (progress.bytes.load(Ordering::Relaxed), progress.bytes_done.load(Ordering::Relaxed));
-    let files = progress.files_done.load(Ordering::Relaxed);
-    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
-    let rate = done.saturating_mul(1000) / millis;
-    let left = match (all.saturating_sub(done)).checked_div(rate) {
-        Some(seconds) if done > 0 => format!(", {seconds} s left"),
-        _ => String::new(),
-    };
-    format!("{files} files, {} of {}, {}/s{left}", size(done), size(all), size(rate))
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..10_000_000 => format!("{} KB", bytes / 1000),
-        10_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{} GB", bytes / 1_000_000_000),
+        queries.extend(fresh);
     }
+}
+
+/// What a trace has found that can be asked for.
+fn descendants(trace: &Trace) -> Vec<Query> {
+    let query = |one: &Credential| match one.id.strip_prefix("login_profile/") {
+        // Whoever signs in with a password is in the history under the user's name.
+        Some(place) => {
+            let user = place.split_once('/').map_or(place, |(_, user)| user);
+            user.parse::<UserName>().ok().map(|user| Query::UserName(user.to_string()))
+        }
+        None => one.id.parse::<AccessKeyId>().ok().map(|key| Query::AccessKey(key.to_string())),
+    };
+    let mut queries: Vec<Query> = trace.credentials.iter().filter_map(query).collect();
+    queries.sort();
+    queries.dedup();
+    queries
+}
+
+/// What the history cannot show.
+fn not_asked(asking: &Asking, gaps: &[Gap]) -> Vec<Unknown> {
+    let regions = count(asking.regions().len(), "Region", "Regions");
+    let mut list = vec![
+        Unknown {
+            what: format!("what happened before {}", asking.window().0.strftime("%F")),
+            why: "CloudTrail's history goes back 90 days".to_owned(),
+        },
+        Unknown {
+            what: "what others did: whether something was taken away since, or used from the same addresses"
+                .to_owned(),
+            why: format!("only the lineage's own credentials were looked up, in {regions}"),
+        },
+        Unknown {
+            what: "objects and other data that were read".to_owned(),
+            why: "the history has management events only".to_owned(),
+        },
+    ];
+    list.extend(gaps.iter().map(|gap| Unknown {
+        what: format!("what happened in {}", gap.region),
+        why: gap.why.clone(),
+    }));
+    list
 }

@@ -57,6 +57,9 @@ pub fn told(usage: &Usage, stops: &Stops, now: Option<Timestamp>) -> Vec<Line> {
         let more = count(new.len() - SOURCES, "source", "sources");
         lines.push(Line { look: true, text: format!("and {more} more after the exposure") });
     }
+    for what in &usage.unseen {
+        lines.push(Line { look: true, text: format!("not known: {what}") });
+    }
     if usage.others > 0 {
         let text = format!("{} calls are of too many kinds to be told apart", usage.others);
         lines.push(Line { look: true, text });

@@ -1,0 +1,209 @@
+//! One reading of all files that only counts: what a plan's principals were really used for.
+
+use super::inflate::{Inflater, inside};
+use super::names::Names;
+use super::pass::{Content, Piece};
+use super::{Access, Limits, Place, Progress, Reading, Source, list, nothing};
+use crate::error::{Error, Result};
+use crate::impact::{Meter, Subject};
+use crate::trail::{Event, Flaw, Sink, Tally, quick};
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc::Receiver;
+
+/// How many events are remembered, so that a second delivery of one is not counted: some 64 MB. What comes
+/// beyond is counted as often as it was delivered.
+const REMEMBERED: usize = 4_000_000;
+
+/// What was counted.
+#[derive(Debug)]
+pub struct Measured {
+    /// The uses.
+    pub meter: Meter,
+    /// What could not be read.
+    pub tally: Tally,
+    /// The events that were read, whoever's.
+    pub events: u64,
+    /// Whether so many were the principals' that what was delivered twice may be counted twice.
+    pub repeats: bool,
+}
+
+/// Reads all logs and counts the uses of these principals.
+///
+/// # Errors
+/// If a place is not there or cannot be listed, or if there are no events at all.
+pub async fn measure(
+    places: &[Place],
+    subjects: &[Subject],
+    limits: &Limits,
+    access: &Access,
+    progress: &Arc<Progress>,
+) -> Result<Measured> {
+    let (names, sources, mut tally) = list(places, limits, access).await?;
+    let names = Arc::new(names);
+    progress.files.store(names.len() as u64, Ordering::Relaxed);
+    progress.bytes.store(names.bytes(), Ordering::Relaxed);
+    let local = sources.iter().map(|source| matches!(source, Source::Files)).collect();
+    let reading = Reading { names: Arc::clone(&names), sources, progress: Arc::clone(progress) };
+    let (send, receive) = tokio::sync::mpsc::channel::<Piece>(reading.fetched_ahead());
+    let shared = Shared {
+        names,
+        local,
+        next: AtomicUsize::new(0),
+        fetched: Mutex::new(receive),
+        progress: Arc::clone(progress),
+        seen: Mutex::default(),
+    };
+    let (limits, subjects) = (*limits, subjects.to_vec());
+    let threads = tokio::task::spawn_blocking(move || read(&shared, &limits, &subjects));
+    reading.feed(&|_| true, send).await?;
+    let parts = threads
+        .await
+        .map_err(|error| Error::failed("reading the logs was cut off").because(error))?;
+    let mut parts = parts.into_iter();
+    let Some(mut whole) = parts.next() else { return Err(nothing(places, &tally)) };
+    for part in parts {
+        whole.meter.merge(part.meter);
+        whole.tally.merge(part.tally);
+        whole.events += part.events;
+        whole.repeats |= part.repeats;
+    }
+    tally.merge(whole.tally);
+    if whole.events == 0 {
+        return Err(nothing(places, &tally));
+    }
+    Ok(Measured { tally, ..whole })
+}
+
+/// What the threads share.
+struct Shared {
+    names: Arc<Names>,
+    /// Which sources are files.
+    local: Vec<bool>,
+    next: AtomicUsize,
+    fetched: Mutex<Receiver<Piece>>,
+    progress: Arc<Progress>,
+    /// The marks of the events that were counted.
+    seen: Mutex<HashSet<(u64, u64)>>,
+}
+
+fn read(shared: &Shared, limits: &Limits, subjects: &[Subject]) -> Vec<Measured> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..limits.threads.max(1))
+            .map(|_| scope.spawn(|| Counting::new(shared, subjects).run(Inflater::new(*limits))))
+            .collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    })
+}
+
+/// One thread at work.
+struct Counting<'a> {
+    shared: &'a Shared,
+    counted: Measured,
+    order: u64,
+    name: String,
+}
+
+impl<'a> Counting<'a> {
+    fn new(shared: &'a Shared, subjects: &[Subject]) -> Self {
+        let meter = Meter::new(subjects.to_vec());
+        let counted = Measured { meter, tally: Tally::default(), events: 0, repeats: false };
+        Self { shared, counted, order: 0, name: String::new() }
+    }
+
+    fn run(mut self, mut inflater: Inflater) -> Measured {
+        self.files(&mut inflater);
+        self.objects(&mut inflater);
+        self.counted
+    }
+
+    fn files(&mut self, inflater: &mut Inflater) {
+        let shared = self.shared;
+        loop {
+            let order = shared.next.fetch_add(1, Ordering::Relaxed);
+            if order >= shared.names.len() {
+                return;
+            }
+            let Some(name) = shared.names.get(order) else { continue };
+            if shared.local.get(usize::from(name.source)) != Some(&true) {
+                continue;
+            }
+            let path = Path::new(OsStr::from_bytes(&name.bytes));
+            self.at(order, path.display().to_string());
+            match File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta))) {
+                Ok((file, meta)) => inflater.file(file, meta.len(), self),
+                Err(error) => self.flaw(Flaw::Unreadable, 0, &error.to_string()),
+            }
+            self.done(name.size);
+        }
+    }
+
+    fn objects(&mut self, inflater: &mut Inflater) {
+        loop {
+            let fetched = &self.shared.fetched;
+            let piece = fetched.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+            let Some(piece) = piece else { return };
+            self.at(piece.order, piece.name);
+            let size = match piece.content {
+                Ok(Content::Bytes(bytes)) => {
+                    inflater.bytes(&bytes, self);
+                    bytes.len() as u64
+                }
+                Ok(Content::File(file, length)) => {
+                    inflater.file(file, length, self);
+                    length
+                }
+                Err(why) => {
+                    self.flaw(Flaw::Unreadable, 0, &why);
+                    0
+                }
+            };
+            self.done(size);
+        }
+    }
+
+    fn at(&mut self, order: usize, name: String) {
+        self.order = order as u64;
+        self.name = name;
+    }
+
+    fn done(&self, size: u64) {
+        self.shared.progress.files_done.fetch_add(1, Ordering::Relaxed);
+        self.shared.progress.bytes_done.fetch_add(size, Ordering::Relaxed);
+    }
+
+    /// Whether an event was counted before: some trails deliver each twice.
+    fn is_repeated(&mut self, event: &Event<'_>, raw: &[u8]) -> bool {
+        let mark = quick(event, raw);
+        let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= REMEMBERED {
+            self.counted.repeats = true;
+            return seen.contains(&(mark.id, mark.bytes));
+        }
+        !seen.insert((mark.id, mark.bytes))
+    }
+}
+
+impl Sink for Counting<'_> {
+    fn event(&mut self, event: &Event<'_>, raw: &[u8]) {
+        self.counted.events += 1;
+        if !self.counted.meter.means(event) {
+            self.counted.meter.pass_over(event);
+        } else if !self.is_repeated(event, raw) {
+            self.counted.meter.see(event);
+        }
+    }
+
+    fn flaw(&mut self, flaw: Flaw, byte: u64, what: &str) {
+        self.counted.tally.add(flaw, self.order, &self.name, byte, what);
+    }
+
+    fn inflate(&mut self, packed: &[u8]) -> Option<Vec<u8>> {
+        inside(packed)
+    }
+}
