@@ -22,5 +22,6 @@ mod scene;
 mod schemas;
 mod settle;
 mod standings;
+mod traced;
 mod watch;
 mod wire;

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::sandbox::in_process::sdk_config;
-use crate::sandbox::{Answer, Player, Sandbox};
+use crate::sandbox::{Answer, Player, Sandbox, World};
 use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
 use std::path::PathBuf;
@@ -61,6 +61,7 @@ impl<'a> Stage<'a> {
             }
         };
         let sandbox = Sandbox::new(clock.clone());
+        sandbox.edit(World::keep_trail);
         let folder = folder(&machine)?;
         let around = Surroundings {
             context: machine.with_clock(clock, skip),
