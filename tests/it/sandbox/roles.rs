@@ -260,6 +260,8 @@ fn lockdown_stops_new_sessions_of_a_role_as_well() {
 
     let managed = "[limits]\nsettle = \"0s\"\n[posture.managed]\nextends = \"revoke\"\npermissions = \"deny-managed\"\n";
     stage.write("ringfence.toml", managed);
+    let fresh = stage.assume(&stage.leaked, "ci-deploy", "fresh");
+    assert!(stage.can_act(&fresh));
     stage.contain(&["--role", "ci-deploy", "--posture", "managed"]);
     assert_eq!(stage.plan()["principals"][0]["steps"].as_array().unwrap().len(), 1);
     assert!(!stage.can_act(&fresh));
