@@ -26,6 +26,7 @@ fn request(posture: &str) -> Request {
         override_protection: false,
         cut_workloads: false,
         trace: None,
+        finding: None,
         strict: false,
         settle_s: 30,
     }
