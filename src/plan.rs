@@ -254,10 +254,10 @@ impl Why {
         }
     }
 
-    /// Whether it was named, by a person or by a finding that a person gave.
+    /// Whether it was named, by a person or by a finding or a trace that a person gave.
     #[must_use]
     pub const fn is_named(self) -> bool {
-        matches!(self, Self::Named | Self::Finding)
+        matches!(self, Self::Named | Self::Finding | Self::Traced)
     }
 }
 

@@ -8,6 +8,7 @@ mod scope;
 mod workloads;
 
 pub use guard::{check_caller, check_protection, out_of_reach};
+pub(crate) use workloads::cuts_workloads;
 
 use crate::error::{Error, Result};
 use crate::exit::Exit;

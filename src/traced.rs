@@ -1,40 +1,14 @@
-//! What a trace asks to be contained: the few fields of its JSON that a plan is made from. Pure.
+//! What a trace asks to be contained: its users and roles, and what is compromised of them. Pure.
 //!
-//! A trace is somebody's file about what an attacker did: every name in it is the attacker's to choose (D2.14), so
-//! that what is no user, role, key or session by its form is left open and said, and never passed on.
+//! Every name in a trace is the attacker's to choose (D2.14): what is no session's name by its form is passed over,
+//! and whose a credential is that nothing says is left open and told.
 
 use crate::error::{Error, Result};
-use crate::identity::{AccessKeyId, AccountId, Arn, PrincipalKind, SessionName, UserName, Who};
-use crate::plan::{LeftOpen, TraceSource, plain, sha256};
+use crate::identity::{AccessKeyId, AccountId, Arn, PrincipalKind, SessionName, Who};
+use crate::plan::{LeftOpen, TraceSource, sha256};
 use crate::resource::Resource;
 use crate::text::shown;
-use serde::Deserialize;
-
-/// The file, as far as it matters here.
-#[derive(Deserialize)]
-struct File {
-    start: serde_json::Value,
-    targets: Vec<Target>,
-    credentials: Vec<Credential>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    #[serde(rename = "type")]
-    kind: String,
-    name: String,
-    account_id: Option<String>,
-    why: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct Credential {
-    id: Option<String>,
-    kind: String,
-    parent: Option<String>,
-    principal: Option<String>,
-    session_name: Option<String>,
-}
+use crate::trace::{Credential, CredentialKind, Start, TargetKind, Trace};
 
 /// A user or role that a trace names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +24,8 @@ pub struct Wanted {
 pub struct Found {
     /// Whose.
     pub owner: Wanted,
-    /// Which.
-    pub resource: Resource,
+    /// Which; `None` for a session that is known to have ended.
+    pub resource: Option<Resource>,
     /// The name of the role's session, if it is one.
     pub session: Option<SessionName>,
 }
@@ -68,30 +42,33 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// Reads a trace's JSON. `name` is what the file is called in an error.
+    /// Reads a trace's file. `name` is what the file is called in an error.
     ///
     /// # Errors
-    /// If the bytes are no trace.
+    /// If the bytes are no trace, or name nobody.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
-        let file: File = serde_json::from_slice(bytes).map_err(|error| {
-            Error::failed(format!("`{name}` is no trace"))
-                .because(format!("line {}: {}", error.line(), plain(&error)))
-                .hint("ringfence trace … --format json > trace.json makes one")
-        })?;
+        let trace = Trace::parse(bytes, name)?;
         let mut traced = Self {
             source: TraceSource {
-                start: words(&file.start),
+                start: start(&trace.start),
                 sha256: sha256(bytes),
                 left_open: Vec::new(),
             },
             targets: Vec::new(),
             found: Vec::new(),
         };
-        for target in &file.targets {
-            traced.target(target);
+        for target in &trace.targets {
+            let kind = match target.kind {
+                TargetKind::User => PrincipalKind::User,
+                TargetKind::Role => PrincipalKind::Role,
+            };
+            // Both were looked at when the file was read.
+            let Ok(name) = target.name.parse() else { continue };
+            let account = target.account_id.as_ref().and_then(|id| id.parse().ok());
+            traced.add(Wanted { who: Who::of(kind, name), account });
         }
-        for credential in &file.credentials {
-            traced.credential(credential, &file.credentials);
+        for credential in &trace.credentials {
+            traced.credential(credential, &trace.credentials);
         }
         if traced.targets.is_empty() && traced.source.left_open.is_empty() {
             return Err(Error::failed(format!("`{name}` names nobody to contain"))
@@ -127,12 +104,8 @@ impl Traced {
     /// What is compromised of one principal.
     #[must_use]
     pub fn of(&self, who: &Who) -> Vec<Resource> {
-        let mut all: Vec<Resource> = self
-            .found
-            .iter()
-            .filter(|found| found.owner.who.same(who))
-            .map(|found| found.resource.clone())
-            .collect();
+        let of = self.found.iter().filter(|found| found.owner.who.same(who));
+        let mut all: Vec<Resource> = of.filter_map(|found| found.resource.clone()).collect();
         all.sort();
         all.dedup();
         all
@@ -148,30 +121,6 @@ impl Traced {
         names
     }
 
-    fn target(&mut self, target: &Target) {
-        let what = || format!("{} `{}`", shown(&target.kind), shown(&target.name));
-        let open = |why: &str| LeftOpen { what: what(), why: why.to_owned() };
-        let kind = PrincipalKind::ALL.into_iter().find(|kind| kind.word() == target.kind);
-        let name = target.name.parse::<UserName>();
-        let account = target.account_id.as_ref().map(|id| id.parse::<AccountId>()).transpose();
-        match (kind, name, account) {
-            (Some(kind), Ok(name), Ok(account)) => {
-                self.add(Wanted { who: Who::of(kind, name), account });
-            }
-            (None, _, _) => {
-                let why = target.why.as_ref().map(words).unwrap_or_default();
-                let because = if why.is_empty() { String::new() } else { format!(" ({why})") };
-                self.source.left_open.push(open(&format!("it is no user and no role{because}")));
-            }
-            (_, Err(malformed), _) => {
-                self.source.left_open.push(open(&format!("its name is none: {malformed}")));
-            }
-            (_, _, Err(malformed)) => {
-                self.source.left_open.push(open(&format!("its account is none: {malformed}")));
-            }
-        }
-    }
-
     fn add(&mut self, wanted: Wanted) {
         let known = |one: &Wanted| one.who.same(&wanted.who) && one.account == wanted.account;
         if !self.targets.iter().any(known) {
@@ -180,24 +129,43 @@ impl Traced {
     }
 
     fn credential(&mut self, credential: &Credential, all: &[Credential]) {
-        let Some(owner) = owner(credential, all) else { return };
-        let Some(resource) = resource(credential) else { return };
+        let live = credential.live != Some(false);
+        let Some(owner) = owner(credential, all) else {
+            if live {
+                self.source.left_open.push(LeftOpen {
+                    what: format!("credential {}", shown(&credential.id)),
+                    why: match credential.kind {
+                        CredentialKind::RootSession => {
+                            "it is root's, which no policy contains".to_owned()
+                        }
+                        _ => "the trace does not say which user or role it is of".to_owned(),
+                    },
+                });
+            }
+            return;
+        };
+        let resource = resource(credential);
         let role = owner.who.kind() == PrincipalKind::Role;
         let session = credential.session_name.as_deref().and_then(|name| name.parse().ok());
         // A long-term key belongs to its user, also where the trace has not made a target of that one.
-        if matches!(resource, Resource::AccessKey(_)) {
+        if live && matches!(resource, Resource::AccessKey(_)) {
             self.add(owner.clone());
         }
-        self.found.push(Found { owner, resource, session: session.filter(|_| role) });
+        // A session that has ended can do nothing; a key that is off can be turned on again.
+        let ended = !live && matches!(resource, Resource::Session(_));
+        self.found.push(Found {
+            owner,
+            resource: (!ended).then_some(resource),
+            session: session.filter(|_| role),
+        });
     }
 }
 
-/// Text of the trace in a line.
-fn words(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => shown(text).into_owned(),
-        other => shown(&other.to_string()).into_owned(),
-    }
+/// What a trace began with, in a line.
+fn start(start: &Start) -> String {
+    let users = start.users.iter().map(|user| format!("user {user}"));
+    let all: Vec<String> = start.access_keys.iter().cloned().chain(users).collect();
+    shown(&all.join(", ")).into_owned()
 }
 
 /// Whose a credential is: a federated session is its parent's, whose key has minted it (F3).
@@ -205,17 +173,26 @@ fn owner(credential: &Credential, all: &[Credential]) -> Option<Wanted> {
     let mut one = credential;
     // A chain cannot be longer than there are credentials: one that is leads in a circle.
     for _ in 0..=all.len() {
-        if let Some(wanted) = one.principal.as_deref().and_then(principal) {
+        if let Some(wanted) = principal(one) {
             return Some(wanted);
         }
+        // Root and whoever else is neither: its parent is somebody else.
+        if one.kind != CredentialKind::FederationToken && one.principal.is_some() {
+            return None;
+        }
         let parent = one.parent.as_deref()?;
-        one = all.iter().find(|other| other.id.as_deref() == Some(parent))?;
+        one = all.iter().find(|other| other.id == parent)?;
     }
     None
 }
 
-/// The user or role of an ARN (F28).
-fn principal(text: &str) -> Option<Wanted> {
+/// The user or role that a credential acts as (F28).
+fn principal(credential: &Credential) -> Option<Wanted> {
+    let text = credential.principal.as_deref()?;
+    let said = credential.account_id.as_deref().and_then(|id| id.parse().ok());
+    if let Some(name) = text.strip_prefix("user/") {
+        return Some(Wanted { who: Who::User(name.parse().ok()?), account: said });
+    }
     let arn: Arn = text.parse().ok()?;
     let (kind, rest) = arn.resource().split_once('/')?;
     let last = rest.rsplit('/').next()?;
@@ -225,76 +202,103 @@ fn principal(text: &str) -> Option<Wanted> {
         ("sts", "assumed-role") => Who::Role(rest.split('/').next()?.parse().ok()?),
         _ => return None,
     };
-    Some(Wanted { who, account: arn.account().parse().ok() })
+    Some(Wanted { who, account: arn.account().parse().ok().or(said) })
 }
 
-fn resource(credential: &Credential) -> Option<Resource> {
-    if credential.kind.contains("login") || credential.kind.contains("password") {
-        return Some(Resource::LoginProfile);
+fn resource(credential: &Credential) -> Resource {
+    let id = credential.id.as_str();
+    let long_term = id.parse::<AccessKeyId>().ok().filter(|key| !key.is_temporary());
+    match (credential.kind, long_term) {
+        (CredentialKind::AccessKey, Some(key)) => Resource::AccessKey(key),
+        (CredentialKind::LoginProfile, _) => Resource::LoginProfile,
+        (CredentialKind::ServiceCredential, _) => Resource::ServiceCredential(id.to_owned()),
+        _ => Resource::Session(id.to_owned()),
     }
-    let id = credential.id.as_deref().filter(|id| !id.is_empty() && id.len() <= 128)?;
-    if id.chars().any(char::is_control) {
-        return None;
-    }
-    let key = id.parse::<AccessKeyId>().ok();
-    Some(match credential.kind.as_str() {
-        kind if kind.contains("service") => Resource::ServiceCredential(id.to_owned()),
-        kind if kind.contains("ssh") => Resource::SshKey(id.to_owned()),
-        kind if kind.contains("certificate") => Resource::SigningCertificate(id.to_owned()),
-        kind => match key {
-            // The prefix tells a long-term key, whatever the kind is called.
-            Some(key) if key.as_str().starts_with("AKIA") || kind == "access_key" => {
-                match key.is_temporary() {
-                    true => Resource::Session(id.to_owned()),
-                    false => Resource::AccessKey(key),
-                }
-            }
-            _ => Resource::Session(id.to_owned()),
-        },
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
-    const TRACE: &str = r#"{
-      "format_version": 1, "start": "AKIA3EXAMPLE4LEAKED1", "events_read": 9,
-      "targets": [
-        {"type": "user", "name": "deploy-bot", "account_id": "123456789012", "why": "owns the key"},
-        {"type": "role", "name": "ci-deploy", "account_id": "123456789012", "why": "assumed"},
-        {"type": "role", "name": "far", "account_id": "210987654321", "why": "assumed"},
-        {"type": "identity_provider", "name": "x", "account_id": "123456789012", "why": "made"},
-        {"type": "role", "name": "../x\n", "account_id": "123456789012", "why": "made"}
-      ],
-      "credentials": [
-        {"id": "AKIA3EXAMPLE4LEAKED1", "kind": "access_key", "parent": null, "live": true,
-         "principal": "arn:aws:iam::123456789012:user/ci/deploy-bot"},
-        {"id": "ASIA3EXAMPLEFEDERAT1", "kind": "federation_token", "parent": "AKIA3EXAMPLE4LEAKED1",
-         "principal": "arn:aws:sts::123456789012:federated-user/x"},
-        {"id": "ASIA3EXAMPLEROLESES1", "kind": "role_session", "parent": "AKIA3EXAMPLE4LEAKED1",
-         "principal": "arn:aws:sts::123456789012:assumed-role/ci-deploy/mallory", "session_name": "mallory"},
-        {"id": "AKIA3EXAMPLEBACKDOR1", "kind": "access_key", "parent": "ASIA3EXAMPLEROLESES1",
-         "principal": "arn:aws:iam::123456789012:user/backdoor"},
-        {"id": "ASIA3EXAMPLECIRCLE01", "kind": "x", "parent": "ASIA3EXAMPLECIRCLE01"}
-      ]}"#;
+    const ACCOUNT: &str = "123456789012";
 
-    fn user(name: &str) -> Who {
-        Who::User(name.parse().unwrap())
+    fn credential(id: &str, kind: &str, parent: Option<&str>, principal: Option<&str>) -> Value {
+        json!({
+            "id": id, "kind": kind, "parent": parent, "via": null, "issued_at": null,
+            "expires_at": null, "expiry": "unknown", "principal": principal,
+            "account_id": ACCOUNT, "session_name": null, "event_id": null, "uses": null,
+            "uses_succeeded": null, "first_used": null, "last_used": null, "source_ips": [],
+            "user_agents": [], "ended_at": null, "live": null,
+        })
+    }
+
+    fn trace(targets: &Value, credentials: &[Value]) -> Vec<u8> {
+        let trace = json!({
+            "format_version": 1, "ringfence_version": "0.1.0",
+            "start": {
+                "access_keys": ["AKIA3EXAMPLE4LEAKED1"], "users": ["deploy-bot"],
+                "account_id": null, "since": null, "at": "2026-11-21T03:00:00Z",
+            },
+            "events_read": 9, "events_unique": 9, "events_of_lineage": 4, "window": null,
+            "files_read": 1, "unread": [], "credentials": credentials, "activity": [],
+            "persistence": [], "suspects": [], "unknown": [], "targets": targets,
+        });
+        trace.to_string().into_bytes()
+    }
+
+    fn targets() -> Value {
+        json!([
+            {"type": "user", "name": "deploy-bot", "account_id": ACCOUNT, "why": "x"},
+            {"type": "role", "name": "ci-deploy", "account_id": ACCOUNT, "why": "x"},
+            {"type": "role", "name": "far", "account_id": "210987654321", "why": "x"},
+        ])
     }
 
     #[test]
     fn targets_and_what_is_compromised_of_them_are_read() {
-        let traced = Traced::parse(TRACE.as_bytes(), "t").unwrap();
-        let traced = traced.within(&"123456789012".parse().unwrap());
+        let leaked = Some("AKIA3EXAMPLE4LEAKED1");
+        let role = "arn:aws:sts::123456789012:assumed-role/ci-deploy/mallory";
+        let mut session = credential("ASIA3EXAMPLEROLESES1", "role_session", leaked, Some(role));
+        session["session_name"] = json!("mallory");
+        let mut ended = credential("ASIA3EXAMPLEROLESES2", "role_session", leaked, Some(role));
+        ended["live"] = json!(false);
+        let root = Some("arn:aws:iam::123456789012:root");
+        let federated = Some("arn:aws:sts::123456789012:federated-user/x");
+        let user = Some("arn:aws:iam::123456789012:user/ci/deploy-bot");
+        let credentials = [
+            credential("AKIA3EXAMPLE4LEAKED1", "access_key", None, user),
+            credential("ASIA3EXAMPLEFEDERAT1", "federation_token", leaked, federated),
+            session,
+            ended,
+            credential("AKIA3EXAMPLEBACKDOR1", "access_key", leaked, Some("user/backdoor")),
+            credential(
+                "login_profile/123456789012/backdoor",
+                "login_profile",
+                leaked,
+                Some("user/backdoor"),
+            ),
+            credential("ASIA3EXAMPLEROOTSES1", "root_session", leaked, root),
+            credential("ASIA3EXAMPLECIRCLE01", "session", Some("ASIA3EXAMPLECIRCLE01"), None),
+        ];
+        let traced = Traced::parse(&trace(&targets(), &credentials), "t").unwrap();
+        let traced = traced.within(&ACCOUNT.parse().unwrap());
+        assert_eq!(traced.source.start, "AKIA3EXAMPLE4LEAKED1, user deploy-bot");
         let who: Vec<String> = traced.targets.iter().map(|one| one.who.to_string()).collect();
         assert_eq!(who, ["user `deploy-bot`", "role `ci-deploy`", "user `backdoor`"]);
-        let role = Who::Role("ci-deploy".parse().unwrap());
-        assert_eq!(traced.of(&role), [Resource::Session("ASIA3EXAMPLEROLESES1".to_owned())]);
-        assert_eq!(traced.sessions(&role)[0].as_str(), "mallory");
-        let of: Vec<String> =
-            traced.of(&user("deploy-bot")).iter().map(ToString::to_string).collect();
-        assert_eq!(of, ["access_key/AKIA3EXAMPLE4LEAKED1", "session/ASIA3EXAMPLEFEDERAT1"]);
+        let of =
+            |who: Who| -> Vec<String> { traced.of(&who).iter().map(ToString::to_string).collect() };
+        let role = || Who::Role("ci-deploy".parse().unwrap());
+        assert_eq!(of(role()), ["session/ASIA3EXAMPLEROLESES1"]);
+        assert_eq!(traced.sessions(&role()), ["mallory".parse().unwrap()]);
+        assert_eq!(
+            of(Who::User("Deploy-Bot".parse().unwrap())),
+            ["access_key/AKIA3EXAMPLE4LEAKED1", "session/ASIA3EXAMPLEFEDERAT1"]
+        );
+        assert_eq!(
+            of(Who::User("backdoor".parse().unwrap())),
+            ["access_key/AKIA3EXAMPLEBACKDOR1", "login_profile"]
+        );
         let open: Vec<String> = traced
             .source
             .left_open
@@ -304,17 +308,21 @@ mod tests {
         assert_eq!(
             open,
             [
-                "identity_provider `x`: it is no user and no role (made)",
-                "role `../x\\u{a}`: its name is none: expected a name of 1 to 128 letters, digits or any of _+=,.@-",
+                "credential ASIA3EXAMPLEROOTSES1: it is root's, which no policy contains",
+                "credential ASIA3EXAMPLECIRCLE01: the trace does not say which user or role it is of",
                 "role `far`: it is in account 210987654321, the caller is in 123456789012",
             ]
         );
     }
 
     #[test]
-    fn what_is_no_trace_is_refused() {
-        for bad in ["", "[]", "{}", r#"{"start":"x","targets":[],"credentials":[]}"#] {
-            assert!(Traced::parse(bad.as_bytes(), "t").is_err(), "{bad}");
+    fn what_is_no_trace_or_names_nobody_is_refused() {
+        for bad in [&b""[..], b"[]", b"{}", b"not json"] {
+            assert!(Traced::parse(bad, "t").is_err());
         }
+        let nobody = Traced::parse(&trace(&json!([]), &[]), "t").unwrap_err();
+        assert_eq!(nobody.message(), "`t` names nobody to contain");
+        let odd = json!([{"type": "role", "name": "../x", "account_id": null, "why": "x"}]);
+        assert!(Traced::parse(&trace(&odd, &[]), "t").is_err());
     }
 }

@@ -9,7 +9,7 @@ use crate::aws::{Aws, Reading, calling, read, read_known};
 use crate::error::{Error, Result};
 use crate::execute::managed_of;
 use crate::exit::Exit;
-use crate::identity::{AccessKeyId, PrincipalKind, SessionName, Who};
+use crate::identity::{AccessKeyId, PrincipalKind, SessionName, UserName, Who};
 use crate::lineage::Lineage;
 use crate::plan::{self, Plan, sha256};
 use crate::planner::{Context, Request, Subject, contain, out_of_reach};
@@ -212,16 +212,23 @@ impl Wanted {
     }
 }
 
-/// A session of a role that is no target narrows nothing.
+/// A session of a role that is no target narrows nothing; which roles a trace names is known once it was read.
 fn check_sessions(args: &Targets) -> Result<()> {
-    let meant = |one: &&SessionOf| args.roles.iter().any(|role| role.same_user(one.role.as_str()));
-    match args.sessions.iter().find(|one| !meant(one)) {
-        Some(one) if args.from.is_none() => Err(Error::new(
+    match args.from {
+        None => only_of(&args.sessions, &args.roles),
+        Some(_) => Ok(()),
+    }
+}
+
+fn only_of(sessions: &[SessionOf], roles: &[UserName]) -> Result<()> {
+    let meant = |one: &&SessionOf| roles.iter().any(|role| role.same_user(one.role.as_str()));
+    match sessions.iter().find(|one| !meant(one)) {
+        None => Ok(()),
+        Some(one) => Err(Error::new(
             Exit::Usage,
             format!("`--session {}/{}` is of a role that is not named", one.role, one.session),
         )
         .hint(format!("--role {}", one.role))),
-        _ => Ok(()),
     }
 }
 
@@ -352,6 +359,9 @@ pub(super) async fn make(
             sessions,
         });
     }
+    let roles = subjects.iter().filter_map(|one| one.snapshot.role());
+    let roles: Vec<_> = roles.map(|role| role.name.clone()).collect();
+    only_of(&wanted.sessions, &roles)?;
     if let Some(traced) = &mut traced {
         for who in &reading.gone {
             traced.leave(who, "it is not there: deleted or renamed");

@@ -3,6 +3,7 @@
 
 use super::{Change, Kind, Plan, PrincipalPlan, Step};
 use crate::lineage::is_our_name;
+use crate::planner::cuts_workloads;
 use crate::policy::{PolicyDocument, deny_all_arn, hold};
 use crate::resource::{Resource, Value};
 use crate::snapshot::Status;
@@ -14,6 +15,9 @@ pub(super) fn flaw(plan: &Plan) -> Option<String> {
     for principal in &plan.principals {
         if !is_its_snapshots(principal) || !principals.insert(&principal.id) {
             return Some(format!("principal {} is not what its snapshot shows", principal.id));
+        }
+        if plan.kind == Kind::Contain && !plan.cut_workloads && cuts_workloads(principal) {
+            return Some(format!("it cuts the workloads of role {} unasked", principal.name));
         }
         for step in &principal.steps {
             if !is_sound(principal, step) || !ids.insert(step.id) {

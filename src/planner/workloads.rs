@@ -32,7 +32,7 @@ pub(super) fn guard(plan: &PrincipalPlan, asked: bool, now: Timestamp) -> Result
         role.name,
         shown(&named.join(", "))
     ))
-    .because("a deny on it stops their workloads as well, until their credentials are issued anew");
+    .because("a deny on it stops their workloads until their credentials are issued anew");
     for line in workloads(role, now) {
         error = error.detail(line);
     }
@@ -76,6 +76,11 @@ fn workloads(role: &Role, now: Timestamp) -> Vec<String> {
         None => "no recorded use".to_owned(),
     });
     lines
+}
+
+/// Whether the plan's denies would stop workloads of services.
+pub(crate) fn cuts_workloads(plan: &PrincipalPlan) -> bool {
+    !cut(plan).is_empty()
 }
 
 /// The services whose workloads the plan's denies would stop. What can't be told counts as one.

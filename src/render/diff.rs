@@ -34,14 +34,15 @@ impl DiffLine {
     }
 }
 
-/// What changes between two values that are policy documents; nothing for any other.
+/// What changes between two values that are policy documents; nothing for any other. `counted` says what the time of a
+/// fence is counted from, where only apply knows it.
 pub(super) fn documents(
     before: Option<&Value>,
     after: Option<&Value>,
-    margin_s: u32,
+    counted: &str,
 ) -> Vec<DiffLine> {
     let old = document(before).map(plain_lines).unwrap_or_default();
-    let new = document(after).map(|document| planned_lines(document, margin_s)).unwrap_or_default();
+    let new = document(after).map(|document| planned_lines(document, counted)).unwrap_or_default();
     let old: Vec<&str> = old.iter().map(String::as_str).collect();
     let new: Vec<&str> = new.iter().map(String::as_str).collect();
     let changes: Vec<_> = TextDiff::from_slices(&old, &new)
@@ -63,14 +64,14 @@ fn plain_lines(document: &PolicyDocument) -> Vec<String> {
 }
 
 /// The lines of a document, in which a value that only apply can know is said in words.
-fn planned_lines(document: &PolicyDocument, margin_s: u32) -> Vec<String> {
+fn planned_lines(document: &PolicyDocument, counted: &str) -> Vec<String> {
     let lines = plain_lines(document);
     if !document.awaits_fence_time() {
         return lines;
     }
     // A JSON string cannot hold a line end, so nothing inside one can look like this line.
     let placeholder = format!("\"{AFTER_APPLY}\": \"{FENCE_TIME}\"");
-    let words = format!("(known after apply: key-off + {} s)", u64::from(margin_s) + 1);
+    let words = format!("(known after apply: {counted})");
     let mut out: Vec<String> = Vec::new();
     let mut lines = lines.into_iter();
     while let Some(line) = lines.next() {
@@ -131,7 +132,7 @@ mod tests {
     fn a_moved_fence_shows_the_old_time_and_how_the_new_one_is_found() {
         let old = fence(FenceTime::At("2026-11-21T03:13:42Z".parse().unwrap()));
         let (old, new) = (Value::Document(old), Value::Document(fence(FenceTime::AfterApply)));
-        insta::assert_snapshot!(text(&documents(Some(&old), Some(&new), 60)), @r#"
+        insta::assert_snapshot!(text(&documents(Some(&old), Some(&new), "key-off + 61 s")), @r#"
           … 6 unchanged lines
                 "Resource": "*",
                 "Condition": {
@@ -149,7 +150,7 @@ mod tests {
     fn what_looks_like_a_placeholder_inside_a_text_stays() {
         let text =
             r#"{"Sid":"{\n\"$after_apply\": \"fence_time\"\n}","T":{"$after_apply":"fence_time"}}"#;
-        let lines = planned_lines(&PolicyDocument::parse(text), 30);
+        let lines = planned_lines(&PolicyDocument::parse(text), "key-off + 31 s");
         assert_eq!(lines.len(), 4);
         assert!(lines[1].contains("$after_apply"));
         assert_eq!(lines[2], "  \"T\": (known after apply: key-off + 31 s)");
@@ -157,6 +158,6 @@ mod tests {
 
     #[test]
     fn what_is_no_policy_has_no_difference() {
-        assert!(documents(Some(&Value::Attached), None, 60).is_empty());
+        assert!(documents(Some(&Value::Attached), None, "").is_empty());
     }
 }

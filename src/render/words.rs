@@ -212,6 +212,15 @@ pub(super) fn found_by(plan: &Plan) -> Option<(String, String)> {
     Some((shown(&finding.kind).into_owned(), shown(&finding.id).into_owned()))
 }
 
+/// What the time of a fence is counted from: of a role it is whatever the run does last (F12).
+pub(super) fn counted(kind: PrincipalKind, margin_s: u32) -> String {
+    let from = match kind {
+        PrincipalKind::User => "key-off",
+        PrincipalKind::Role => "apply",
+    };
+    format!("{from} + {} s", u64::from(margin_s) + 1)
+}
+
 /// Where the plan comes from a trace: what that began with, and its digest.
 pub(super) fn traced(plan: &Plan) -> Option<(String, String)> {
     let trace = plan.trace.as_ref()?;

@@ -17,6 +17,7 @@ mod impact;
 mod planning;
 mod properties;
 mod release;
+mod roles;
 #[path = "../it/support/schema.rs"]
 mod schema;
 mod schemas;

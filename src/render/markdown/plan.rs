@@ -33,7 +33,8 @@ pub fn plan(plan: &Plan, saved: Option<&Saved<'_>>, judged: Option<&Examination>
         parts.extend(stopped(principal));
         parts.extend(notes(principal));
         parts.extend(rest(principal));
-        parts.extend(principal.steps.iter().map(|step| details(step, plan.fence_margin_s)));
+        let counted = words::counted(principal.kind, plan.fence_margin_s);
+        parts.extend(principal.steps.iter().map(|step| details(step, &counted)));
     }
     parts.extend(words::settle(plan).map(|settle| format!("{}\n", text(&settle))));
     parts.retain(|part| !part.is_empty());
@@ -335,7 +336,7 @@ fn left_live(principal: &PrincipalPlan, item: &LeftLive) -> (String, String) {
 }
 
 /// A step folded: why, what to know, and the policy's difference.
-fn details(step: &Step, margin_s: u32) -> String {
+fn details(step: &Step, counted: &str) -> String {
     let (sign, _) = symbol(step.action);
     let mut body: Vec<String> = Vec::new();
     if !step.reason.is_empty() {
@@ -344,7 +345,7 @@ fn details(step: &Step, margin_s: u32) -> String {
     let cautions: String =
         step.cautions.iter().map(|caution| format!("- **!** {}\n", text(caution))).collect();
     body.push(cautions);
-    let lines: Vec<String> = diff::documents(step.before.as_ref(), step.after.as_ref(), margin_s)
+    let lines: Vec<String> = diff::documents(step.before.as_ref(), step.after.as_ref(), counted)
         .iter()
         .map(|line| line.shown().0)
         .collect();

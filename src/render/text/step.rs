@@ -28,7 +28,8 @@ pub(super) fn step(
         page.sentence(INDENT, &used);
     }
     if !words::lifts_our_own(step) {
-        for line in diff::documents(step.before.as_ref(), step.after.as_ref(), margin_s) {
+        let counted = words::counted(principal.kind, margin_s);
+        for line in diff::documents(step.before.as_ref(), step.after.as_ref(), &counted) {
             let (text, style) = line.shown();
             page.line(style, INDENT, &text);
         }

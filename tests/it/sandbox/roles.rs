@@ -260,6 +260,8 @@ fn lockdown_stops_new_sessions_of_a_role_as_well() {
 
     let managed = "[limits]\nsettle = \"0s\"\n[posture.managed]\nextends = \"revoke\"\npermissions = \"deny-managed\"\n";
     stage.write("ringfence.toml", managed);
+    let fresh = stage.assume(&stage.leaked, "ci-deploy", "fresh");
+    assert!(stage.can_act(&fresh));
     stage.contain(&["--role", "ci-deploy", "--posture", "managed"]);
     assert_eq!(stage.plan()["principals"][0]["steps"].as_array().unwrap().len(), 1);
     assert!(!stage.can_act(&fresh));
@@ -433,6 +435,36 @@ fn masked(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+fn credential(id: &str, kind: &str, parent: Option<&str>, principal: &str) -> Value {
+    serde_json::json!({
+        "id": id, "kind": kind, "parent": parent, "via": null, "issued_at": null,
+        "expires_at": null, "expiry": "unknown", "principal": format!("arn:aws:{principal}"),
+        "account_id": ACCOUNT, "session_name": null, "event_id": null, "uses": null,
+        "uses_succeeded": null, "first_used": null, "last_used": null, "source_ips": [],
+        "user_agents": [], "ended_at": null, "live": null,
+    })
+}
+
+fn role_session(id: &str, parent: &str, name: &str) -> Value {
+    let arn = format!("sts::{ACCOUNT}:assumed-role/ci-deploy/{name}");
+    let mut session = credential(id, "role_session", Some(parent), &arn);
+    session["session_name"] = name.into();
+    session
+}
+
+fn trace_of(key: &str, targets: Value, credentials: Vec<Value>) -> Value {
+    serde_json::json!({
+        "format_version": 1, "ringfence_version": "0.1.0",
+        "start": {
+            "access_keys": [key], "users": [], "account_id": null, "since": null,
+            "at": "2026-11-21T03:00:00Z",
+        },
+        "events_read": 9, "events_unique": 9, "events_of_lineage": 4, "window": null,
+        "files_read": 1, "unread": [], "credentials": credentials, "activity": [],
+        "persistence": [], "suspects": [], "unknown": [], "targets": targets,
+    })
+}
+
 #[test]
 fn what_a_trace_has_found_is_contained_together() {
     let stage = Stage::new();
@@ -442,27 +474,31 @@ fn what_a_trace_has_found_is_contained_together() {
     stage.role_under("/aws-service-role/x.amazonaws.com/", "linked", ANYBODY);
     let stolen = stage.assume(&stage.leaked, "ci-deploy", "mallory");
     let build = stage.assume(&stage.leaked, "ci-deploy", "build-7");
-    let trace = serde_json::json!({
-        "format_version": 1,
-        "start": stage.leaked.id,
-        "events_read": 12, "window": {"from": "2026-11-21T00:00:00Z", "to": null},
-        "targets": [
+    let trace = trace_of(
+        &stage.leaked.id,
+        serde_json::json!([
             {"type": "user", "name": USER, "account_id": ACCOUNT, "why": "owns the key"},
             {"type": "role", "name": "ci-deploy", "account_id": ACCOUNT, "why": "assumed"},
             {"type": "role", "name": "far", "account_id": "210987654321", "why": "assumed"},
             {"type": "role", "name": "linked", "account_id": ACCOUNT, "why": "assumed"},
             {"type": "user", "name": "gone", "account_id": ACCOUNT, "why": "made"},
+        ]),
+        vec![
+            credential(
+                &stage.leaked.id,
+                "access_key",
+                None,
+                &format!("iam::{ACCOUNT}:user/{USER}"),
+            ),
+            role_session(&stolen.id, &stage.leaked.id, "mallory"),
+            credential(
+                &made.id,
+                "access_key",
+                Some(&stolen.id),
+                &format!("iam::{ACCOUNT}:user/backdoor"),
+            ),
         ],
-        "credentials": [
-            {"id": stage.leaked.id, "kind": "access_key", "parent": null, "via": null, "live": true,
-             "principal": format!("arn:aws:iam::{ACCOUNT}:user/{USER}"), "session_name": null},
-            {"id": stolen.id, "kind": "role_session", "parent": stage.leaked.id, "via": "AssumeRole",
-             "principal": format!("arn:aws:sts::{ACCOUNT}:assumed-role/ci-deploy/mallory"),
-             "session_name": "mallory", "live": true},
-            {"id": made.id, "kind": "access_key", "parent": stolen.id, "via": "CreateAccessKey",
-             "principal": format!("arn:aws:iam::{ACCOUNT}:user/backdoor"), "live": true},
-        ],
-    });
+    );
     stage.write("trace.json", &trace.to_string());
     let planned = stage.contain(&["--from", "trace.json", "--only-traced-sessions"]);
     let plan = stage.plan();
@@ -511,10 +547,8 @@ fn what_a_trace_has_found_is_contained_together() {
     assert!(again.out.contains("No changes"), "{}", again.out);
     // A session that was found later may have been issued after the fence, so that the fence moves.
     let mut later = trace;
-    later["credentials"].as_array_mut().unwrap().push(serde_json::json!(
-        {"id": build.id, "kind": "role_session", "parent": stage.leaked.id,
-         "principal": format!("arn:aws:sts::{ACCOUNT}:assumed-role/ci-deploy/build-7"), "session_name": "build-7"}
-    ));
+    let session = role_session(&build.id, &stage.leaked.id, "build-7");
+    later["credentials"].as_array_mut().unwrap().push(session);
     stage.write("trace.json", &later.to_string());
     stage.contain(&["--from", "trace.json", "--only-traced-sessions"]);
     assert!(!stage.can_act(&build));
@@ -522,7 +556,8 @@ fn what_a_trace_has_found_is_contained_together() {
 
     let bad = stage.refused(1, &["plan", "--from", "plan.json"]);
     assert!(bad.contains("`plan.json` is no trace"), "{bad}");
-    stage.write("far.json", r#"{"start":"x","targets":[{"type":"role","name":"far","account_id":"210987654321"}],"credentials":[]}"#);
+    let target = serde_json::json!([{"type": "role", "name": "far", "account_id": "210987654321", "why": "x"}]);
+    stage.write("far.json", &trace_of(&stage.leaked.id, target, Vec::new()).to_string());
     insta::assert_snapshot!(stage.refused(1, &["plan", "--from", "far.json"]), @"");
 }
 

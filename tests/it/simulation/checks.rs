@@ -1,11 +1,12 @@
 //! What has to hold after every stage, and at the end.
 
 use super::course::Course;
+use super::truth::Meant;
 use ringfence::journal::Event;
 use ringfence::posture::{AccessKeys, Password, Sessions};
 use ringfence::resource::Resource;
 use ringfence::state::State;
-use ringfence::view::{Ending, Standing};
+use ringfence::view::{Ending, PrincipalEnding, Standing};
 use std::collections::BTreeMap;
 
 impl Course {
@@ -64,6 +65,24 @@ impl Course {
             {
                 self.check_contained(person, &state).await;
             }
+        }
+        let contained = |one: &PrincipalEnding| one.standing == Standing::Contained;
+        if quiet && ending.principals.len() > 1 && ending.principals.iter().all(contained) {
+            self.check_descendants().await;
+        }
+    }
+
+    /// Where a user and a role are contained in one run, nothing that descends from the user acts in the role.
+    async fn check_descendants(&mut self) {
+        let role = self.stage.people.len() - 1;
+        if !self.drawn.role || self.stage.replaced(0) {
+            return;
+        }
+        let Some(state) = self.state(0).await else { return };
+        self.coverage.add("a user and a role contained in one run");
+        let acting = self.stage.descendants(role, &Meant::of(&state));
+        if !acting.is_empty() {
+            self.fail(format!("both are contained, and there act {acting:?}"));
         }
     }
 

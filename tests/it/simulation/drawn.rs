@@ -29,6 +29,9 @@ const ATTACHABLE: [&str; 10] = [
     "SignInLocalDevelopmentAccess",
 ];
 
+/// What the role is called.
+pub const ROLE: &str = "release";
+
 /// Actions whose denial to the responder leaves something unread, or a step open.
 const DENIABLE: [&str; 7] = [
     "iam:ListSSHPublicKeys",
@@ -80,6 +83,8 @@ pub struct Person {
 pub struct Drawn {
     pub seed: u64,
     pub people: Vec<Person>,
+    /// Whether a role that the users may assume is contained with them.
+    pub role: bool,
     pub posture: Posture,
     pub since: Option<Timestamp>,
     /// Whether the leaked key of the first user is named.
@@ -123,6 +128,10 @@ impl Drawn {
         };
         let mut means = Means::drawn(seed);
         means.acts = means.acts.min(25);
+        // Of its own, so that a seed is otherwise the incident that it was without a role.
+        let mut of_role = Random::of(seed, "role");
+        let role = of_role.per_mille(300);
+        means.touches_roles = role && of_role.per_mille(700);
         let adversary = random.per_mille(700).then_some(means);
         let mut denied = Vec::new();
         while random.per_mille(90) {
@@ -131,6 +140,7 @@ impl Drawn {
         Self {
             seed,
             people,
+            role,
             posture,
             since,
             named,

@@ -1,9 +1,10 @@
 //! Who changed what: the responder or the adversary, and whether it was written down before.
 
+use super::stage::kind_of;
 use ringfence::lineage::is_our_name;
 use ringfence::policy::PolicyDocument;
-use ringfence::resource::{Resource, Value, fits};
-use ringfence::sandbox::{ACCOUNT, Fate, Line, Sandbox, Status, User};
+use ringfence::resource::{Resource, RolePolicy, Value, fits};
+use ringfence::sandbox::{ACCOUNT, Fate, Line, Role, Sandbox, Status, User};
 use ringfence::snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -209,7 +210,7 @@ impl Ledger {
 
     /// The journals of a principal's runs, as they lie in the folder.
     fn journals(&self, id: &str) -> Vec<String> {
-        let runs = self.place.join(ACCOUNT).join("user").join(id).join("runs");
+        let runs = self.place.join(ACCOUNT).join(kind_of(id).word()).join(id).join("runs");
         let runs = std::fs::read_dir(runs).into_iter().flatten().flatten();
         runs.map(|run| {
             std::fs::read_to_string(run.path().join("journal.jsonl")).unwrap_or_default()
@@ -255,14 +256,20 @@ impl Ledger {
             "UpdateSigningCertificate" => Resource::SigningCertificate(id),
             "UpdateServiceSpecificCredential" => Resource::ServiceCredential(id),
             "PutUserPolicy" | "DeleteUserPolicy" => Resource::InlinePolicy(id),
-            "AttachUserPolicy" | "DetachUserPolicy" => Resource::AttachedPolicy(id),
+            "PutRolePolicy" | "DeleteRolePolicy" => {
+                Resource::RolePolicy(RolePolicy::of(&user.as_ref()?.parse().ok()?, &id))
+            }
+            "AttachUserPolicy" | "DetachUserPolicy" | "AttachRolePolicy" | "DetachRolePolicy" => {
+                Resource::AttachedPolicy(id)
+            }
             "CreatePolicy" => {
                 Resource::ManagedPolicy(format!("arn:aws:iam::{ACCOUNT}:policy/{id}"))
             }
             "DeletePolicy" => Resource::ManagedPolicy(id),
-            "PutUserPermissionsBoundary" | "DeleteUserPermissionsBoundary" => {
-                Resource::PermissionsBoundary
-            }
+            "PutUserPermissionsBoundary"
+            | "DeleteUserPermissionsBoundary"
+            | "PutRolePermissionsBoundary"
+            | "DeleteRolePermissionsBoundary" => Resource::PermissionsBoundary,
             "DeleteLoginProfile" => Resource::LoginProfile,
             "AddUserToGroup" | "RemoveUserFromGroup" => Resource::Group(id),
             _ => return None,
@@ -275,6 +282,10 @@ impl Ledger {
         sandbox.edit(|world| {
             let account = world.account(ACCOUNT).unwrap();
             for name in &self.names {
+                if let Some(role) = account.roles.get(*name) {
+                    self.bearers.get_mut(name).unwrap().insert(role.id.clone());
+                    of_role(role, &mut facts);
+                }
                 let Some(user) = account.user(name) else { continue };
                 self.bearers.get_mut(name).unwrap().insert(user.id.clone());
                 of_user(user, &mut facts);
@@ -348,6 +359,22 @@ fn of_user(user: &User, facts: &mut Facts) {
     }
 }
 
+fn of_role(role: &Role, facts: &mut Facts) {
+    let mut add = |resource: Resource, value: &str| {
+        facts.insert((role.id.clone(), resource), value.to_owned());
+    };
+    let name = role.name.parse().unwrap();
+    for (policy, document) in &role.permissions.inline {
+        add(Resource::RolePolicy(RolePolicy::of(&name, policy)), document);
+    }
+    for arn in &role.permissions.attached {
+        add(Resource::AttachedPolicy(arn.clone()), "attached");
+    }
+    if let Some(arn) = &role.permissions.boundary {
+        add(Resource::PermissionsBoundary, arn);
+    }
+}
+
 const fn words(status: Status) -> &'static str {
     status.as_str()
 }
@@ -355,7 +382,7 @@ const fn words(status: Status) -> &'static str {
 /// A stored value as a state writes it.
 pub fn value(resource: &Resource, stored: &str) -> Value {
     match resource {
-        Resource::InlinePolicy(_) | Resource::ManagedPolicy(_) => {
+        Resource::InlinePolicy(_) | Resource::ManagedPolicy(_) | Resource::RolePolicy(_) => {
             Value::Document(PolicyDocument::parse(stored))
         }
         Resource::AttachedPolicy(_) => Value::Attached,

@@ -1,6 +1,6 @@
 //! The world that a seed gives, the line to it, and the machine of the responder.
 
-use super::drawn::{Credential, Drawn, Person, start};
+use super::drawn::{Credential, Drawn, Person, ROLE, start};
 use super::ledger::{Ledger, Who};
 use jiff::{SignedDuration, Timestamp};
 use ringfence::aws::Aws;
@@ -27,7 +27,7 @@ pub struct Stage {
     pub context: Context,
     pub ledger: Arc<Mutex<Ledger>>,
     pub adversary: Option<Adversary>,
-    /// The users, by name, and the principals that they were at the start (F27).
+    /// The users, and last the role, by name, and the principals that they were at the start (F27).
     pub people: Vec<(&'static str, PrincipalId)>,
     /// The keys that they had at the start, the leaked one of each first.
     pub keys: Vec<Vec<Credentials>>,
@@ -51,6 +51,9 @@ impl Stage {
                 let _ = key.call("sts:GetSessionToken", &[("DurationSeconds", "129600")]);
             }
         }
+        if drawn.role {
+            add_role(&sandbox, &keys);
+        }
         deny(&sandbox, &drawn.denied);
         let adversary = drawn.adversary.map(|means| {
             Adversary::new(&sandbox, drawn.seed, drawn.people[0].name, &keys[0][0], means)
@@ -60,7 +63,10 @@ impl Stage {
             sandbox.edit(|world| world.varying_lag = Some(lag));
         }
         let people = drawn.people.iter().map(|person| (person.name, id_of(&sandbox, person.name)));
-        let people: Vec<_> = people.collect();
+        let mut people: Vec<_> = people.collect();
+        if drawn.role {
+            people.push((ROLE, id_of_role(&sandbox)));
+        }
         let directory = directory();
         let names = people.iter().map(|(name, _)| *name).collect();
         let ledger = Arc::new(Mutex::new(Ledger::new(&sandbox, names, directory.path())));
@@ -86,7 +92,7 @@ impl Stage {
     pub fn key(&self, person: usize) -> Key {
         Key {
             account: ACCOUNT.parse().unwrap(),
-            kind: PrincipalKind::User,
+            kind: kind_of(self.people[person].1.as_str()),
             id: self.people[person].1.clone(),
         }
     }
@@ -96,7 +102,7 @@ impl Stage {
         let ids = self.ledger.lock().unwrap().principals();
         let key = |id: String| Key {
             account: ACCOUNT.parse().unwrap(),
-            kind: PrincipalKind::User,
+            kind: kind_of(&id),
             id: id.parse().unwrap(),
         };
         ids.into_iter().map(key).collect()
@@ -115,6 +121,9 @@ impl Stage {
     /// Whether another principal bears the name of the first user, or nobody (F27).
     pub fn replaced(&self, person: usize) -> bool {
         let (name, id) = &self.people[person];
+        if kind_of(id.as_str()) == PrincipalKind::Role {
+            return id_of_role(&self.sandbox) != *id;
+        }
         self.user(name).is_none_or(|user| user.id != id.as_str())
     }
 
@@ -176,6 +185,32 @@ fn directory() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = memory.is_dir().then(|| tempfile::tempdir_in(memory)).and_then(Result::ok);
     made.unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
+
+/// What kind of principal has such an ID (F27).
+pub fn kind_of(id: &str) -> PrincipalKind {
+    if id.starts_with("AROA") { PrincipalKind::Role } else { PrincipalKind::User }
+}
+
+fn id_of_role(sandbox: &Sandbox) -> PrincipalId {
+    let id = sandbox.edit(|world| world.account(ACCOUNT).unwrap().roles[ROLE].id.clone());
+    id.parse().unwrap()
+}
+
+/// A role that every user may assume; the first has done so.
+fn add_role(sandbox: &Sandbox, keys: &[Vec<Credentials>]) {
+    let admin = Player::new(sandbox.clone(), sandbox.admin());
+    let trust = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":["arn:aws:iam::{ACCOUNT}:root","arn:aws:iam::{ACCOUNT}:user/bot"]}},"Action":"sts:AssumeRole"}}]}}"#
+    );
+    let role = ("RoleName", ROLE);
+    let made = admin.call("iam:CreateRole", &[role, ("AssumeRolePolicyDocument", &trust)]);
+    assert!(made.is_ok(), "{}", made.body);
+    let work = [role, ("PolicyName", "work"), ("PolicyDocument", WORK)];
+    assert!(admin.call("iam:PutRolePolicy", &work).is_ok());
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/{ROLE}");
+    let bot = Player::new(sandbox.clone(), keys[0][0].clone());
+    let _ = bot.call("sts:AssumeRole", &[("RoleArn", &arn), ("RoleSessionName", "mallory")]);
 }
 
 fn id_of(sandbox: &Sandbox, name: &str) -> PrincipalId {

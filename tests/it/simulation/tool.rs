@@ -1,11 +1,12 @@
 //! ringfence as its command line puts it together, and crashes of it.
 
-use super::drawn::Drawn;
+use super::drawn::{Drawn, ROLE};
 use super::stage::Stage;
 use futures_util::future::BoxFuture;
 use ringfence::aws::{Reading, Targets, read, read_known};
 use ringfence::error::{Error, Result};
 use ringfence::execute::{Executor, Point, Stop, managed_of};
+use ringfence::identity::PrincipalKind;
 use ringfence::lineage::Lineage;
 use ringfence::plan::{Kind, OnDrift, Plan};
 use ringfence::planner::{self, Subject, contain};
@@ -66,6 +67,9 @@ impl Stage {
                 targets.users.push((*name).to_owned().try_into().unwrap());
             }
         }
+        if drawn.role {
+            targets.roles.push(ROLE.to_owned().try_into().unwrap());
+        }
         let request = planner::Request {
             posture: drawn.posture.clone(),
             since: drawn.since,
@@ -83,7 +87,7 @@ impl Stage {
 
     /// As `ringfence apply --again` makes it.
     pub async fn again(&self, state: &State, settle_s: u32) -> Result<Plan> {
-        let users = vec![state.principal.name.clone()];
+        let name = vec![state.principal.name.clone()];
         let request = planner::Request {
             posture: state.posture.clone(),
             since: state.since,
@@ -96,7 +100,10 @@ impl Stage {
             strict: false,
             settle_s,
         };
-        let targets = Targets { users, ..Targets::default() };
+        let targets = match state.principal.kind {
+            PrincipalKind::User => Targets { users: name, ..Targets::default() },
+            PrincipalKind::Role => Targets { roles: name, ..Targets::default() },
+        };
         self.make(&targets, &request, Some(state), OnDrift::Tighten).await
     }
 

@@ -1,10 +1,11 @@
 //! What is so, asked of the sandbox and the ledger, and never of ringfence.
 
 use super::ledger::{Who, value};
-use super::stage::Stage;
+use super::stage::{Stage, kind_of};
 use jiff::Timestamp;
+use ringfence::identity::PrincipalKind;
 use ringfence::resource::{Resource, fits};
-use ringfence::sandbox::{ACCOUNT, Credentials, SessionKind, Status};
+use ringfence::sandbox::{ACCOUNT, Credentials, Session, SessionKind, Status};
 use ringfence::state::{HeldStatus, State};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Meant {
     pub compromised: BTreeSet<Resource>,
     pub since: Option<Timestamp>,
+    /// Of a role: the time until which every session of it is meant (F12).
+    pub until: Option<Timestamp>,
 }
 
 impl Meant {
     pub fn of(state: &State) -> Self {
         let compromised = state.compromised.iter().map(|item| item.resource.clone()).collect();
-        Self { compromised, since: state.since }
+        let until = state.clock.as_ref().map(|clock| clock.fence_time);
+        Self { compromised, since: state.since, until }
     }
 
     fn covers(&self, resource: &Resource, made: Option<Timestamp>) -> bool {
@@ -29,8 +33,12 @@ impl Meant {
 impl Stage {
     /// Every meant credential of a principal that can act at this moment, sessions included.
     pub fn acting(&self, person: usize, meant: &Meant) -> BTreeSet<String> {
-        let mut found = self.acting_sessions(person, meant);
         let id = self.people[person].1.as_str();
+        if kind_of(id) == PrincipalKind::Role {
+            let until = meant.until.unwrap_or(Timestamp::MIN);
+            return self.acting_in_role(id, |session| session.issued < until);
+        }
+        let mut found = self.acting_sessions(person, meant);
         let Some(user) = self.sandbox.edit(|world| {
             world.account(ACCOUNT).and_then(|account| account.user_of_id(id).cloned())
         }) else {
@@ -96,6 +104,45 @@ impl Stage {
             }
         }
         found
+    }
+
+    /// Sessions of a role that can act, of those that are meant.
+    fn acting_in_role(&self, id: &str, meant: impl Fn(&Session) -> bool) -> BTreeSet<String> {
+        let sessions: Vec<_> = self.sandbox.edit(|world| world.sessions().cloned().collect());
+        let of_role = |session: &&Session| matches!(&session.kind, SessionKind::Role { role, .. } if role == id);
+        let mut found = BTreeSet::new();
+        for session in sessions.iter().filter(of_role).filter(|session| meant(session)) {
+            let credentials = Credentials {
+                access_key_id: session.access_key_id.clone(),
+                secret_access_key: session.secret.clone(),
+                session_token: Some(session.token.clone()),
+            };
+            if self.sandbox.can_act(&credentials) {
+                let (id, issued) = (&session.access_key_id, session.issued);
+                found.insert(format!("session {id} of the role, {issued}"));
+            }
+        }
+        found
+    }
+
+    /// Sessions of the role that descend from what is compromised of the user, whenever they were issued, and
+    /// that can act: with both contained at once there are none (F12).
+    pub fn descendants(&self, role: usize, user: &Meant) -> BTreeSet<String> {
+        let made = self.made_keys();
+        let minted: BTreeMap<String, String> = self.sandbox.edit(|world| {
+            let of =
+                |session: &Session| (session.access_key_id.clone(), session.minted_with.clone());
+            world.sessions().map(of).collect()
+        });
+        let descends = |session: &Session| {
+            let mut key = &session.minted_with;
+            while let Some(parent) = minted.get(key) {
+                key = parent;
+            }
+            let root = Resource::AccessKey(key.parse().unwrap());
+            user.covers(&root, made.get(key).copied())
+        };
+        self.acting_in_role(self.people[role].1.as_str(), descends)
     }
 
     /// When each key was made, those that are gone included.
