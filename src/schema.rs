@@ -9,6 +9,7 @@ mod text;
 use crate::journal::Entry;
 use crate::plan::Plan;
 use crate::state::State;
+use crate::trace::Trace;
 use crate::view::{ApplyEvent, Checked, FindingsReport, StatusReport};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -93,7 +94,7 @@ struct Format {
     root: fn(SchemaGenerator) -> Schema,
 }
 
-const FORMATS: [Format; 7] = [
+const FORMATS: [Format; 8] = [
     Format {
         name: "plan",
         version: crate::plan::FORMAT_VERSION,
@@ -142,6 +143,13 @@ const FORMATS: [Format; 7] = [
         about: "What `ringfence findings --format json` prints: findings of GuardDuty, and how a containment starts from each. Fields may be added: pass over those that are not known.",
         printed: true,
         root: SchemaGenerator::into_root_schema_for::<FindingsReport>,
+    },
+    Format {
+        name: "trace",
+        version: crate::trace::FORMAT_VERSION,
+        about: "What `ringfence trace --out FILE` writes and `trace --format json` prints: the credentials that were made with a leaked one, what they did, what they left behind, and what the logs cannot show.",
+        printed: false,
+        root: SchemaGenerator::into_root_schema_for::<Trace>,
     },
 ];
 

@@ -129,6 +129,7 @@ impl<'a> Deed<'a> {
                     Actor::Key(name) => (0, name),
                     Actor::Console(name) => (1, name),
                     Actor::User(name) => (2, name),
+                    Actor::Keyless(name) => (3, name),
                 };
                 bytes.push(tag);
                 put(bytes, name);
@@ -230,7 +231,8 @@ impl<'a> Rest<'a> {
         Some(match tag {
             0 => Actor::Key(name),
             1 => Actor::Console(name),
-            _ => Actor::User(name),
+            2 => Actor::User(name),
+            _ => Actor::Keyless(name),
         })
     }
 }

@@ -370,7 +370,8 @@ fn credential(
 ) -> Credential {
     let none = Use::default();
     let used = sums.uses.get(actor).unwrap_or(&none);
-    let issued_at = birth.time.or(used.issued);
+    // A session of the console that a long-term key is named in says nothing of the key.
+    let issued_at = birth.time.or(used.issued.filter(|_| birth.expiry != Expiry::Never));
     let (expires_at, expiry) = match (birth.expiry, used.issued) {
         (Expiry::Unknown, Some(issued)) => (at_most(issued), Expiry::AtMost),
         known => (birth.expires_at, known.0),

@@ -8,7 +8,7 @@ use super::{Kept, Question};
 use crate::error::Error;
 use crate::trail::{Event, one, when};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest that a session of a user lasts (F1).
 const LONGEST: SignedDuration = SignedDuration::from_secs(129_600);
@@ -46,7 +46,7 @@ pub(super) struct Lineage {
     /// Keys that made one that was asked for.
     pub(super) makers: BTreeMap<String, (String, String)>,
     /// The accounts of each user that was asked for.
-    pub(super) accounts: BTreeMap<String, std::collections::BTreeSet<String>>,
+    pub(super) accounts: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Lineage {
@@ -91,15 +91,13 @@ impl Lineage {
         for key in &question.keys {
             self.start(Actor::Key(key.as_str().to_owned()));
         }
+        let made = links.keys().filter(|(maker, _)| matches!(maker, Actor::Key(_)));
+        let minted: BTreeSet<&Actor> = made.map(|(_, child)| child).collect();
         for ((parent, child), link) in links {
             match (parent, child) {
                 (Actor::User(_), Actor::Key(id)) => {
                     // What one of the user's keys has made has a parent that says more.
-                    let temporary = id.starts_with("ASIA");
-                    let made = |(maker, made): &(Actor, Actor)| {
-                        made == child && !matches!(maker, Actor::User(_))
-                    };
-                    if !(temporary && links.keys().any(made)) {
+                    if !(id.starts_with("ASIA") && minted.contains(child)) {
                         self.start(child.clone());
                     }
                 }
@@ -110,6 +108,12 @@ impl Lineage {
                     self.makers.insert(maker.clone(), (name(child), via));
                 }
                 _ => {}
+            }
+        }
+        // How a credential came to be that was asked for is known, whoever made it.
+        for link in links.values() {
+            if self.starts.contains(&link.child) {
+                self.learn(link);
             }
         }
         for (user, accounts) in &self.accounts.clone() {
@@ -166,8 +170,6 @@ impl Lineage {
         let Some(parent) = self.credentials.get(&link.parent) else { return false };
         let is_start = self.starts.contains(&link.parent);
         if self.starts.contains(&link.child) {
-            // It stays where the trace starts; how it was made is known all the same.
-            self.learn(link);
             return true;
         }
         if self.credentials.contains_key(&link.child) {
@@ -223,6 +225,7 @@ pub(super) fn name(actor: &Actor) -> String {
             None => format!("console/{principal}"),
         },
         Actor::User(user) => format!("user/{user}"),
+        Actor::Keyless(caller) => caller.clone(),
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Actor {
     Console(String),
     /// A user that was asked for, with whatever key.
     User(String),
+    /// A caller without a key: a service, or somebody whom an identity provider vouches for.
+    Keyless(String),
 }
 
 impl Actor {
@@ -27,6 +29,7 @@ impl Actor {
             Self::Key(id) => node("key", id),
             Self::Console(principal) => node("console", principal),
             Self::User(name) => node("user", name),
+            Self::Keyless(name) => node("keyless", name),
         }
     }
 }
@@ -159,6 +162,12 @@ pub(super) fn console(identity: &Identity<'_>) -> Option<String> {
     }
 }
 
+/// What a caller without a key is called.
+fn keyless<'e>(identity: &'e Identity<'_>) -> &'e str {
+    let names = [&identity.invoked_by, &identity.arn, &identity.principal_id, &identity.kind];
+    names.into_iter().find(|name| !name.is_empty()).map_or("", |name| name)
+}
+
 /// The console of an IAM user.
 pub(super) fn console_of_user(account: &str, name: &str) -> String {
     format!("{account}/user/{}", name.to_ascii_lowercase())
@@ -208,10 +217,13 @@ pub(super) fn ends(event: &Event<'_>, parameters: &Parameters<'_>) -> Option<(Ac
 /// What a call that succeeded makes: out of which credential, and which (F13).
 pub(super) fn minted(event: &Event<'_>, parameters: &Parameters<'_>) -> Vec<(Actor, Actor)> {
     let own = event.access_key();
-    let parent = if own.is_empty() {
-        event.identity.as_ref().and_then(console).map(Actor::Console)
-    } else {
+    let identity = event.identity.as_ref();
+    let parent = if !own.is_empty() {
         Some(Actor::Key(own.to_owned()))
+    } else if event.service() == "signin" || event.service() == "iam" {
+        identity.and_then(console).map(Actor::Console)
+    } else {
+        identity.map(|who| Actor::Keyless(keyless(who).to_owned()))
     };
     let Some(parent) = parent else { return Vec::new() };
     let child = if event.service() == "iam" {

@@ -4,7 +4,7 @@ use super::Question;
 use super::fold::{ROWS, Reading, SOURCES, Sums};
 use super::lineage::Lineage;
 use super::link::Actor;
-use super::report::{Credential, CredentialKind, Expiry, Target, Unknown};
+use super::report::{Credential, CredentialKind, Target, Unknown};
 use crate::text::{count, shown};
 use crate::trail::Flaw;
 
@@ -183,8 +183,7 @@ fn credentials(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
             "its keys are issued anew without an event that names the one before",
         );
     }
-    let unclear =
-        seen.credentials.iter().filter(|c| c.expiry == Expiry::AtMost || c.live.is_none());
+    let unclear = seen.credentials.iter().filter(|credential| credential.live.is_none());
     for credential in unclear.take(20) {
         let why = match credential.expires_at {
             Some(time) => format!(

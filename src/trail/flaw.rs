@@ -65,9 +65,6 @@ impl Flaw {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Example {
-    /// The place of the file among those that were read.
-    #[serde(skip)]
-    pub order: u64,
     /// The file or object.
     pub file: String,
     /// The byte in it, once decompressed.
@@ -79,40 +76,35 @@ pub struct Example {
 /// The counts, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    kinds: BTreeMap<Flaw, (u64, Example)>,
+    /// The count, the place of the first one's file among all, and the first.
+    kinds: BTreeMap<Flaw, (u64, u64, Example)>,
 }
 
 impl Tally {
-    /// Counts one.
+    /// Counts one, in the file that has this place among all.
     pub fn add(&mut self, flaw: Flaw, order: u64, file: &str, byte: u64, what: &str) {
-        let earlier = |example: &Example| (example.order, example.byte) <= (order, byte);
-        if let Some((count, first)) = self.kinds.get_mut(&flaw) {
-            *count += 1;
-            if earlier(first) {
-                return;
+        let example =
+            || Example { file: shown(file).into_owned(), byte, what: shown(what).into_owned() };
+        match self.kinds.get_mut(&flaw) {
+            None => drop(self.kinds.insert(flaw, (1, order, example()))),
+            Some((count, at, first)) => {
+                *count += 1;
+                if (order, byte) < (*at, first.byte) {
+                    (*at, *first) = (order, example());
+                }
             }
-            *first = Example {
-                order,
-                file: shown(file).into_owned(),
-                byte,
-                what: shown(what).into_owned(),
-            };
-            return;
         }
-        let first =
-            Example { order, file: shown(file).into_owned(), byte, what: shown(what).into_owned() };
-        self.kinds.insert(flaw, (1, first));
     }
 
     /// Adds what another has counted.
     pub fn merge(&mut self, other: Self) {
-        for (flaw, (count, example)) in other.kinds {
+        for (flaw, (count, order, example)) in other.kinds {
             match self.kinds.get_mut(&flaw) {
-                None => drop(self.kinds.insert(flaw, (count, example))),
-                Some((sum, first)) => {
+                None => drop(self.kinds.insert(flaw, (count, order, example))),
+                Some((sum, at, first)) => {
                     *sum += count;
-                    if example < *first {
-                        *first = example;
+                    if (order, example.byte) < (*at, first.byte) {
+                        (*at, *first) = (order, example);
                     }
                 }
             }
@@ -122,11 +114,11 @@ impl Tally {
     /// How often a kind was seen.
     #[must_use]
     pub fn count(&self, flaw: Flaw) -> u64 {
-        self.kinds.get(&flaw).map_or(0, |(count, _)| *count)
+        self.kinds.get(&flaw).map_or(0, |(count, ..)| *count)
     }
 
     /// Every kind that was seen, with its count and first example.
     pub fn iter(&self) -> impl Iterator<Item = (Flaw, u64, &Example)> {
-        self.kinds.iter().map(|(flaw, (count, example))| (*flaw, *count, example))
+        self.kinds.iter().map(|(flaw, (count, _, example))| (*flaw, *count, example))
     }
 }

@@ -415,11 +415,11 @@ fn skip_blank(window: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The beginning of what is there, as an example.
+/// The beginning of what is there, in one line, as an example.
 fn example(bytes: &[u8]) -> String {
-    let start = bytes.get(..SHOWN).unwrap_or(bytes);
-    let text = String::from_utf8_lossy(start);
-    let line = text.split(['\n', '\r']).next().unwrap_or_default();
-    let more = if bytes.len() > line.len() { "…" } else { "" };
-    format!("{}{more}", line.trim_end())
+    let start = String::from_utf8_lossy(bytes.get(..SHOWN * 4).unwrap_or(bytes));
+    let line = start.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: String = line.chars().take(SHOWN).collect();
+    let more = if shown.len() < line.len() || bytes.len() > SHOWN * 4 { "…" } else { "" };
+    format!("{shown}{more}")
 }

@@ -26,3 +26,4 @@ mod scenario;
 mod simulation;
 #[cfg(feature = "s3")]
 mod store;
+mod trace;

@@ -305,3 +305,16 @@ fn a_version_from_the_future_is_refused_in_words() {
     hint: use the ringfence that wrote it
     ");
 }
+
+#[test]
+fn a_first_trace_is_read_as_it_was_meant() {
+    let bytes = std::fs::read(root().join("tests/golden/v1-trace/trace.json")).unwrap();
+    let trace = ringfence::trace::Trace::parse(&bytes, "trace.json").unwrap();
+    assert_eq!(trace.bytes(), bytes);
+    let ids: Vec<_> = trace.credentials.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids.first(), Some(&"AKIAEXAMPLELEAKED001"));
+    assert!(trace.credentials.iter().any(|one| one.live == Some(false)));
+    assert!(trace.persistence.iter().any(|made| made.live && made.technique.is_some()));
+    let targets: Vec<_> = trace.targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(targets, ["backup", "deploy-bot", "DataReader"]);
+}

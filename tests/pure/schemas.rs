@@ -10,6 +10,7 @@ use ringfence::journal::{Entry, Journal};
 use ringfence::plan::Plan;
 use ringfence::release::Request;
 use ringfence::state::State;
+use ringfence::trace::Trace;
 use serde_json::{Value, json};
 
 fn value(bytes: &[u8]) -> Value {
@@ -151,6 +152,9 @@ fn a_schema_is_as_strict_as_the_reader() {
                 }
                 "state" => agree(&files.state, &value(&bytes), |damaged| {
                     State::parse(&serde_json::to_vec(damaged).unwrap(), "state").is_ok()
+                }),
+                "trace" => agree(&Schema::of("trace"), &value(&bytes), |damaged| {
+                    serde_json::from_value::<Trace>(damaged.clone()).is_ok()
                 }),
                 "journal" => {
                     let entries = lines(std::str::from_utf8(&bytes).unwrap());

@@ -12,8 +12,11 @@ use crate::trace::{
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// As many rows of a service are shown; all are in the JSON.
-const ROWS: usize = 6;
+/// As many calls of a service are shown; all are in the JSON.
+const ROWS: usize = 8;
+
+/// As many things are named that a call was about.
+const RESOURCES: usize = 3;
 
 /// As many sources of a credential are shown.
 const SOURCES: usize = 3;
@@ -163,7 +166,11 @@ fn credential(page: &mut Page, one: &Credential, depth: usize, now: Timestamp) {
         made.push(format!("made with {via}"));
     }
     if let Some(at) = one.issued_at {
-        made.push(stamp_ago(at, now));
+        made.push(format!(
+            "{}{}",
+            if made.is_empty() { "since " } else { "at " },
+            stamp_ago(at, now)
+        ));
     }
     if !made.is_empty() {
         details(page, &made);
@@ -173,11 +180,13 @@ fn credential(page: &mut Page, one: &Credential, depth: usize, now: Timestamp) {
         (Some(0), _) => details(page, &["no use seen".to_owned()]),
         (Some(uses), succeeded) => {
             let failed = uses - succeeded.unwrap_or(uses).min(uses);
-            let mut used = vec![number(uses, "call", "calls")];
+            let mut used = number(uses, "call", "calls");
             if failed > 0 {
-                used.push(format!("({} failed)", grouped(failed)));
+                used.push_str(&format!(" ({} failed)", grouped(failed)));
             }
+            let mut used = vec![used];
             if let Some(last) = one.last_used {
+                used = used.into_iter().map(|used| format!("{used},")).collect();
                 used.push(format!("last {}", stamp_ago(last, now)));
             }
             details(page, &used);
@@ -296,26 +305,46 @@ fn activity(page: &mut Page, trace: &Trace) {
             2,
             &format!("{service}  {}{failed}", number(count, "call", "calls")),
         );
-        rows.sort_by(|a, b| {
-            b.count
-                .cmp(&a.count)
-                .then_with(|| (&a.action, &a.resource).cmp(&(&b.action, &b.resource)))
-        });
-        for row in rows.iter().take(ROWS) {
-            let mut phrases = vec![format!("{:>7}  {}", grouped(row.count), row.action)];
-            phrases.extend(row.resource.as_deref().map(|resource| shown(resource).into_owned()));
-            if row.denied == row.count {
-                phrases.push("(failed)".to_owned());
-            } else if row.denied > 0 {
-                phrases.push(format!("({} failed)", grouped(row.denied)));
-            }
-            page.phrases(Style::Plain, 2, 11, &phrases);
+        let mut actions: BTreeMap<&str, Vec<&Activity>> = BTreeMap::new();
+        rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.resource.cmp(&b.resource)));
+        for row in rows {
+            actions.entry(&row.action).or_default().push(row);
         }
-        if rows.len() > ROWS {
-            let more = (rows.len() - ROWS) as u64;
-            page.line(Style::Dim, 13, &format!("{} more: --format json has them", grouped(more)));
+        let mut actions: Vec<(u64, &str, Vec<&Activity>)> = actions
+            .into_iter()
+            .map(|(action, rows)| (rows.iter().map(|row| row.count).sum(), action, rows))
+            .collect();
+        actions.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        for (count, action, rows) in actions.iter().take(ROWS) {
+            page.phrases(Style::Plain, 2, 11, &action_words(*count, action, rows));
+        }
+        if actions.len() > ROWS {
+            let more = number((actions.len() - ROWS) as u64, "other call", "other calls");
+            page.line(Style::Dim, 13, &format!("{more}: --format json has them"));
         }
     }
+}
+
+/// One call, and the first of what it was about.
+fn action_words(count: u64, action: &str, rows: &[&Activity]) -> Vec<String> {
+    let denied: u64 = rows.iter().map(|row| row.denied).sum();
+    let mut phrases = vec![format!("{:>7}  {action}", grouped(count))];
+    if denied == count {
+        phrases.push("(failed)".to_owned());
+    } else if denied > 0 {
+        phrases.push(format!("({} failed)", grouped(denied)));
+    }
+    let named: Vec<&str> = rows.iter().filter_map(|row| row.resource.as_deref()).collect();
+    let more = named.len().saturating_sub(RESOURCES);
+    let shown_of = named.len() - more;
+    for (place, resource) in named.iter().take(RESOURCES).enumerate() {
+        let comma = if place + 1 < shown_of { "," } else { "" };
+        phrases.push(format!("{}{comma}", shown(resource)));
+    }
+    if more > 0 {
+        phrases.push(format!("and {} more", grouped(more as u64)));
+    }
+    phrases
 }
 
 fn unknown(page: &mut Page, trace: &Trace) {

@@ -135,6 +135,11 @@ impl Aws {
         self.make(self.s3.create_bucket().bucket(name).send());
     }
 
+    /// Puts an object into a bucket.
+    pub fn object(&self, bucket: &str, key: &str, bytes: Vec<u8>) {
+        self.make(self.s3.put_object().bucket(bucket).key(key).body(bytes.into()).send());
+    }
+
     /// Every object of a bucket, by key.
     pub fn objects(&self, bucket: &str) -> BTreeMap<String, Vec<u8>> {
         let mut found = BTreeMap::new();
