@@ -1,8 +1,8 @@
 //! What CloudTrail's history has about credentials, fetched into a folder from which it is read like
 //! any other log: page by page, at the service's rate (F14), and taken up again where it was cut off.
 //!
-//! In the folder: `window.json`, what is asked for; and for each Region and question `NAME.jsonl`,
-//! the events, with `NAME.next` while pages are missing, and `NAME.done` once none is.
+//! In the folder: `window.json`, what is asked for; for each Region and question `events/…/NAME.jsonl`,
+//! the events, and `asked/…/NAME.next` while pages are missing, `asked/…/NAME.done` once none is.
 
 mod folder;
 #[cfg(all(test, feature = "sandbox"))]

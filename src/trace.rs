@@ -46,6 +46,8 @@ pub struct Question {
     pub since: Option<Timestamp>,
     /// The moment that `live` is about.
     pub at: Timestamp,
+    /// Whether only the lineage's own events were asked for, so that silence says nothing.
+    pub own_events_only: bool,
     /// The program that asks.
     pub version: String,
 }

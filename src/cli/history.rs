@@ -50,8 +50,13 @@ impl Asking {
     }
 
     /// Where the events are.
-    pub(super) fn folder(&self) -> &Path {
-        self.folder.path()
+    pub(super) fn folder(&self) -> PathBuf {
+        self.folder.events()
+    }
+
+    /// Whether nothing was found yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.folder.is_empty()
     }
 
     /// From when to when it is asked.

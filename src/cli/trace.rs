@@ -24,6 +24,7 @@ pub(super) async fn run(session: &Session<'_>, args: &TraceArgs) -> Result<Exit>
         account: args.account_id.clone(),
         since: args.since,
         at: args.at.unwrap_or_else(|| session.context.now()),
+        own_events_only: args.lookup && args.logs.is_empty(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     if question.since.is_some_and(|since| since > question.at) {
@@ -74,21 +75,37 @@ async fn looked_up(
 ) -> Result<Trace> {
     let window = window(session.context.now());
     let asking = Asking::open(session, args.keep.as_deref(), &args.regions, window).await?;
-    places.push(Place::Path(asking.folder().to_owned()));
+    places.push(Place::Path(asking.folder()));
     let keys = question.keys.iter().map(|key| Query::AccessKey(key.to_string()));
     let users = question.users.iter().map(|user| Query::UserName(user.to_string()));
     let mut queries: Vec<Query> = keys.chain(users).collect();
     loop {
         let gaps = asking.fetch(session, &queries).await?;
+        if asking.is_empty() && args.logs.is_empty() {
+            return Err(silent(&asking, &queries));
+        }
         let mut trace = read(session, question, &places).await?;
         let fresh: Vec<Query> =
             descendants(&trace).into_iter().filter(|query| !queries.contains(query)).collect();
         if fresh.is_empty() {
-            trace.unknown.extend(not_asked(&asking, &gaps));
+            trace.unknown.extend(not_asked(&asking, &gaps, !args.regions.is_empty()));
             return Ok(trace);
         }
         queries.extend(fresh);
     }
+}
+
+/// The history has nothing of those that were asked about.
+fn silent(asking: &Asking, queries: &[Query]) -> Error {
+    let whom: Vec<String> = queries.iter().map(|query| format!("`{}`", query.value())).collect();
+    Error::failed(format!("CloudTrail's history has no event of {}", whom.join(", ")))
+        .because(format!(
+            "{} asked, from {} on",
+            count(asking.regions().len(), "Region was", "Regions were"),
+            asking.window().0.strftime("%F")
+        ))
+        .hint("check the ID and the account: --profile NAME")
+        .hint("older events, and those of data, are in delivered files: --logs PATH")
 }
 
 /// What a trace has found that can be asked for.
@@ -108,7 +125,7 @@ fn descendants(trace: &Trace) -> Vec<Query> {
 }
 
 /// What the history cannot show.
-fn not_asked(asking: &Asking, gaps: &[Gap]) -> Vec<Unknown> {
+fn not_asked(asking: &Asking, gaps: &[Gap], named: bool) -> Vec<Unknown> {
     let regions = count(asking.regions().len(), "Region", "Regions");
     let mut list = vec![
         Unknown {
@@ -120,11 +137,13 @@ fn not_asked(asking: &Asking, gaps: &[Gap]) -> Vec<Unknown> {
                 .to_owned(),
             why: format!("only the lineage's own credentials were looked up, in {regions}"),
         },
-        Unknown {
-            what: "objects and other data that were read".to_owned(),
-            why: "the history has management events only".to_owned(),
-        },
     ];
+    if named {
+        list.push(Unknown {
+            what: "what happened in other Regions".to_owned(),
+            why: format!("only {} was asked", asking.regions().join(", ")),
+        });
+    }
     list.extend(gaps.iter().map(|gap| Unknown {
         what: format!("what happened in {}", gap.region),
         why: gap.why.clone(),

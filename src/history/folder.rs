@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const FORMAT: u32 = 1;
+const EVENTS: &str = "jsonl";
 
 /// What a folder is about: pages of one question fit together only if it stays the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,10 +78,16 @@ impl Folder {
         (self.window.from, self.window.to)
     }
 
-    /// Where it is.
+    /// Where the events are.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn events(&self) -> PathBuf {
+        self.path.join("events")
+    }
+
+    /// Whether nothing was found yet: what holds no event has no file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.events().exists()
     }
 
     /// The place of one question's answer. What is asked for are IDs and names that were parsed: none
@@ -93,19 +100,27 @@ impl Folder {
         let plain = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
         let part = |text: &str| text.chars().filter(|c| plain(*c)).collect::<String>();
         let name = format!("{kind}-{}", part(query.value()));
-        Place { folder: self.path.join("events").join(part(region)), name }
+        let region = part(region);
+        Place {
+            events: self.events().join(&region),
+            asked: self.path.join("asked").join(region),
+            name,
+        }
     }
 }
 
 /// Where one question's answer lies.
 pub(super) struct Place {
-    folder: PathBuf,
+    events: PathBuf,
+    /// How far the question is answered.
+    asked: PathBuf,
     name: String,
 }
 
 impl Place {
     fn file(&self, kind: &str) -> PathBuf {
-        self.folder.join(format!("{}.{kind}", self.name))
+        let folder = if kind == EVENTS { &self.events } else { &self.asked };
+        folder.join(format!("{}.{kind}", self.name))
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -124,9 +139,12 @@ impl Place {
 
     /// Adds a page.
     pub(super) fn add(&self, events: &[String]) -> Result<()> {
-        let file = self.file("jsonl");
+        if events.is_empty() {
+            return Ok(());
+        }
+        let file = self.file(EVENTS);
         let text: String = events.iter().map(|event| format!("{}\n", event.trim())).collect();
-        folder(&self.folder)
+        folder(&self.events)
             .and_then(|()| OpenOptions::new().create(true).append(true).mode(0o600).open(&file))
             .and_then(|mut open| {
                 open.write_all(text.as_bytes())?;
@@ -136,17 +154,23 @@ impl Place {
     }
 
     pub(super) fn go_on_from(&self, next: &str) -> Result<()> {
-        write(&self.file("next"), next.as_bytes())
+        self.note("next", next.as_bytes())
     }
 
     pub(super) fn done(&self) -> Result<()> {
-        write(&self.file("done"), b"")?;
+        self.note("done", b"")?;
         self.remove("next")
+    }
+
+    fn note(&self, kind: &str, bytes: &[u8]) -> Result<()> {
+        let file = self.file(kind);
+        folder(&self.asked).map_err(|error| unusable(&file, &error.to_string()))?;
+        write(&file, bytes)
     }
 
     pub(super) fn begin_again(&self) -> Result<()> {
         self.remove("next")?;
-        self.remove("jsonl")
+        self.remove(EVENTS)
     }
 
     fn remove(&self, kind: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::{Kind, Usage, Use};
 use crate::plan::{Change, PrincipalPlan, Step};
 use crate::resource::{Resource, Value};
-use crate::text::count;
+use crate::text::number;
 use jiff::{SignedDuration, Timestamp};
 
 /// What a step ends, as far as use is concerned.
@@ -82,6 +82,14 @@ pub struct Rate {
     pub window: (Timestamp, Timestamp),
 }
 
+impl Rate {
+    /// The bare number.
+    #[must_use]
+    pub fn in_all(&self) -> String {
+        calls(self.calls)
+    }
+}
+
 impl std::fmt::Display for Rate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let seconds = self.window.1.duration_since(self.window.0).as_secs();
@@ -102,21 +110,5 @@ impl std::fmt::Display for Rate {
 }
 
 fn calls(n: u64) -> String {
-    let grouped = grouped(n);
-    count(usize::try_from(n).unwrap_or(usize::MAX), "call", "calls")
-        .split_once(' ')
-        .map_or_else(|| grouped.clone(), |(_, word)| format!("{grouped} {word}"))
-}
-
-/// `1,204`.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    number(n, "call", "calls")
 }

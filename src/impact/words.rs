@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 /// How many sources are told one by one.
 const SOURCES: usize = 5;
-/// How many services of one source are.
+/// How many services of one source are, in a Region.
 const SERVICES: usize = 3;
+/// How many Regions are.
+const REGIONS: usize = 3;
 
 /// A line about what is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +59,6 @@ pub fn told(usage: &Usage, stops: &Stops, now: Option<Timestamp>) -> Vec<Line> {
         let more = count(new.len() - SOURCES, "source", "sources");
         lines.push(Line { look: true, text: format!("and {more} more after the exposure") });
     }
-    for what in &usage.unseen {
-        lines.push(Line { look: true, text: format!("not known: {what}") });
-    }
     if usage.others > 0 {
         let text = format!("{} calls are of too many kinds to be told apart", usage.others);
         lines.push(Line { look: true, text });
@@ -92,28 +91,47 @@ fn by_source(uses: Vec<&Use>) -> Vec<Source<'_>> {
     sources
 }
 
+/// `s3, sqs and 2 more`, the busiest first.
+fn busiest(services: &BTreeMap<&str, u64>) -> String {
+    let mut names: Vec<(&str, u64)> =
+        services.iter().map(|(name, calls)| (*name, *calls)).collect();
+    names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    let more = names.len().saturating_sub(SERVICES);
+    let mut told: Vec<String> =
+        names.into_iter().take(SERVICES).map(|(name, _)| name.to_owned()).collect();
+    if more > 0 {
+        told.push(format!("{more} more"));
+    }
+    match told.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
 impl Source<'_> {
     fn say(&self, usage: &Usage, now: Option<Timestamp>) -> String {
         let rate = Rate { calls: self.calls, window: (usage.from, usage.to) };
-        let mut places: Vec<(u64, String)> = Vec::new();
+        // What came with the exposure has no habit yet: it is counted.
+        let often = if self.new { rate.in_all() } else { rate.to_string() };
+        let mut places: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
         for one in &self.uses {
-            let place = format!("{} in {}", one.service, one.region);
-            match places.iter_mut().find(|(_, known)| *known == place) {
-                Some((calls, _)) => *calls += one.calls,
-                None => places.push((one.calls, place)),
-            }
+            let services = places.entry(&one.region).or_default();
+            *services.entry(&one.service).or_default() += one.calls;
         }
-        places.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        let more = places.len().saturating_sub(SERVICES);
-        let mut to: Vec<String> =
-            places.into_iter().take(SERVICES).map(|(_, place)| place).collect();
+        let mut to: Vec<String> = places
+            .iter()
+            .map(|(region, services)| format!("{} in {region}", busiest(services)))
+            .collect();
+        let more = to.len().saturating_sub(REGIONS);
+        to.truncate(REGIONS);
         if more > 0 {
-            to.push(format!("{more} more"));
+            to.push(format!("{} more", count(more, "Region", "Regions")));
         }
         let last = now.map_or_else(
             || crate::text::whole_seconds(self.last).to_string(),
             |now| ago(self.last, now),
         );
-        format!("{rate} from {} to {}, last {last}", self.from, to.join(", "))
+        format!("{often} from {} to {}, last {last}", self.from, to.join(", "))
     }
 }

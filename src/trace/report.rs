@@ -166,8 +166,10 @@ pub struct Credential {
     pub first_used: Option<Timestamp>,
     /// Its last event.
     pub last_used: Option<Timestamp>,
-    /// From where it was used, the most frequent first.
-    pub source_ips: Vec<Source>,
+    /// The addresses that it was used from, the most frequent first.
+    pub source_ips: Vec<String>,
+    /// The same with how often and when.
+    pub sources: Vec<Source>,
     /// With what it was used, the most frequent first.
     pub user_agents: Vec<Source>,
     /// When it was seen to be switched off or deleted.

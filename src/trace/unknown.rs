@@ -40,44 +40,19 @@ fn say(list: &mut Vec<Unknown>, what: impl Into<String>, why: impl Into<String>)
 /// What the data as a whole leaves open.
 fn data(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
     let survey = seen.reading.survey;
-    if survey.global == 0 {
-        say(
-            list,
-            "credentials that were made",
-            "no event of IAM, STS or the sign-in service is in the data: those of global services are recorded in us-east-1 only",
-        );
-    }
-    if let Some((region, _)) = survey.regions.first_key_value()
-        && survey.regions.len() == 1
-    {
-        let region = shown(region);
-        say(list, "what happened in other Regions", format!("every event is of {region}"));
-    } else if !survey.regions.contains_key("us-east-1") && !survey.regions.is_empty() {
-        say(
-            list,
-            "changes to IAM",
-            "no event is of us-east-1, where those of global services are recorded",
-        );
+    if !seen.question.own_events_only {
+        coverage(seen, list);
     }
     if survey.data == 0 {
         say(
             list,
             "objects, functions and tables that were read or written",
-            "no data event is in the data: trails record them only where they are switched on",
+            if seen.question.own_events_only {
+                "CloudTrail's history has management events only"
+            } else {
+                "no data event is in the data: trails record them only where they are switched on"
+            },
         );
-    }
-    if let Some((from, hours)) = survey.gap().filter(|(_, hours)| *hours >= GAP) {
-        let hours = usize::try_from(hours).unwrap_or(usize::MAX);
-        say(
-            list,
-            format!("what happened in the {} from {from}", count(hours, "hour", "hours")),
-            "no event at all is in the data for that time",
-        );
-    }
-    if let Some((_, to)) = survey.window
-        && seen.question.at > to
-    {
-        say(list, format!("what happened after {to}"), "the data ends there");
     }
     if survey.masked > 0 {
         let masked = usize::try_from(survey.masked).unwrap_or(usize::MAX);
@@ -104,6 +79,43 @@ fn data(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
             "what stands where the data is broken",
             format!("{} could not be read: see `unread`", count(lost, "piece", "pieces")),
         );
+    }
+}
+
+/// Which Regions and which times the data is of, where everybody's events were to be in it.
+fn coverage(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
+    let survey = seen.reading.survey;
+    if survey.global == 0 {
+        say(
+            list,
+            "credentials that were made",
+            "no event of IAM, STS or the sign-in service is in the data: those of global services are recorded in us-east-1 only",
+        );
+    }
+    if let Some((region, _)) = survey.regions.first_key_value()
+        && survey.regions.len() == 1
+    {
+        let region = shown(region);
+        say(list, "what happened in other Regions", format!("every event is of {region}"));
+    } else if !survey.regions.contains_key("us-east-1") && !survey.regions.is_empty() {
+        say(
+            list,
+            "changes to IAM",
+            "no event is of us-east-1, where those of global services are recorded",
+        );
+    }
+    if let Some((from, hours)) = survey.gap().filter(|(_, hours)| *hours >= GAP) {
+        let hours = usize::try_from(hours).unwrap_or(usize::MAX);
+        say(
+            list,
+            format!("what happened in the {} from {from}", count(hours, "hour", "hours")),
+            "no event at all is in the data for that time",
+        );
+    }
+    if let Some((_, to)) = survey.window
+        && seen.question.at > to
+    {
+        say(list, format!("what happened after {to}"), "the data ends there");
     }
 }
 

@@ -21,6 +21,7 @@ pub fn question(keys: &[&str]) -> Question {
         account: None,
         since: None,
         at: "2026-11-21T12:00:00Z".parse().unwrap(),
+        own_events_only: false,
         version: "0.0.0".to_owned(),
     }
 }

@@ -17,6 +17,11 @@ use std::sync::Arc;
 /// What `--usage` takes in place of a path.
 const LOOKUP: &str = "lookup";
 
+/// What the history cannot show.
+const DATA: &str = "objects and other data: CloudTrail's history has management events only";
+const ROLES: &str = "what the role's sessions are really used for is not known: CloudTrail's history cannot be \
+                     asked by role; --usage PATH reads delivered files";
+
 /// How far back the history is asked: a busy key has thousands of events a day, at a hundred a second (F14).
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -42,7 +47,9 @@ pub(super) async fn measured(
                     .terminal
                     .note(&format!("warning: not looked up in {}: {}", gap.region, gap.why));
             }
-            places.push(Place::Path(asking.folder().to_owned()));
+            if !asking.is_empty() {
+                places.push(Place::Path(asking.folder()));
+            }
             fetched = Some(asking);
         }
     }
@@ -79,8 +86,12 @@ pub(super) async fn measured(
         None => plan.principals.iter().map(|_| none(plan.created_at)).collect(),
     };
     for (principal, mut usage) in plan.principals.iter_mut().zip(usages) {
+        if fetched.is_some() && principal.kind == PrincipalKind::Role && only_looked_up {
+            principal.warnings.push(ROLES.to_owned());
+            continue;
+        }
         if fetched.is_some() {
-            usage.unseen.extend(unseen(principal));
+            usage.unseen.push(DATA.to_owned());
         }
         principal.usage = Some(usage);
     }
@@ -94,19 +105,6 @@ fn past(now: Timestamp) -> Timestamp {
 /// What the history says of somebody who has done nothing in it.
 fn none(now: Timestamp) -> Usage {
     Usage { from: past(now), to: now, uses: Vec::new(), others: 0, unseen: Vec::new() }
-}
-
-/// What the history cannot show of a principal.
-fn unseen(principal: &PrincipalPlan) -> Vec<String> {
-    let mut what =
-        vec!["objects and other data: the history has management events only".to_owned()];
-    if principal.kind == PrincipalKind::Role {
-        what.push(
-            "sessions of the role: the history cannot be asked by role; give delivered files"
-                .to_owned(),
-        );
-    }
-    what
 }
 
 fn subject(principal: &PrincipalPlan) -> Subject {

@@ -267,7 +267,9 @@ fn notes(principal: &PrincipalPlan) -> Vec<String> {
     let drift = principal.drift.iter().map(|drift| {
         format!("Changed by others: {}: {}", code(&drift.resource.to_string()), text(&drift.what))
     });
-    let warnings = principal.warnings.iter().map(|warning| text(warning));
+    let unseen = principal.usage.iter().flat_map(|usage| &usage.unseen);
+    let unseen = unseen.map(|what| format!("Real use that is not known: {}", text(what)));
+    let warnings = principal.warnings.iter().map(|warning| text(warning)).chain(unseen);
     let unread = principal.unread.iter().map(|unread| {
         format!(
             "Not read: {}, {} is missing: {}",

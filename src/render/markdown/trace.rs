@@ -1,8 +1,9 @@
 //! What became of a leaked key, for a ticket.
 
 use super::escape::{code, table, text};
-use crate::render::text::trace::{grouped, life, number, summary};
+use crate::render::text::trace::{life, summary};
 use crate::render::words::stamp;
+use crate::text::{grouped, number};
 use crate::trace::{TargetKind, Trace};
 
 /// The trace.

@@ -144,6 +144,13 @@ fn steps(page: &mut Page, plan: &Plan, principal: &PrincipalPlan) {
         page.gap();
         step(page, principal, one, plan.fence_margin_s, plan.created_at);
     }
+    let unseen = principal.usage.iter().flat_map(|usage| &usage.unseen);
+    for (n, what) in unseen.enumerate() {
+        if n == 0 {
+            page.gap();
+        }
+        page.look(0, &format!("real use that is not known: {what}"));
+    }
     if !principal.warnings.is_empty() {
         page.gap();
         for warning in &principal.warnings {

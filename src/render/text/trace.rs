@@ -5,7 +5,7 @@ use crate::render::Screen;
 use crate::render::page::{Page, Row, by_word, column};
 use crate::render::style::Style;
 use crate::render::words::{stamp, stamp_ago};
-use crate::text::{ago, shell, shown};
+use crate::text::{ago, grouped, number, shell, shown};
 use crate::trace::{
     Activity, Credential, CredentialKind, Expiry, Persistence, Source, TargetKind, Trace,
 };
@@ -60,28 +60,10 @@ pub fn trace(trace: &Trace, screen: Screen, saved: Option<&str>) -> String {
     if let Some(path) = saved {
         page.line(Style::Plain, 0, &format!("Saved {path}"));
     }
-    if let Some(next) = next(trace) {
+    if let Some(next) = next(trace, saved) {
         page.line(Style::Plain, 0, &next);
     }
     page.finish()
-}
-
-/// A number with its thousands apart: `1,204`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 event`, `1,204 events`.
-pub(crate) fn number(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
 fn row(look: bool, name: &str, text: &str) -> Row {
@@ -190,7 +172,7 @@ fn credential(page: &mut Page, one: &Credential, depth: usize, now: Timestamp) {
                 used.push(format!("last {}", stamp_ago(last, now)));
             }
             details(page, &used);
-            details(page, &from(&one.source_ips, &one.user_agents));
+            details(page, &from(&one.sources, &one.user_agents));
         }
     }
 }
@@ -379,12 +361,18 @@ pub(crate) fn summary(trace: &Trace) -> String {
 }
 
 /// What comes next: to contain the users that were found.
-pub(crate) fn next(trace: &Trace) -> Option<String> {
-    let users: Vec<String> = trace
-        .targets
-        .iter()
-        .filter(|target| target.kind == TargetKind::User)
-        .map(|target| format!("--user {}", shell(&target.name)))
-        .collect();
-    (!users.is_empty()).then(|| format!("Next: ringfence plan {} --out plan.json", users.join(" ")))
+pub(crate) fn next(trace: &Trace, saved: Option<&str>) -> Option<String> {
+    let whom = match saved {
+        Some(path) => vec![format!("--from {}", shell(path))],
+        None => trace
+            .targets
+            .iter()
+            .map(|target| match target.kind {
+                TargetKind::User => format!("--user {}", shell(&target.name)),
+                TargetKind::Role => format!("--role {}", shell(&target.name)),
+            })
+            .collect(),
+    };
+    (!trace.targets.is_empty())
+        .then(|| format!("Next: ringfence plan {} --out plan.json", whom.join(" ")))
 }

@@ -440,7 +440,7 @@ fn credential(id: &str, kind: &str, parent: Option<&str>, principal: &str) -> Va
         "id": id, "kind": kind, "parent": parent, "via": null, "issued_at": null,
         "expires_at": null, "expiry": "unknown", "principal": format!("arn:aws:{principal}"),
         "account_id": ACCOUNT, "session_name": null, "event_id": null, "uses": null,
-        "uses_succeeded": null, "first_used": null, "last_used": null, "source_ips": [],
+        "uses_succeeded": null, "first_used": null, "last_used": null, "source_ips": [], "sources": [],
         "user_agents": [], "ended_at": null, "live": null,
     })
 }

@@ -274,7 +274,7 @@ fn a_plan_says_whose_work_it_stops() {
     let stops = |text: &str| -> String {
         let lines = text.lines().map(str::trim);
         let wanted = |line: &&str| {
-            ["stops", "nothing else", "! first seen", "no use", "! not known"]
+            ["stops", "nothing else", "! first seen", "no use", "! real use"]
                 .iter()
                 .any(|start| line.starts_with(start))
         };
