@@ -68,6 +68,7 @@ pub(super) struct Sums {
     pub(super) uses: BTreeMap<Actor, Use>,
     rows: BTreeMap<(String, String, Option<String>), Row>,
     pub(super) unnamed: bool,
+    pub(super) overfull: bool,
     pub(super) persistence: Vec<Persistence>,
     open: HashMap<String, Vec<usize>>,
     pub(super) hints: Hints,
@@ -201,7 +202,7 @@ impl Sums {
                 known.push_str(said);
             }
         }
-        if is_address(&deed.source_ip) {
+        if is_address(&deed.source_ip) && self.hints.addresses.len() < ROWS {
             let seen = || (deed.source_ip.to_string(), name(by));
             self.hints.addresses.entry(address(&deed.source_ip)).or_insert_with(seen);
         }
@@ -238,6 +239,10 @@ impl Sums {
         deed: &Deed<'_>,
     ) {
         let (id, title) = made.technique;
+        if self.persistence.len() >= ROWS {
+            self.overfull = true;
+            return;
+        }
         self.open.entry(thing.key()).or_default().push(self.persistence.len());
         self.persistence.push(Persistence {
             kind: thing.kind.to_owned(),
@@ -277,6 +282,9 @@ impl Sums {
         let role = parameters.one(&["roleArn"]);
         if let Some((role, session_name)) = role.zip(parameters.one(&["roleSessionName"])) {
             let arn = session_arn(&role, &session_name);
+            if self.hints.begun.len() >= ROWS {
+                return;
+            }
             self.hints.begun.insert(session(&arn), (arn, name(by)));
         }
     }

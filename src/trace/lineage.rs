@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The longest that a session of a user lasts (F1).
 const LONGEST: SignedDuration = SignedDuration::from_secs(129_600);
 
+/// As many links are followed at most: who makes more is a machine, and `since` tells its sessions apart.
+pub(super) const LINKS: usize = 30_000;
+
 /// How a credential came to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Birth {
@@ -47,6 +50,8 @@ pub(super) struct Lineage {
     pub(super) makers: BTreeMap<String, (String, String)>,
     /// The accounts of each user that was asked for.
     pub(super) accounts: BTreeMap<String, BTreeSet<String>>,
+    /// Whether there were more links than are followed.
+    pub(super) overflow: bool,
 }
 
 impl Lineage {
@@ -61,6 +66,10 @@ impl Lineage {
             lineage.note_user(question, deed);
             for (parent, child) in &deed.makes {
                 let pair = (parent.clone(), child.clone());
+                if links.len() >= LINKS && !links.contains_key(&pair) {
+                    lineage.overflow = true;
+                    continue;
+                }
                 // The first event of a pair is the one that made it: deeds come in the order of time.
                 links.entry(pair).or_insert_with(|| Link::of(parent, child, deed));
             }
@@ -95,11 +104,11 @@ impl Lineage {
         let minted: BTreeSet<&Actor> = made.map(|(_, child)| child).collect();
         for ((parent, child), link) in links {
             match (parent, child) {
-                (Actor::User(_), Actor::Key(id)) => {
-                    // What one of the user's keys has made has a parent that says more.
-                    if !(id.starts_with("ASIA") && minted.contains(child)) {
-                        self.start(child.clone());
-                    }
+                // What one of the user's keys has made has a parent that says more.
+                (Actor::User(_), Actor::Key(id))
+                    if !(id.starts_with("ASIA") && minted.contains(child)) =>
+                {
+                    self.start(child.clone());
                 }
                 (Actor::Key(maker), child)
                     if question.keys.iter().any(|key| is(child, key.as_str())) =>

@@ -54,7 +54,7 @@ pub(super) fn targets(lineage: &Lineage, sums: &Sums, credentials: &[Credential]
         };
         found.entry((kind, made.name.clone(), made.account_id.clone())).or_default().made = true;
     }
-    found
+    same_names(found)
         .into_iter()
         // What is no name is none of IAM's, and nothing that could be called by it.
         .filter(|((_, name, _), _)| name.parse::<UserName>().is_ok())
@@ -65,7 +65,29 @@ pub(super) fn targets(lineage: &Lineage, sums: &Sums, credentials: &[Credential]
         .collect()
 }
 
+/// Names that differ in letter case alone are of one principal (F34).
+fn same_names(found: BTreeMap<Key, Reasons>) -> Vec<(Key, Reasons)> {
+    let mut list: Vec<(Key, Reasons)> = Vec::new();
+    for ((kind, name, account), reasons) in found {
+        let same = |(known, _): &&mut (Key, Reasons)| {
+            known.0 == kind && known.1.eq_ignore_ascii_case(&name) && known.2 == account
+        };
+        match list.iter_mut().find(same) {
+            Some((_, known)) => known.add(&reasons),
+            None => list.push(((kind, name, account), reasons)),
+        }
+    }
+    list
+}
+
 impl Reasons {
+    fn add(&mut self, other: &Self) {
+        self.leaked += other.leaked;
+        self.credentials += other.credentials;
+        self.sessions += other.sessions;
+        self.made |= other.made;
+    }
+
     fn words(&self, kind: TargetKind) -> String {
         let mut parts = Vec::new();
         if self.leaked > 0 {

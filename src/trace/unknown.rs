@@ -2,7 +2,7 @@
 
 use super::Question;
 use super::fold::{ROWS, Reading, SOURCES, Sums};
-use super::lineage::Lineage;
+use super::lineage::{LINKS, Lineage};
 use super::link::Actor;
 use super::report::{Credential, CredentialKind, Target, Unknown};
 use crate::text::{count, shown};
@@ -215,6 +215,20 @@ fn credentials(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
 
 /// Where something was too much to keep.
 fn limits(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
+    if seen.lineage.overflow {
+        say(
+            list,
+            "credentials beyond the first, and what they did",
+            format!("more than {LINKS} were made; --since names the exposure"),
+        );
+    }
+    if seen.sums.overfull {
+        say(
+            list,
+            "what else was left behind",
+            format!("more than {ROWS} things were made or changed"),
+        );
+    }
     if seen.sums.unnamed {
         say(
             list,

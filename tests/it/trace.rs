@@ -3,6 +3,7 @@
 mod bad_input;
 mod bucket;
 mod collections;
+mod follow;
 mod forest;
 mod screen;
 mod story;
