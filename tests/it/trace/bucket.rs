@@ -62,8 +62,15 @@ fn traced(world: &World) {
 fn a_bucket_is_read_ministack() {
     let world = World::ministack();
     traced(&world);
-    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "s3://no-such-bucket-here/x"]), @"");
-    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "s3://trail-logs/nothing"]), @"");
+    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "s3://no-such-bucket-here/x"]), @"
+    error: cannot read `s3://no-such-bucket-here/x`
+      cause: NoSuchBucket: The specified bucket does not exist
+    hint: name the bucket that the trail delivers to: --logs s3://BUCKET/PREFIX
+    ");
+    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "s3://trail-logs/nothing"]), @"
+    error: there is no CloudTrail event in `s3://trail-logs/nothing`
+    hint: give the folder that the trail delivers to: --logs AWSLogs, or --logs s3://BUCKET/AWSLogs
+    ");
 }
 
 #[test]

@@ -100,15 +100,15 @@ fn keys_of_a_machine_that_were_stolen() {
     let trace = traced(&root.join("otrf"), &question(&["ASIA5FLZVX4OPVKKVBMX"]), &limits());
     assert_eq!(trace.credentials.len(), 1);
     let one = &trace.credentials[0];
-    assert_eq!(one.uses, Some(11));
-    // Nothing in the data says with which credential it was made.
-    assert!(
-        trace
-            .unknown
-            .iter()
-            .any(|unknown| unknown.what.contains("which credential ASIA5FLZVX4OPVKKVBMX"))
-    );
-    assert_eq!(one.expiry, Expiry::AtMost);
+    assert_eq!((one.uses, one.parent.as_deref()), (Some(11), None));
+    // EC2 made it for the machine: no credential is behind it, and how long it lasted is known.
+    assert_eq!((one.via.as_deref(), one.expiry), (Some("AssumeRole"), Expiry::Recorded));
+    assert_eq!(one.expires_at, Some("2020-09-14T07:10:27Z".parse().unwrap()));
+    let other = traced(&root.join("otrf"), &question(&["ASIA5FLZVX4OI4ZDQJOL"]), &limits());
+    // Of this one nothing says how it was made.
+    let made = |what: &str| what.contains("which credential ASIA5FLZVX4OI4ZDQJOL");
+    assert!(other.unknown.iter().any(|unknown| made(&unknown.what)), "{:?}", other.unknown);
+    assert_eq!(other.credentials[0].expiry, Expiry::AtMost);
 }
 
 #[test]
@@ -156,4 +156,40 @@ fn find(root: &Path, technique: &str) -> PathBuf {
     let files = std::fs::read_dir(root.join("stratus-red-team")).unwrap();
     let mut files = files.map(|file| file.unwrap().path());
     files.find(|path| path.to_str().unwrap().contains(technique)).unwrap()
+}
+
+/// The IDs of the events below a folder.
+#[derive(Default)]
+struct Ids(std::collections::BTreeSet<String>);
+
+impl ringfence::trail::Sink for Ids {
+    fn event(&mut self, event: &ringfence::trail::Event<'_>, _: &[u8]) {
+        self.0.insert(event.id.to_string());
+    }
+    fn flaw(&mut self, _: ringfence::trail::Flaw, _: u64, _: &str) {}
+    fn inflate(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+#[test]
+fn the_ids_are_as_many_as_the_notes_state() {
+    let Some(root) = folder() else { return };
+    let mut ids = Ids::default();
+    let mut waiting = vec![root.join("umccr-flaws-sample")];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).unwrap();
+        if path.extension().is_some_and(|end| end == "gz") {
+            let mut plain = Vec::new();
+            let mut decoder = flate2::read::GzDecoder::new(&bytes[..]);
+            std::io::Read::read_to_end(&mut decoder, &mut plain).unwrap();
+            bytes = plain;
+        }
+        ringfence::trail::read(&bytes, &mut ids);
+    }
+    assert_eq!(ids.0.len(), 204);
 }

@@ -77,16 +77,35 @@ fn without_a_time_of_exposure_the_owners_use_is_in_it() {
 fn what_cannot_be_asked_is_refused() {
     let world = World::ministack();
     let logs = logs();
-    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "nowhere"]), @"");
+    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "nowhere"]), @"
+    error: `nowhere` could not be read
+      cause: No such file or directory (os error 2)
+    hint: give a file, a folder or s3://BUCKET/PREFIX: --logs PATH
+    ");
     world.write("empty.json", "{\"Records\":[]}");
     world.write("words.txt", "these are no logs\n");
-    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "empty.json", "words.txt"]), @"");
-    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "gs://bucket/x"]), @"");
-    assert_snapshot!(world.refused(64, &["trace", "--access-key", KEY, "--logs", &logs, "--since", "2026-11-22T00:00Z", "--at", "2026-11-21T00:00Z"]), @"");
+    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "empty.json", "words.txt"]), @"
+    error: there is no CloudTrail event in `empty.json`, `words.txt`
+      1 piece that is no JSON, first words.txt at byte 0: these are no logs
+    hint: give the folder that the trail delivers to: --logs AWSLogs, or --logs s3://BUCKET/AWSLogs
+    ");
+    assert_snapshot!(world.refused(1, &["trace", "--access-key", KEY, "--logs", "gs://bucket/x"]), @"
+    error: `gs://bucket/x` is no place for logs
+      cause: logs are read from files or from S3, and not from `gs`
+    hint: --logs PATH, or --logs s3://BUCKET/PREFIX
+    ");
+    assert_snapshot!(world.refused(64, &["trace", "--access-key", KEY, "--logs", &logs, "--since", "2026-11-22T00:00Z", "--at", "2026-11-21T00:00Z"]), @"
+    error: `--since` lies after the moment that is asked about
+    hint: --at TIME names that moment; it is now where none is named
+    ");
     let other = std::fs::read_to_string(format!("{logs}/AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/21/123456789012_CloudTrail_us-east-1_20261121T0310Z_EXAMPLE00000000.json")).unwrap();
     world.write("a.json", &other);
     world.write("b.json", other.replace("123456789012", "210987654321"));
-    assert_snapshot!(world.refused(1, &["trace", "--user", "deploy-bot", "--logs", "a.json", "b.json"]), @"");
+    assert_snapshot!(world.refused(1, &["trace", "--user", "deploy-bot", "--logs", "a.json", "b.json"]), @"
+    error: there is a user `deploy-bot` in 2 accounts
+      cause: the events are of 123456789012, 210987654321
+    hint: name the account: --account-id ID
+    ");
     world
         .ringfence(&[
             "trace",
