@@ -117,7 +117,7 @@ fn a_source_that_came_with_the_exposure_is_told_apart() {
     assert!(said[0].starts_with("stops 24 calls a day from 10.0.3.7 (boto3) to sqs"), "{said:?}");
     assert!(
         said[2].starts_with(
-            "! first seen after the exposure: 1 call a day from 198.51.100.7 (aws-cli) to iam in eu-west-1, s3"
+            "! first seen after the exposure: 2 calls from 198.51.100.7 (aws-cli) to iam and s3 in eu-west-1"
         ),
         "{said:?}"
     );

@@ -287,7 +287,7 @@ fn its_events_are_shaped_as_the_recorded_ones() {
             // was are that call's own.
             let theirs_alone = [".tlsDetails", ".responseElements.credentials.sessionToken", "ags"];
             let ours_alone =
-                [".responseElements.packedPolicySize", ".resources", "ags", "userAgent"];
+                [".packedPolicySize", ".maxSessionDuration", ".resources", "ags", "userAgent"];
             for path in their_paths.difference(&own_paths) {
                 assert!(
                     theirs_alone.iter().any(|known| path.contains(known)),
