@@ -35,7 +35,10 @@ fn fences(sandbox: &Sandbox) -> usize {
     })
 }
 
-/// Loses the first write of a run for this long; before the second the attacker assumes the role.
+/// How often the first write of a run is lost: the last try is the one that comes through.
+const LOST: u64 = 3;
+
+/// Loses the first write of a run; before the try that comes through the attacker assumes the role.
 fn lose_the_first_write(
     scene: &Scene,
     by: Credentials,
@@ -49,9 +52,9 @@ fn lose_the_first_write(
         // As many calls as planning took, and then the first write: what becomes of a call is settled before this.
         if call == 2 * planned {
             line.set_trouble(lost);
-        } else if call == 2 * planned + 1 {
+        } else if call == 2 * planned + LOST {
             line.set_trouble(Trouble::none());
-        } else if call == 2 * planned + 2 {
+        } else if call == 2 * planned + LOST + 1 {
             *hand.lock().unwrap() = assume(&sandbox, &by, role);
         }
     });
