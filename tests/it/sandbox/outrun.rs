@@ -71,7 +71,7 @@ async fn a_fence_that_was_written_after_its_time_moves() {
     let again = again.lock().unwrap().clone().expect("it could assume the role once more");
     assert!(!scene.sandbox.can_act(&stolen) && !scene.sandbox.can_act(&again));
     let moved = done.fences();
-    assert_eq!(moved.len(), 2, "{moved:?}");
+    assert_eq!(moved.len(), 2, "{moved:?} {:#?}", scene.line.log());
     assert!(done.ending.complete, "{:?}", done.principal());
     assert_eq!(done.principal().standing, Standing::Contained, "{:?}", done.principal());
     let clock = scene.role_state("ci-deploy").await.clock.unwrap();
@@ -86,7 +86,7 @@ async fn without_a_watch_a_fence_that_came_late_is_said_not_to_contain() {
     let again = lose_the_first_write(&scene, stolen, "ci-deploy");
     let done = scene.apply(&plan).await.unwrap();
     let again = again.lock().unwrap().clone().unwrap();
-    assert!(scene.sandbox.can_act(&again));
+    assert!(scene.sandbox.can_act(&again), "{:#?}", scene.line.log());
     assert_eq!(done.principal().standing, Standing::NotContained, "{:?}", done.principal());
     let open = &done.principal().open[0].what;
     assert!(open.contains("the fence has to move"), "{open}");

@@ -411,7 +411,6 @@ fn a_role_that_nobody_should_fence_is_refused() {
       cause: a deny on it stops their workloads until their credentials are issued anew
       no recorded use
     hint: ringfence plan --role jobs --cut-workloads cuts them
-    hint: ringfence plan --role jobs --session jobs/NAME fences one session only
     ");
     insta::assert_snapshot!(stage.refused(1, &["plan", "--role", USER]), @"
     error: `deploy-bot` is a user, not a role
