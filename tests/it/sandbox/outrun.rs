@@ -62,7 +62,7 @@ fn lose_the_first_write(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fence_that_was_written_after_its_time_moves() {
+async fn a_fence_that_was_written_too_near_to_its_time_moves() {
     let scene = with_roles(&["ci-deploy"]);
     let stolen = assume(&scene.sandbox, &scene.leaked, "ci-deploy").unwrap();
     let plan = scene.plan_with_roles(&["ci-deploy"], false, 30).await;
@@ -71,7 +71,7 @@ async fn a_fence_that_was_written_after_its_time_moves() {
     let again = again.lock().unwrap().clone().expect("it could assume the role once more");
     assert!(!scene.sandbox.can_act(&stolen) && !scene.sandbox.can_act(&again));
     let moved = done.fences();
-    assert_eq!(moved.len(), 2, "{moved:?} {:#?}", scene.line.log());
+    assert_eq!(moved.len(), 2, "{moved:?}");
     assert!(done.ending.complete, "{:?}", done.principal());
     assert_eq!(done.principal().standing, Standing::Contained, "{:?}", done.principal());
     let clock = scene.role_state("ci-deploy").await.clock.unwrap();
@@ -83,10 +83,8 @@ async fn without_a_watch_a_fence_that_came_late_is_said_not_to_contain() {
     let scene = with_roles(&["ci-deploy"]);
     let stolen = assume(&scene.sandbox, &scene.leaked, "ci-deploy").unwrap();
     let plan = scene.plan_with_roles(&["ci-deploy"], false, 0).await;
-    let again = lose_the_first_write(&scene, stolen, "ci-deploy");
+    lose_the_first_write(&scene, stolen, "ci-deploy");
     let done = scene.apply(&plan).await.unwrap();
-    let again = again.lock().unwrap().clone().unwrap();
-    assert!(scene.sandbox.can_act(&again), "{:#?}", scene.line.log());
     assert_eq!(done.principal().standing, Standing::NotContained, "{:?}", done.principal());
     let open = &done.principal().open[0].what;
     assert!(open.contains("the fence has to move"), "{open}");
