@@ -37,9 +37,14 @@ pub(super) fn guard(plan: &PrincipalPlan, asked: bool, now: Timestamp) -> Result
         error = error.detail(line);
     }
     let name = shell(role.name.as_str()).into_owned();
-    Err(error.hint(format!("ringfence plan --role {name} --cut-workloads cuts them")).hint(
-        format!("ringfence plan --role {name} --session {name}/NAME fences one session only"),
-    ))
+    error = error.hint(format!("ringfence plan --role {name} --cut-workloads cuts them"));
+    // Where it could be told from theirs: another is refused as well.
+    if services.iter().all(|service| names_its_sessions(service)) {
+        error = error.hint(format!(
+            "ringfence plan --role {name} --session {name}/NAME fences one session only"
+        ));
+    }
+    Err(error)
 }
 
 /// What the plan says where the person has asked for it, or where a session's name leaves it open.
@@ -114,6 +119,11 @@ fn cut(plan: &PrincipalPlan) -> Vec<String> {
             || plan.sessions.iter().any(|session| may_be_of(service, session))
     };
     services(trust).into_iter().filter(reached).collect()
+}
+
+/// Whether the names of a service's sessions have a form of their own.
+fn names_its_sessions(service: &str) -> bool {
+    matches!(service.split('.').next(), Some("ec2" | "ecs-tasks"))
 }
 
 /// Whether a session of that name may be one that the service holds: EC2 names it after the instance, ECS after

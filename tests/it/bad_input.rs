@@ -33,8 +33,7 @@ fn whom_to_contain() {
     ");
     assert_snapshot!(world.refused(1, &["plan", "--user", "Deployer"]), @"
     error: `Deployer` is a role, not a user
-      cause: this version contains users; roles it cannot contain yet
-    hint: list the users: aws iam list-users
+    hint: name it as what it is: --role Deployer
     ");
     assert_snapshot!(world.refused(1, &["plan", "--user", "root"]), @"
     error: `root` is no IAM user
@@ -64,31 +63,33 @@ fn whom_to_contain() {
     ");
     assert_snapshot!(world.refused(64, &["plan"]), @"
     error: nobody was named
-    hint: --user NAME, --access-key ID, or --access-keys-from FILE
+    hint: --user NAME, --role NAME, --access-key ID, --access-keys-from FILE
+    hint: or what is known already: --from TRACE.json, --finding FILE
     ");
     assert_snapshot!(world.refused(64, &["apply"]), @"
     error: nobody was named
-    hint: --user NAME, --access-key ID, or --access-keys-from FILE
+    hint: --user NAME, --role NAME, --access-key ID, --access-keys-from FILE
+    hint: or what is known already: --from TRACE.json, --finding FILE
     ");
     assert_snapshot!(world.refused(64, &["apply", "--again"]), @"
     error: `--again` needs to know for whom
-    hint: --user NAME
+    hint: --user NAME, or --role NAME
     ");
     assert_snapshot!(world.refused(1, &["status", "--user", "nobody"]), @"
     error: there is no state for user `nobody` in `state`
-    hint: ringfence state list shows the users there are; --state names another place
+    hint: ringfence state list shows whose there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["rollback", "--user", "nobody"]), @"
     error: there is no state for user `nobody` in `state`
-    hint: ringfence state list shows the users there are; --state names another place
+    hint: ringfence state list shows whose there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["apply", "--again", "--user", "nobody"]), @"
     error: there is no state for user `nobody` in `state`
-    hint: ringfence state list shows the users there are; --state names another place
+    hint: ringfence state list shows whose there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["state", "show", "nobody"]), @"
-    error: there is no state for user `nobody` in `state`
-    hint: ringfence state list shows the users there are; --state names another place
+    error: there is no state for user or role `nobody` in `state`
+    hint: ringfence state list shows whose there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["show", "20260101T000000Z-00000000"]), @"
     error: `20260101T000000Z-LINEAGE8` is neither a file nor a run
@@ -133,13 +134,13 @@ fn a_key_that_nobody_has() {
 fn names_on_the_command_line() {
     let world = World::ministack();
     let long = "a".repeat(129);
-    assert_snapshot!(usage(&world, &["plan", "--user", ""]), @"error: invalid value '' for '--user <NAME>': expected a user name of 1 to 128 letters, digits or any of _+=,.@-");
-    assert_snapshot!(usage(&world, &["plan", "--user", "../../etc/passwd"]), @"error: invalid value '../../etc/passwd' for '--user <NAME>': expected a user name of 1 to 128 letters, digits or any of _+=,.@-");
+    assert_snapshot!(usage(&world, &["plan", "--user", ""]), @"error: invalid value '' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-");
+    assert_snapshot!(usage(&world, &["plan", "--user", "../../etc/passwd"]), @"error: invalid value '../../etc/passwd' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-");
     assert_snapshot!(usage(&world, &["plan", "--user", "a\u{1b}[2J\nb"]), @r"
     error: invalid value 'a\u{1b}[2J
-    b' for '--user <NAME>': expected a user name of 1 to 128 letters, digits or any of _+=,.@-
+    b' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-
     ");
-    assert_snapshot!(usage(&world, &["plan", "--user", &long]), @"error: invalid value 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' for '--user <NAME>': expected a user name of 1 to 128 letters, digits or any of _+=,.@-");
+    assert_snapshot!(usage(&world, &["plan", "--user", &long]), @"error: invalid value 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-");
     assert_snapshot!(usage(&world, &["plan", "--access-key", "AKIA3EX"]), @"error: invalid value 'AKIA3EX' for '--access-key <ID>': expected an access key ID of 16 to 128 letters and digits");
     assert_snapshot!(usage(&world, &["plan", "--access-key", "AKIA3EXAMPLE4LEAK/1"]), @"error: invalid value 'AKIA3EXAMPLE4LEAK/1' for '--access-key <ID>': expected an access key ID of 16 to 128 letters and digits");
     assert_snapshot!(usage(&world, &["rollback", "--user", "a", "--take", "access_key/../x"]), @"error: invalid value 'access_key/../x' for '--take <RESOURCE>': `access_key/../x` is no resource: expected KIND/ID, such as access_key/AKIA… or inline_policy/NAME");
@@ -174,8 +175,8 @@ fn names_on_the_command_line() {
     hint: ringfence state history USER lists the runs there are
     ");
     assert_snapshot!(world.refused(1, &["state", "show", "../../etc/\u{1b}[2Jpasswd"]), @r"
-    error: there is no state for user `../../etc/\u{1b}[2Jpasswd` in `state`
-    hint: ringfence state list shows the users there are; --state names another place
+    error: there is no state for user or role `../../etc/\u{1b}[2Jpasswd` in `state`
+    hint: ringfence state list shows whose there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["plan", "--user", "a", "--posture", "\u{1b}[2Jrevoke"]), @r"
     error: there is no posture `\u{1b}[2Jrevoke`
@@ -419,7 +420,7 @@ fn files_that_are_wrong() {
             hint: examples/ringfence.toml shows every section, rule and value
             "),
             1 => assert_snapshot!(said, @"
-            error: `protected` is unknown here: expected protected_users (`ringfence.toml`, line 2)
+            error: `protected` is unknown here: expected protected_users or protected_roles (`ringfence.toml`, line 2)
             hint: examples/ringfence.toml shows every section, rule and value
             "),
             2 => assert_snapshot!(said, @"
@@ -680,7 +681,7 @@ fn plans_out_of_place() {
     ");
     assert_snapshot!(world.refused(3, &["state", "import", "plan.json"]), @"
     error: user `deploy-bot` has a state already, serial 4
-    hint: ringfence state rm deploy-bot moves it aside first
+    hint: ringfence state rm ID-OF-DEPLOY-BOT_____ moves it aside first
     ");
 
     // Deleted, and made again under the same name: another principal.

@@ -12,7 +12,7 @@ fn the_state_and_its_verbs() {
     let world = World::ministack();
     let leaked = world.victim("deploy-bot");
     assert_snapshot!(world.ringfence(&["state", "list"]).ok().out, @"No state in `state`.");
-    assert_snapshot!(world.ringfence(&["status"]).ok().out, @"No user is contained in `state`.");
+    assert_snapshot!(world.ringfence(&["status"]).ok().out, @"Nobody is contained in `state`.");
     world.ringfence(&["apply", "--access-key", &leaked.id, "--auto-approve"]).ok();
     world.ringfence(&["state", "list"]).ok();
     let id = world.admin.id("deploy-bot");

@@ -121,7 +121,7 @@ fn what_a_plan_for_a_user_and_a_role_says() {
           +       "Resource": "*",
           +       "Condition": {
           +         "DateLessThan": {
-          +           "aws:TokenIssueTime": (known after apply: key-off + 61 s)
+          +           "aws:TokenIssueTime": (known after apply: apply + 61 s)
           +         }
           +       }
           +     }

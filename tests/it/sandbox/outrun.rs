@@ -35,7 +35,10 @@ fn fences(sandbox: &Sandbox) -> usize {
     })
 }
 
-/// Loses the first write of a run for this long; before the second the attacker assumes the role.
+/// How often the first write of a run is lost: the last try is the one that comes through.
+const LOST: u64 = 3;
+
+/// Loses the first write of a run; before the try that comes through the attacker assumes the role.
 fn lose_the_first_write(
     scene: &Scene,
     by: Credentials,
@@ -49,9 +52,9 @@ fn lose_the_first_write(
         // As many calls as planning took, and then the first write: what becomes of a call is settled before this.
         if call == 2 * planned {
             line.set_trouble(lost);
-        } else if call == 2 * planned + 1 {
+        } else if call == 2 * planned + LOST {
             line.set_trouble(Trouble::none());
-        } else if call == 2 * planned + 2 {
+        } else if call == 2 * planned + LOST + 1 {
             *hand.lock().unwrap() = assume(&sandbox, &by, role);
         }
     });
@@ -59,7 +62,7 @@ fn lose_the_first_write(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fence_that_was_written_after_its_time_moves() {
+async fn a_fence_that_was_written_too_near_to_its_time_moves() {
     let scene = with_roles(&["ci-deploy"]);
     let stolen = assume(&scene.sandbox, &scene.leaked, "ci-deploy").unwrap();
     let plan = scene.plan_with_roles(&["ci-deploy"], false, 30).await;
@@ -80,10 +83,8 @@ async fn without_a_watch_a_fence_that_came_late_is_said_not_to_contain() {
     let scene = with_roles(&["ci-deploy"]);
     let stolen = assume(&scene.sandbox, &scene.leaked, "ci-deploy").unwrap();
     let plan = scene.plan_with_roles(&["ci-deploy"], false, 0).await;
-    let again = lose_the_first_write(&scene, stolen, "ci-deploy");
+    lose_the_first_write(&scene, stolen, "ci-deploy");
     let done = scene.apply(&plan).await.unwrap();
-    let again = again.lock().unwrap().clone().unwrap();
-    assert!(scene.sandbox.can_act(&again));
     assert_eq!(done.principal().standing, Standing::NotContained, "{:?}", done.principal());
     let open = &done.principal().open[0].what;
     assert!(open.contains("the fence has to move"), "{open}");

@@ -388,29 +388,106 @@ fn a_role_that_nobody_should_fence_is_refused() {
     let with = [("InstanceProfileName", "web-1"), ("RoleName", "web")];
     stage.place.make("iam:AddRoleToInstanceProfile", &with);
     stage.role("jobs", r#"{"Service":["lambda.amazonaws.com","ecs-tasks.amazonaws.com"]}"#);
-    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "AWSServiceRoleForEC2"]), @"");
-    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "AWSReservedSSO_Admin_0"]), @"");
-    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "web"]), @"");
-    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "jobs", "--session", "jobs/mallory"]), @"");
-    insta::assert_snapshot!(stage.refused(1, &["plan", "--role", USER]), @"");
-    insta::assert_snapshot!(stage.refused(1, &["plan", "--user", "web"]), @"");
-    insta::assert_snapshot!(stage.refused(1, &["plan", "--role", "nowhere"]), @"");
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "AWSServiceRoleForEC2"]), @"
+    error: role `AWSServiceRoleForEC2` is linked to a service
+      cause: only the service can change such a role, so no fence can be written into it
+    hint: look at who calls as it in CloudTrail: aws cloudtrail lookup-events --lookup-attributes AttributeKey=ResourceName,AttributeValue=AWSServiceRoleForEC2
+    ");
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "AWSReservedSSO_Admin_0"]), @"
+    error: role `AWSReservedSSO_Admin_0` belongs to IAM Identity Center
+      cause: only Identity Center can change the roles of its permission sets
+    hint: end the person's sessions there, and take the permission set away: aws sso-admin list-account-assignments
+    ");
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "web"]), @"
+    error: role `web` is assumed by ec2.amazonaws.com
+      cause: a deny on it stops their workloads until their credentials are issued anew
+      instance profile web-1
+      no recorded use
+    hint: ringfence plan --role web --cut-workloads cuts them
+    hint: ringfence plan --role web --session web/NAME fences one session only
+    ");
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "jobs", "--session", "jobs/mallory"]), @"
+    error: role `jobs` is assumed by lambda.amazonaws.com
+      cause: a deny on it stops their workloads until their credentials are issued anew
+      no recorded use
+    hint: ringfence plan --role jobs --cut-workloads cuts them
+    ");
+    insta::assert_snapshot!(stage.refused(1, &["plan", "--role", USER]), @"
+    error: `deploy-bot` is a user, not a role
+    hint: name it as what it is: --user deploy-bot
+    ");
+    insta::assert_snapshot!(stage.refused(1, &["plan", "--user", "web"]), @"
+    error: `web` is a role, not a user
+    hint: name it as what it is: --role web
+    ");
+    insta::assert_snapshot!(stage.refused(1, &["plan", "--role", "nowhere"]), @"
+    error: there is no role `nowhere` in account 123456789012
+    hint: list the roles: aws iam list-roles
+    ");
     let own = stage.assume(&stage.leaked, "ci-deploy", "responder");
     let refused = stage.run_as(&own, &["plan", "--role", "ci-deploy"]).exits(4);
-    insta::assert_snapshot!(refused.err, @"");
+    insta::assert_snapshot!(refused.err, @"
+    error: the caller is a session of `ci-deploy` itself
+      cause: containing it would take the caller's own access away
+    hint: call as a role or another user: --profile NAME
+    ");
     stage.run_as(&own, &["plan", "--role", "next"]).exits(0);
     stage.write(
         "ringfence.toml",
         "[limits]\nsettle = \"0s\"\n[guard]\nprotected_roles = [\"CI-Deploy\"]\n",
     );
-    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "ci-deploy"]), @"");
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "ci-deploy"]), @"
+    error: role `ci-deploy` is protected by `guard.protected_roles`
+    hint: ringfence plan --override-protection contains it all the same
+    ");
     stage.run(&["plan", "--role", "ci-deploy", "--override-protection"]).exits(0);
 
     // An instance's session has the form of its ID, so that a person's can be told from it.
     stage.run(&["plan", "--role", "web", "--session", "web/mallory"]).exits(0);
     stage.refused(4, &["plan", "--role", "web", "--session", "web/i-0123456789abcdef0"]);
     let cut = stage.contain(&["--role", "web", "--cut-workloads"]);
-    insta::assert_snapshot!(masked(&cut.out), @"");
+    insta::assert_snapshot!(masked(&cut.out), @r#"
+    Account  123456789012 · role web (AROA…) · posture revoke
+    Caller   arn:aws:iam::123456789012:user/responder
+    Read
+    Endpoint
+
+    ringfence will:
+
+      + role_policy/web/RingfenceFence-LINEAGE_                               wave 1
+          + {
+          +   "Version": "2012-10-17",
+          +   "Statement": [
+          +     {
+          +       "Effect": "Deny",
+          +       "Action": "*",
+          +       "Resource": "*",
+          +       "Condition": {
+          +         "DateLessThan": {
+          +           "aws:TokenIssueTime": (known after apply: apply + 61 s)
+          +         }
+          +       }
+          +     }
+          +   ]
+          + }
+          ends every session of this role issued until then, legitimate ones too
+
+    ! cuts the workloads of ec2.amazonaws.com (instance profile web-1; no recorded
+      use) until their credentials are issued anew: EC2 within about 6 h, or when
+      the instance profile is associated again; other services when their task or
+      function starts anew
+
+    Left live:
+        new sessions of it          issued after the fence, to whom its trust policy
+                                    names: ec2.amazonaws.com
+        roles it may have assumed   but for those of this plan: its AssumeRole
+                                    events in CloudTrail name them
+
+    Plan: 1 to create, 0 to change, 0 to remove. Everything can be undone.
+    Saved
+    sha256
+    Next: ringfence apply plan.json
+    "#);
 }
 
 /// A plan's text without what differs at every run.
@@ -558,7 +635,11 @@ fn what_a_trace_has_found_is_contained_together() {
     assert!(bad.contains("`plan.json` is no trace"), "{bad}");
     let target = serde_json::json!([{"type": "role", "name": "far", "account_id": "210987654321", "why": "x"}]);
     stage.write("far.json", &trace_of(&stage.leaked.id, target, Vec::new()).to_string());
-    insta::assert_snapshot!(stage.refused(1, &["plan", "--from", "far.json"]), @"");
+    insta::assert_snapshot!(stage.refused(1, &["plan", "--from", "far.json"]), @"
+    error: nobody that the trace names can be contained from here
+      role `far`: it is in account 210987654321, the caller is in 123456789012
+    hint: use credentials of the account that they are in: --profile NAME
+    ");
 }
 
 #[test]

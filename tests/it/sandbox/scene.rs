@@ -169,8 +169,10 @@ impl Scene {
             sessions: Vec::new(),
             fresh_lineage: Lineage::new([n; 16]),
         });
+        let mut posture = Posture::built_in("revoke").unwrap();
+        posture.set("fence_margin", "30s").unwrap();
         let request = Request {
-            posture: Posture::built_in("revoke").unwrap(),
+            posture,
             since: None,
             protected_users: Vec::new(),
             protected_roles: Vec::new(),

@@ -270,7 +270,7 @@ fn removing_moves_everything_aside(g: &Ground) {
 fn what_is_not_ours_is_ignored_and_runs_without_a_state_are_not(g: &Ground) {
     for path in [
         "123456789012/user/not-an-id/x",
-        "123456789012/role/AROA1/state.json",
+        "123456789012/group/AGPA1/state.json",
         "12345/user/AIDA1/state.json",
         "README.md",
         "999999999999",
