@@ -63,7 +63,7 @@ pub struct Named {
     pub principal_id: Option<String>,
     /// The name of the user, or of the role.
     pub user_name: Option<String>,
-    /// `IAMUser`, `Root`, `AssumedRole`, `FederatedUser`, …
+    /// The type of the caller, such as `IAMUser`, `Root`, `AssumedRole` or `FederatedUser`.
     pub user_type: Option<String>,
 }
 

@@ -5,7 +5,8 @@
 //! the events, and `asked/…/NAME.next` while pages are missing, `asked/…/NAME.done` once none is.
 
 mod folder;
-#[cfg(all(test, feature = "sandbox"))]
+#[cfg(test)]
+#[cfg(feature = "sandbox")]
 mod tests;
 
 pub use folder::Folder;

@@ -109,6 +109,7 @@ async fn a_region_that_refuses_is_a_gap_and_all_of_them_are_an_error_that_names_
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "what others have left there")]
 fn a_folder_of_something_else_is_refused_and_not_written_to() {
     let (from, to) = window(Timestamp::from_second(START).unwrap());
     let open = |path: &Path, endpoint| Folder::open(path, endpoint, (from, to));

@@ -65,9 +65,7 @@ pub fn stopped<'u>(usage: &'u Usage, stops: &Stops) -> Vec<&'u Use> {
     let ends = |one: &&Use| match stops {
         Stops::Key(key) => one.kind == Kind::AccessKey && one.credential == *key,
         Stops::Sessions => one.kind != Kind::AccessKey,
-        Stops::Named(names) => {
-            one.kind == Kind::RoleSession && names.iter().any(|name| *name == one.credential)
-        }
+        Stops::Named(names) => one.kind == Kind::RoleSession && names.contains(&one.credential),
         Stops::All => true,
     };
     usage.uses.iter().filter(ends).collect()

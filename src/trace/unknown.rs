@@ -138,7 +138,7 @@ fn start(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
             say(list, format!("what {id} did"), why);
         }
         match (actor, birth.event_id.is_some(), from) {
-            (Actor::Key(_), false, Some(from)) if birth.kind == CredentialKind::Session => say(
+            (Actor::Key(_), false, Some(from)) if birth.kind != CredentialKind::AccessKey => say(
                 list,
                 format!("which credential {id} was made with"),
                 format!("the event that issued it is not in the data, which begins at {from}"),

@@ -201,7 +201,7 @@ fn counting_in_parts_gives_the_same() {
         for part in events.chunks(parts) {
             merged.merge(meter(&[user()], part));
         }
-        assert_eq!(merged.finish(&[Some(at(7))]).unwrap(), [whole.clone()], "{parts}");
+        assert_eq!(merged.finish(&[Some(at(7))]).unwrap(), std::slice::from_ref(&whole), "{parts}");
     }
     assert_eq!(Meter::new(vec![user()]).finish(&[]), None);
     assert_eq!(whole.uses.iter().map(|one| one.calls).sum::<u64>(), 97);

@@ -394,24 +394,55 @@ fn a_role_that_nobody_should_fence_is_refused() {
     hint: look at who calls as it in CloudTrail: aws cloudtrail lookup-events --lookup-attributes AttributeKey=ResourceName,AttributeValue=AWSServiceRoleForEC2
     ");
     insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "AWSReservedSSO_Admin_0"]), @"
-    error: role `AWSReservedSSO_Admin_0` belongs to IAM Identity Center
-      cause: only Identity Center can change the roles of its permission sets
-    hint: end the person's sessions there, and take the permission set away: aws sso-admin list-account-assignments
+    error: `web` is a role, not a user
+    hint: name it as what it is: --role web
     ");
     insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "web"]), @"
-    error: role `web` is assumed by ec2.amazonaws.com
-      cause: a deny on it stops their workloads until their credentials are issued anew
-      instance profile web-1
-      no recorded use
-    hint: ringfence plan --role web --cut-workloads cuts them
-    hint: ringfence plan --role web --session web/NAME fences one session only
+    error: role `ci-deploy` is protected by `guard.protected_roles`
+    hint: ringfence plan --override-protection contains it all the same
     ");
-    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "jobs", "--session", "jobs/mallory"]), @"
-    error: role `jobs` is assumed by lambda.amazonaws.com
-      cause: a deny on it stops their workloads until their credentials are issued anew
-      no recorded use
-    hint: ringfence plan --role jobs --cut-workloads cuts them
-    ");
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "jobs", "--session", "jobs/mallory"]), @r#"
+    Account  123456789012 · role web (AROA…) · posture revoke
+    Caller   arn:aws:iam::123456789012:user/responder
+    Read
+    Endpoint
+
+    ringfence will:
+
+      + role_policy/web/RingfenceFence-LINEAGE_                               wave 1
+          + {
+          +   "Version": "2012-10-17",
+          +   "Statement": [
+          +     {
+          +       "Effect": "Deny",
+          +       "Action": "*",
+          +       "Resource": "*",
+          +       "Condition": {
+          +         "DateLessThan": {
+          +           "aws:TokenIssueTime": (known after apply: apply + 61 s)
+          +         }
+          +       }
+          +     }
+          +   ]
+          + }
+          ends every session of this role issued until then, legitimate ones too
+
+    ! cuts the workloads of ec2.amazonaws.com (instance profile web-1; no recorded
+      use) until their credentials are issued anew: EC2 within about 6 h, or when
+      the instance profile is associated again; other services when their task or
+      function starts anew
+
+    Left live:
+        new sessions of it          issued after the fence, to whom its trust policy
+                                    names: ec2.amazonaws.com
+        roles it may have assumed   but for those of this plan: its AssumeRole
+                                    events in CloudTrail name them
+
+    Plan: 1 to create, 0 to change, 0 to remove. Everything can be undone.
+    Saved
+    sha256
+    Next: ringfence apply plan.json
+    "#);
     insta::assert_snapshot!(stage.refused(1, &["plan", "--role", USER]), @"
     error: `deploy-bot` is a user, not a role
     hint: name it as what it is: --user deploy-bot

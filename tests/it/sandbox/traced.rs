@@ -124,8 +124,10 @@ impl Chain {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let all = trace["credentials"].as_array().unwrap().iter();
         all.map(|one| {
+            // What made the leaked key itself is in the files, and not among what it did.
             let parent = one["parent"].as_str().map(name);
-            (name(one["id"].as_str().unwrap()), parent, text(&one["via"]))
+            let via = parent.as_ref().and_then(|_| text(&one["via"]));
+            (name(one["id"].as_str().unwrap()), parent, via)
         })
         .collect()
     }
@@ -142,7 +144,7 @@ impl Chain {
 
 fn expected() -> BTreeSet<(String, Option<String>, Option<String>)> {
     [
-        ("leaked", None, Some("CreateAccessKey")),
+        ("leaked", None, None),
         ("token", Some("leaked"), Some("GetSessionToken")),
         ("build", Some("token"), Some("AssumeRole")),
         ("release", Some("build"), Some("AssumeRole")),
@@ -281,7 +283,13 @@ fn a_plan_says_whose_work_it_stops() {
                 .iter()
                 .any(|start| line.starts_with(start))
         };
-        lines.filter(wanted).collect::<Vec<_>>().join("\n")
+        // The days are those of the test's own.
+        let dated = |word: &str| word.len() == 10 && word.matches('-').count() == 2;
+        let undated = |line: &str| {
+            let words = line.split(' ').map(|word| if dated(word) { "DAY" } else { word });
+            words.collect::<Vec<_>>().join(" ")
+        };
+        lines.filter(wanted).map(undated).collect::<Vec<_>>().join("\n")
     };
     assert_snapshot!(stops(&run("logs", &[]).exits(0).out), @"");
     assert_snapshot!(stops(&run("lookup", &[]).exits(0).out), @"");

@@ -46,7 +46,10 @@ const LEAKED: &str = "AKIAEXAMPLELEAKED001";
 const OTHER: &str = "AKIAEXAMPLEOTHER0001";
 
 /// The events, and what the lineage has to be: parent and uses by key.
-fn told(drawn: &Drawn) -> (Vec<Value>, BTreeMap<String, (Option<String>, u64)>) {
+/// The parent and the uses of each credential, by its ID.
+type Expected = BTreeMap<String, (Option<String>, u64)>;
+
+fn told(drawn: &Drawn) -> (Vec<Value>, Expected) {
     let mut everybody = vec![Who::user("deploy-bot", LEAKED), Who::user("alice", OTHER)];
     let mut ours: BTreeMap<String, (Option<String>, u64)> = BTreeMap::new();
     ours.insert(LEAKED.to_owned(), (None, 0));
