@@ -45,10 +45,10 @@ fn drawn() -> impl Strategy<Value = Drawn> {
 const LEAKED: &str = "AKIAEXAMPLELEAKED001";
 const OTHER: &str = "AKIAEXAMPLEOTHER0001";
 
-/// The events, and what the lineage has to be: parent and uses by key.
 /// The parent and the uses of each credential, by its ID.
 type Expected = BTreeMap<String, (Option<String>, u64)>;
 
+/// The events, and what the lineage has to be.
 fn told(drawn: &Drawn) -> (Vec<Value>, Expected) {
     let mut everybody = vec![Who::user("deploy-bot", LEAKED), Who::user("alice", OTHER)];
     let mut ours: BTreeMap<String, (Option<String>, u64)> = BTreeMap::new();
