@@ -330,6 +330,7 @@ impl Executor<'_> {
             fence_time: None,
             held_for_s: 0,
             tampering: Vec::new(),
+            restless: false,
             broken: None,
         })
     }

@@ -21,6 +21,12 @@ const DISTURBED_S: u32 = 1;
 /// must not keep the run from ending.
 pub const LAST_ROUNDS: u32 = 3;
 
+/// How long what was undone and done again has to hold at the end before it is said to hold, in seconds.
+#[must_use]
+pub const fn calm_s(clause: &Settle) -> u32 {
+    if clause.for_s < QUIET_S { clause.for_s } else { QUIET_S }
+}
+
 /// How long to wait before the next read, in seconds; `None` once the watch is over.
 #[must_use]
 pub const fn pause(clause: &Settle, watched_s: u32, disturbed: bool) -> Option<u32> {

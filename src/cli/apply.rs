@@ -15,7 +15,7 @@ use crate::plan::{Kind, Plan};
 use crate::render::text;
 use crate::store::Key;
 use crate::text::count;
-use crate::view::{ApplyEvent, Ending};
+use crate::view::{ApplyEvent, Ending, PrincipalEnding, Standing};
 use std::time::Duration;
 
 pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit> {
@@ -224,7 +224,10 @@ pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: Run<'_>) -> R
     if !json {
         print_ending(session, &ending);
     }
-    Ok(if ending.complete { Exit::Done } else { Exit::Partial })
+    // What others undo as it is done does not hold, though every step was made.
+    let undone = |one: &PrincipalEnding| one.standing == Standing::Weakened;
+    let holds = plan.kind == Kind::Release || !ending.principals.iter().any(undone);
+    Ok(if ending.complete && holds { Exit::Done } else { Exit::Partial })
 }
 
 fn print_ending(session: &Session<'_>, ending: &Ending) {

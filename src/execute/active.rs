@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::journal::{Event, Journal, StepStatus};
-use crate::plan::{Plan, PrincipalPlan, Step};
+use crate::plan::{Plan, PrincipalPlan, Settle, Step};
 use crate::record::{self, Outcome};
 use crate::resource::{Resource, Value};
+use crate::settle::calm_s;
 use crate::snapshot::{Now, Snapshot};
 use crate::state::State;
 use crate::store::{Locked, RunLog};
@@ -30,6 +31,8 @@ pub(super) struct Active {
     pub(super) held_for_s: u32,
     /// What others were seen to do.
     pub(super) tampering: Vec<Finding>,
+    /// Whether the watch has ended before it held for a while what others had undone.
+    pub(super) restless: bool,
     /// The record can no longer be written, so nothing more may be done (D2.5).
     pub(super) broken: Option<Error>,
 }
@@ -51,6 +54,11 @@ impl Active {
                 false
             }
         }
+    }
+
+    /// Whether what others have undone was done again, and has not been seen to hold for a while since.
+    pub(super) const fn is_restless(&self, clause: &Settle) -> bool {
+        !self.tampering.is_empty() && self.held_for_s < calm_s(clause)
     }
 
     /// What was read last, or why nothing was.

@@ -44,7 +44,13 @@ pub(super) fn of(
         );
         open.push(Finding { resource: None, what });
     }
-    let standing = standing(plan, judged.as_ref(), complete);
+    let mut standing = standing(plan, judged.as_ref(), complete);
+    if one.restless && standing == Standing::Contained {
+        standing = Standing::Weakened;
+        let times = count(one.tampering.len(), "time", "times");
+        let what = format!("it was undone {times} while it was watched, and again at the end");
+        open.push(Finding { resource: None, what });
+    }
     let snapshot = now.ok();
     PrincipalEnding {
         who: one.plan.who(),

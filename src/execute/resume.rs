@@ -177,6 +177,7 @@ impl Executor<'_> {
             fence_time,
             held_for_s: 0,
             tampering: Vec::new(),
+            restless: false,
             broken: None,
         };
         if run.plan.kind == Kind::Contain {

@@ -5,7 +5,7 @@ use crate::drift::{Standing, hidden_since_plan, since_plan, standing};
 use crate::error::{Error, Result};
 use crate::identity::PrincipalKind;
 use crate::lineage::is_our_name;
-use crate::plan::{Drifted, Kind, OnDrift, Plan, PrincipalPlan, Step};
+use crate::plan::{Drifted, Kind, OnDrift, Plan, PrincipalPlan, Step, Why};
 use crate::planner::{Context, check_caller};
 use crate::policy::deny_all_arn;
 use crate::renewal::renewed;
@@ -215,6 +215,7 @@ pub(super) fn drift(
     context: &Context,
 ) -> Result<Vec<Finding>> {
     let mut moved = Vec::new();
+    let mut refused: Vec<Refused<'_>> = Vec::new();
     for ((principal, now), state) in plan.principals.iter().zip(now).zip(states) {
         if plan.kind == Kind::Release {
             hidden(principal, now)?;
@@ -224,17 +225,8 @@ pub(super) fn drift(
             continue;
         }
         if plan.on_drift == OnDrift::Refuse {
-            let mut error = Error::stale(format!("the plan no longer matches {}", principal.who()));
-            for item in &differences {
-                error =
-                    error.detail(format!("{}  {}", shown(&item.resource.to_string()), item.what));
-            }
-            error = with_renewal(error, plan, principal, now, state.as_ref(), context);
-            return Err(error.detail("nothing was changed").hint(hint(
-                plan,
-                principal,
-                &differences,
-            )));
+            refused.push(Refused { principal, now, state: state.as_ref(), differences });
+            continue;
         }
         moved.extend(
             differences
@@ -242,7 +234,33 @@ pub(super) fn drift(
                 .map(|item| Finding { resource: Some(item.resource), what: item.what }),
         );
     }
-    Ok(moved)
+    if refused.is_empty() { Ok(moved) } else { Err(no_longer_matches(plan, &refused, context)) }
+}
+
+/// A principal that has moved since the plan.
+struct Refused<'a> {
+    principal: &'a PrincipalPlan,
+    now: &'a Snapshot,
+    state: Option<&'a State>,
+    differences: Vec<Drifted>,
+}
+
+/// The refusal: everything that moved, of every principal.
+fn no_longer_matches(plan: &Plan, refused: &[Refused<'_>], context: &Context) -> Error {
+    let whom: Vec<String> = refused.iter().map(|one| one.principal.who().to_string()).collect();
+    let mut error = Error::stale(format!("the plan no longer matches {}", whom.join(" and ")));
+    for one in refused {
+        let of = match refused {
+            [_] => String::new(),
+            _ => format!("{}: ", one.principal.who()),
+        };
+        for item in &one.differences {
+            let resource = item.resource.to_string();
+            error = error.detail(format!("{of}{}  {}", shown(&resource), item.what));
+        }
+        error = with_renewal(error, plan, one.principal, one.now, one.state, context);
+    }
+    error.detail("nothing was changed").hint(hint(plan, refused))
 }
 
 /// A release changes nothing where a new credential could hide (D2.3).
@@ -254,43 +272,29 @@ fn hidden(principal: &PrincipalPlan, now: &Snapshot) -> Result<()> {
         .hint("apply the same plan again in a while: a release changes nothing that it cannot see"))
 }
 
-/// A refusal prints the one command that contains now, whatever moved (D2.3).
-fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
+/// A refusal prints the one command that contains now, whatever moved (D2.3): everybody whom the plan is about, also
+/// those who have not moved.
+fn hint(plan: &Plan, refused: &[Refused<'_>]) -> String {
     if plan.kind == Kind::Release {
-        return format!(
-            "look at what moved, then plan again: ringfence rollback {}",
-            principal.who().flag()
-        );
+        let whom: Vec<String> = refused
+            .iter()
+            .map(|one| format!("ringfence rollback {}", one.principal.who().flag()))
+            .collect();
+        return format!("look at what moved, then plan again: {}", whom.join("; "));
     }
-    let mut targets = principal.who().flag();
-    let named = principal.compromised.iter().any(|item| item.why.is_named());
-    for item in &principal.compromised {
-        if let Resource::AccessKey(id) = &item.resource
-            && item.why.is_named()
-        {
-            targets = format!("{targets} --access-key {id}");
-        }
-    }
-    for item in moved {
-        // What has appeared is part of what is there now.
-        // Where no key was named, every Active one is meant, and naming one would leave the others.
-        if let (Resource::AccessKey(id), true) = (&item.resource, item.what.contains("now Active"))
-            && named
-            && !targets.contains(id.as_str())
-        {
-            targets = format!("{targets} --access-key {id}");
-        }
-    }
-    for session in &principal.sessions {
-        targets = format!("{targets} --session {}/{session}", principal.name);
-    }
-    if plan.cut_workloads && principal.kind == PrincipalKind::Role {
+    let none: &[Drifted] = &[];
+    let each = plan.principals.iter().map(|principal| {
+        let moved = refused.iter().find(|one| one.principal.id == principal.id);
+        named(principal, moved.map_or(none, |one| &one.differences))
+    });
+    let mut targets = each.collect::<Vec<_>>().join(" ");
+    if plan.cut_workloads {
         targets = format!("{targets} --cut-workloads");
     }
     if plan.posture.name != "revoke" {
         targets = format!("{targets} --posture {}", shell(&plan.posture.name));
     }
-    if let Some(since) = principal.since {
+    if let Some(since) = plan.principals.iter().find_map(|principal| principal.since) {
         targets = format!("{targets} --since {since}");
     }
     // What needs approvals goes by a file; it tightens, so that what moves until then does not stop it.
@@ -306,6 +310,34 @@ fn hint(plan: &Plan, principal: &PrincipalPlan, moved: &[Drifted]) -> String {
     format!(
         "someone acts while you read; to contain what is there now, whatever moved:\n      {commands}"
     )
+}
+
+/// How a command names a principal of a plan, with the keys that are known to be the attacker's.
+fn named(principal: &PrincipalPlan, moved: &[Drifted]) -> String {
+    let mut target = principal.who().flag();
+    let known = |why: Why| why.is_named() || why == Why::Traced;
+    let named = principal.compromised.iter().any(|item| known(item.why));
+    for item in &principal.compromised {
+        if let Resource::AccessKey(id) = &item.resource
+            && known(item.why)
+        {
+            target = format!("{target} --access-key {id}");
+        }
+    }
+    for item in moved {
+        // What has appeared is part of what is there now.
+        // Where no key was named, every Active one is meant, and naming one would leave the others.
+        if let (Resource::AccessKey(id), true) = (&item.resource, item.what.contains("now Active"))
+            && named
+            && !target.contains(id.as_str())
+        {
+            target = format!("{target} --access-key {id}");
+        }
+    }
+    for session in &principal.sessions {
+        target = format!("{target} --session {}/{session}", principal.name);
+    }
+    target
 }
 
 /// What a step meets right before its call.
