@@ -110,6 +110,9 @@ impl Fetch<'_> {
     /// Answers one question, or says why not.
     async fn query(&self, query: &Query) -> Result<Option<Gap>> {
         let place = self.folder.place(self.region, query);
+        if place.lacks_events() {
+            place.begin_again()?;
+        }
         let mut restarted = false;
         while !place.is_done() {
             let next = place.next()?;

@@ -30,6 +30,8 @@ pub struct Subject {
     pub name: String,
     /// Its ARN.
     pub arn: String,
+    /// Its access keys, which are nobody else's whatever an event says of the caller.
+    pub keys: Vec<String>,
 }
 
 /// The kind of credential that was used, as far as steps tell them apart.
@@ -277,7 +279,9 @@ impl Subject {
             "FederatedUser" if identity.session.issuer_arn == self.arn => {
                 Some((Kind::Federated, session.to_owned()))
             }
-            "IAMUser" if self.is(identity) => {
+            "IAMUser"
+                if self.is(identity) || self.keys.iter().any(|key| *key == identity.access_key) =>
+            {
                 let key = identity.access_key.clone().into_owned();
                 let temporary = key.starts_with("ASIA") || !identity.session.issued.is_empty();
                 let kind = match (key.starts_with("AKIA"), temporary) {

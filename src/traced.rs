@@ -39,6 +39,8 @@ pub struct Traced {
     pub targets: Vec<Wanted>,
     /// What is compromised of them.
     pub found: Vec<Found>,
+    /// The time of exposure that it was told.
+    pub since: Option<jiff::Timestamp>,
 }
 
 impl Traced {
@@ -56,6 +58,7 @@ impl Traced {
             },
             targets: Vec::new(),
             found: Vec::new(),
+            since: trace.start.since,
         };
         for target in &trace.targets {
             let kind = match target.kind {

@@ -87,6 +87,8 @@ pub(super) fn elsewhere(what: &str, failure: &Failure, instead: &str) -> Error {
             .hint("wait a minute and try again"),
         Kind::Expired => Error::failed(format!("{what}: the AWS session has expired"))
             .hint("log in again with `aws login` or `aws sso login`, or renew the token"),
+        Kind::BadCredentials => Error::failed(format!("{what}: the credentials are not accepted"))
+            .hint("see which ones are used: aws sts get-caller-identity; another profile: --profile NAME"),
         _ => Error::failed(format!("{what}: `{action}` got no usable answer"))
             .hint("check --endpoint-url, AWS_ENDPOINT_URL, the proxy and the network"),
     };

@@ -238,6 +238,20 @@ fn print_ending(session: &Session<'_>, ending: &Ending) {
     session.terminal.print(&shown);
 }
 
+/// Waits for a signal that asks the program to end.
+pub(super) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
 /// The first signal lets the calls under way end; the second stops at once (D4).
 pub(super) fn listen(stop: Stop) {
     use tokio::signal::unix::{SignalKind, signal};

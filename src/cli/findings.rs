@@ -9,6 +9,12 @@ use crate::finding::{Findings, read};
 use crate::render::text;
 use crate::text::count;
 use crate::view::{FindingsReport, Unknown};
+use flate2::read::MultiGzDecoder;
+use std::io::Read;
+use std::path::Path;
+
+/// What an export may decompress to.
+const LARGEST: u64 = 256 << 20;
 
 /// Reads findings from files, or asks GuardDuty for those about a key or a user.
 pub(super) async fn run(session: &Session<'_>, args: &FindingsArgs) -> Result<Exit> {
@@ -34,6 +40,25 @@ pub(super) async fn run(session: &Session<'_>, args: &FindingsArgs) -> Result<Ex
     Ok(Exit::Done)
 }
 
+/// A file of findings, decompressed where GuardDuty's export has compressed it.
+pub(super) fn findings_file(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read_file(path)?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut plain = Vec::new();
+    let limit = LARGEST + 1;
+    let read = MultiGzDecoder::new(bytes.as_slice()).take(limit).read_to_end(&mut plain);
+    let too_large = || std::io::Error::other("it is larger than any export");
+    let whole =
+        read.and_then(|length| if length as u64 >= limit { Err(too_large()) } else { Ok(()) });
+    whole.map(|()| plain).map_err(|error| {
+        Error::failed(format!("`{}` could not be decompressed", name_of(path)))
+            .because(error)
+            .hint("give the file as GuardDuty exported it, or what gunzip makes of it")
+    })
+}
+
 fn about(args: &FindingsArgs) -> Option<About> {
     let key = args.access_key.as_ref().map(|key| About::AccessKey(key.to_string()));
     key.or_else(|| args.user.as_ref().map(|user| About::User(user.to_string())))
@@ -42,7 +67,7 @@ fn about(args: &FindingsArgs) -> Option<About> {
 fn of_files(args: &FindingsArgs) -> Result<FindingsReport> {
     let (mut all, mut skipped) = (Vec::new(), None);
     for path in &args.files {
-        let Findings { findings, skipped: not } = read(&read_file(path)?);
+        let Findings { findings, skipped: not } = read(&findings_file(path)?);
         if let Some((times, why)) = not {
             let (before, first) = skipped.unwrap_or((0, format!("{}: {why}", name_of(path))));
             skipped = Some((before + times, first));

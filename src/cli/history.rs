@@ -3,6 +3,7 @@
 use super::session::Session;
 use crate::aws::{History, Query};
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::history::{Folder, Gap, Progress, fetch};
 use crate::text::{count, shown};
 use jiff::Timestamp;
@@ -74,7 +75,13 @@ impl Asking {
         let tell = |now: Progress| session.terminal.progress(&line(now, queries.len()));
         let fetched =
             fetch(&self.history, &self.folder, &self.regions, queries, &session.context, &tell);
-        let result = fetched.await;
+        // What is left of a temporary folder goes with this value, also where somebody breaks off.
+        let result = tokio::select! {
+            result = fetched => result,
+            () = super::apply::interrupted() => {
+                Err(Error::new(Exit::Interrupted, "the history was not read to its end"))
+            }
+        };
         session.terminal.end_progress();
         result.map_err(|error| match &self.temporary {
             None => error,
@@ -110,7 +117,7 @@ fn line(now: Progress, queries: usize) -> String {
 
 /// An error for whoever asks for neither.
 pub(super) fn nowhere() -> Error {
-    Error::new(crate::exit::Exit::Usage, "nothing says where the events are")
+    Error::new(Exit::Usage, "nothing says where the events are")
         .hint("--logs PATH reads delivered files, from a folder or s3://BUCKET/PREFIX")
         .hint("--lookup asks CloudTrail's history of 90 days")
 }

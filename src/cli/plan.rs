@@ -128,12 +128,13 @@ impl Wanted {
         if let Some(started) = &started {
             started.add_to(&mut targets)?;
         }
+        let exposed = traced.as_ref().and_then(|traced| traced.since);
         let first_seen = started.as_ref().and_then(|started| started.start.since);
         Ok(Self {
             targets,
             posture: session.config.posture(args.posture.as_deref().unwrap_or("revoke"))?,
             // No later than it was first seen; when it really began, a person may know better.
-            since: args.since.or(first_seen),
+            since: args.since.or(first_seen).or(exposed),
             strict: args.strict,
             override_protection: args.override_protection,
             cut_workloads: args.cut_workloads,

@@ -31,6 +31,10 @@ pub(super) async fn run(session: &Session<'_>, args: &TraceArgs) -> Result<Exit>
         return Err(Error::new(Exit::Usage, "`--since` lies after the moment that is asked about")
             .hint("--at TIME names that moment; it is now where none is named"));
     }
+    if args.out.is_some() && args.out == args.svg {
+        return Err(Error::new(Exit::Usage, "`--out` and `--svg` name one file")
+            .hint("--out trace.json --svg trace.svg"));
+    }
     let places = args.logs.iter().map(|text| Place::parse(text)).collect::<Result<Vec<_>>>()?;
     let trace = match (args.lookup, places.is_empty()) {
         (true, _) => looked_up(session, args, &question, places).await?,
@@ -82,7 +86,7 @@ async fn looked_up(
     loop {
         let gaps = asking.fetch(session, &queries).await?;
         if asking.is_empty() && args.logs.is_empty() {
-            return Err(silent(&asking, &queries));
+            return Err(silent(&asking, &queries, &gaps));
         }
         let mut trace = read(session, question, &places).await?;
         let fresh: Vec<Query> =
@@ -96,14 +100,24 @@ async fn looked_up(
 }
 
 /// The history has nothing of those that were asked about.
-fn silent(asking: &Asking, queries: &[Query]) -> Error {
+fn silent(asking: &Asking, queries: &[Query], gaps: &[Gap]) -> Error {
     let whom: Vec<String> = queries.iter().map(|query| format!("`{}`", query.value())).collect();
-    Error::failed(format!("CloudTrail's history has no event of {}", whom.join(", ")))
-        .because(format!(
-            "{} asked, from {} on",
-            count(asking.regions().len(), "Region was", "Regions were"),
-            asking.window().0.strftime("%F")
-        ))
+    let answered = asking.regions().len().saturating_sub(gaps.len());
+    let mut error =
+        Error::failed(format!("CloudTrail's history has shown no event of {}", whom.join(", ")))
+            .because(format!(
+                "{} answered, from {} on",
+                count(answered, "Region has", "Regions have"),
+                asking.window().0.strftime("%F")
+            ));
+    // What refused may have them all: those of IAM are in us-east-1 alone (F14).
+    for gap in gaps {
+        error = error.detail(format!("{} was not read: {}", gap.region, gap.why));
+    }
+    if gaps.iter().any(|gap| gap.denied) {
+        error = error.hint("examples/responder-policy.json grants cloudtrail:LookupEvents");
+    }
+    error
         .hint("check the ID and the account: --profile NAME")
         .hint("older events, and those of data, are in delivered files: --logs PATH")
 }

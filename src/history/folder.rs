@@ -123,8 +123,20 @@ impl Place {
         folder.join(format!("{}.{kind}", self.name))
     }
 
+    /// Whether all pages are there: as many events as there were when the last one came.
     pub(super) fn is_done(&self) -> bool {
-        self.file("done").exists()
+        let told = fs::read_to_string(self.file("done")).ok().and_then(|text| text.parse().ok());
+        told.is_some_and(|events: usize| self.events_kept() >= events)
+    }
+
+    /// Whether it was done once, and what was fetched is not all there any more.
+    pub(super) fn lacks_events(&self) -> bool {
+        self.file("done").exists() && !self.is_done()
+    }
+
+    fn events_kept(&self) -> usize {
+        let bytes = fs::read(self.file(EVENTS)).unwrap_or_default();
+        bytes.iter().filter(|byte| **byte == b'\n').count()
     }
 
     /// Where the next page begins; nowhere yet for the first.
@@ -158,7 +170,7 @@ impl Place {
     }
 
     pub(super) fn done(&self) -> Result<()> {
-        self.note("done", b"")?;
+        self.note("done", self.events_kept().to_string().as_bytes())?;
         self.remove("next")
     }
 
@@ -169,6 +181,7 @@ impl Place {
     }
 
     pub(super) fn begin_again(&self) -> Result<()> {
+        self.remove("done")?;
         self.remove("next")?;
         self.remove(EVENTS)
     }

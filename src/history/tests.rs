@@ -82,6 +82,14 @@ async fn every_page_of_every_region_is_fetched_and_a_cut_fetch_goes_on() {
     let calls = desk.sandbox.calls().len();
     let again = fetch(&history, &desk.folder(), &all, &queries, &desk.context, &|_| {}).await;
     assert_eq!((again.unwrap(), desk.sandbox.calls().len()), (Vec::new(), calls));
+    // What somebody took away is fetched again, though it was marked as done.
+    let file = desk.folder().events().join("us-east-1");
+    std::fs::remove_dir_all(file).unwrap();
+    let again = fetch(&history, &desk.folder(), &all, &queries, &desk.context, &|_| {}).await;
+    assert_eq!(again.unwrap(), []);
+    assert!(desk.sandbox.calls().len() > calls);
+    let lines = desk.lines("us-east-1", &format!("access_key-{}.jsonl", admin.access_key_id));
+    assert!(lines.iter().filter(|line| line.contains("\"CreateUser\"")).count() == 120);
 }
 
 #[tokio::test]

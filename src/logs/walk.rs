@@ -19,6 +19,9 @@ pub(super) fn walk(path: &Path, source: u16, names: &mut Names, tally: &mut Tall
     };
     // The path itself may be a link: that is its owner's choice.
     let metadata = fs::metadata(path).map_err(refused)?;
+    if !metadata.is_dir() && !metadata.is_file() {
+        return Err(refused(std::io::Error::other("it is no regular file")));
+    }
     if !metadata.is_dir() {
         return names.push(source, path.as_os_str().as_bytes(), metadata.len());
     }

@@ -5,6 +5,7 @@ use super::{Change, Kind, Plan, PrincipalPlan, Step};
 use crate::lineage::is_our_name;
 use crate::planner::cuts_workloads;
 use crate::policy::{PolicyDocument, deny_all_arn, hold};
+use crate::posture::LEAST_MARGIN_S;
 use crate::resource::{Resource, Value};
 use crate::snapshot::Status;
 use std::collections::BTreeSet;
@@ -12,6 +13,13 @@ use std::collections::BTreeSet;
 /// Why a plan is none that this program would make, if it is none.
 pub(super) fn flaw(plan: &Plan) -> Option<String> {
     let (mut ids, mut principals) = (BTreeSet::new(), BTreeSet::new());
+    // What is issued before the fence is enforced would be let through (F8).
+    if plan.kind == Kind::Contain && plan.fence_margin_s < LEAST_MARGIN_S {
+        let margin = plan.fence_margin_s;
+        return Some(format!(
+            "its fences have a margin of {margin} s, and {LEAST_MARGIN_S} are the least"
+        ));
+    }
     for principal in &plan.principals {
         if !is_its_snapshots(principal) || !principals.insert(&principal.id) {
             return Some(format!("principal {} is not what its snapshot shows", principal.id));

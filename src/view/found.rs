@@ -83,5 +83,9 @@ fn command(start: &Start) -> String {
     words.extend(start.users.iter().map(|user| format!("--user {user}")));
     words.extend(start.roles.iter().map(|role| format!("--role {}", shell(role))));
     words.extend(start.since.map(|since| format!("--since {since}")));
+    // A name may be somebody else's in another account.
+    let named = !start.users.is_empty() || !start.roles.is_empty();
+    let account = start.account.as_ref().filter(|_| named);
+    words.extend(account.map(|account| format!("  # with credentials of account {account}")));
     words.join(" ")
 }

@@ -83,6 +83,12 @@ fn a_containment_does_nothing_but_take_away() {
 }
 
 #[test]
+fn a_fence_without_a_margin_is_none() {
+    let said = refused(planned("revoke"), |plan| plan.fence_margin_s = 0);
+    assert_eq!(said, "its fences have a margin of 0 s, and 30 are the least");
+}
+
+#[test]
 fn what_cannot_be_undone_is_said_to_be_so() {
     let said = refused(planned("revoke"), |plan| {
         let steps = &mut plan.principals[0].steps;

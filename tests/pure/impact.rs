@@ -18,6 +18,7 @@ fn user() -> Subject {
         id: USER.parse().unwrap(),
         name: "deploy-bot".to_owned(),
         arn: "arn:aws:iam::123456789012:user/deploy-bot".to_owned(),
+        keys: vec![KEY.to_owned()],
     }
 }
 
@@ -26,6 +27,7 @@ fn role() -> Subject {
         id: ROLE.parse().unwrap(),
         name: "release".to_owned(),
         arn: "arn:aws:iam::123456789012:role/release".to_owned(),
+        keys: Vec::new(),
     }
 }
 
@@ -168,7 +170,7 @@ fn each_step_stops_what_it_is_about() {
         // The same names, borne by others (F27).
         session("nightly", "AROAEXAMPLE0OTHER001"),
         {
-            let mut other = event(1, KEY, "f", "x", "s3");
+            let mut other = event(1, "AKIAEXAMPLE0OTHER001", "f", "x", "s3");
             other["userIdentity"]["principalId"] = "AIDAEXAMPLE0OTHER001".into();
             other
         },

@@ -1,7 +1,8 @@
 //! What a plan begins with: a finding of GuardDuty.
 
 use crate::aws::{Reading, Targets};
-use crate::cli::session::{name_of, read_file};
+use crate::cli::findings::findings_file;
+use crate::cli::session::name_of;
 use crate::error::{Error, Result};
 use crate::finding::{Findings, Start, read};
 use crate::plan::{FindingSource, sha256};
@@ -18,7 +19,7 @@ pub(super) struct Started {
 impl Started {
     /// Reads the one finding of a file.
     pub(super) fn from(path: &Path) -> Result<Self> {
-        let bytes = read_file(path)?;
+        let bytes = findings_file(path)?;
         let name = name_of(path);
         let Findings { findings, skipped } = read(&bytes);
         let [finding] = findings.as_slice() else {

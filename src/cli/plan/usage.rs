@@ -112,6 +112,7 @@ fn subject(principal: &PrincipalPlan) -> Subject {
         id: principal.id.clone(),
         name: principal.name.to_string(),
         arn: principal.arn.to_string(),
+        keys: principal.snapshot.access_keys.items().iter().map(|key| key.id.to_string()).collect(),
     }
 }
 

@@ -362,17 +362,11 @@ pub(crate) fn summary(trace: &Trace) -> String {
 
 /// What comes next: to contain the users that were found.
 pub(crate) fn next(trace: &Trace, saved: Option<&str>) -> Option<String> {
-    let whom = match saved {
-        Some(path) => vec![format!("--from {}", shell(path))],
-        None => trace
-            .targets
-            .iter()
-            .map(|target| match target.kind {
-                TargetKind::User => format!("--user {}", shell(&target.name)),
-                TargetKind::Role => format!("--role {}", shell(&target.name)),
-            })
-            .collect(),
-    };
-    (!trace.targets.is_empty())
-        .then(|| format!("Next: ringfence plan {} --out plan.json", whom.join(" ")))
+    // Names alone could be those of others in another account: only the file says whose they are.
+    (!trace.targets.is_empty()).then(|| match saved {
+        Some(path) => format!("Next: ringfence plan --from {} --out plan.json", shell(path)),
+        None => {
+            "Next: again with --out trace.json, then ringfence plan --from trace.json".to_owned()
+        }
+    })
 }

@@ -5,6 +5,7 @@ use crate::support::Ran;
 use crate::support::schema::Schema;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 const KEY: &str = "AKIAEXAMPLE0LEAKED01";
 
@@ -79,7 +80,14 @@ fn findings_of_files_say_how_to_start_and_why_not() {
     ! 1 part of the input is no finding; the first: export.jsonl: it has no `id` and
       `type` of a finding of GuardDuty
     ");
+    // GuardDuty's export is compressed.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(format!("{good}\n").as_bytes()).unwrap();
+    std::fs::write(place.directory.path().join("export.jsonl.gz"), packed.finish().unwrap())
+        .unwrap();
+    let packed = run(&place, &["findings", "export.jsonl.gz", "--format", "json"]).exits(0);
     let printed = run(&place, &["findings", "event.json", "--format", "json"]).exits(0);
+    assert_eq!(packed.out, printed.out);
     let report: Value = serde_json::from_str(&printed.out).unwrap();
     assert_eq!(report["findings"][0]["type"], "UnauthorizedAccess:IAMUser/TorIPCaller");
     Schema::of("findings").holds(&report);

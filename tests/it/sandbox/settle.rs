@@ -227,6 +227,30 @@ async fn an_attacker_who_never_stops_does_not_keep_the_run_from_ending() {
     assert!(done.tampering().len() > 5, "{:?}", done.tampering());
 }
 
+/// A look that comes at once after what was done again never meets one who polls.
+#[tokio::test(start_paused = true)]
+async fn what_is_undone_every_second_is_never_called_contained() {
+    let scene = Scene::new();
+    let sandbox = scene.sandbox.clone();
+    let last = std::sync::Mutex::new(sandbox.now());
+    scene.line.between(move |_| {
+        let (now, mut last) = (sandbox.now(), last.lock().unwrap());
+        if is_fenced(&sandbox) && now.duration_since(*last) >= SignedDuration::from_secs(1) {
+            *last = now;
+            sandbox.edit(|world| {
+                let user = world.user_mut(ACCOUNT, USER).unwrap();
+                user.permissions.inline.remove(&fence_name());
+            });
+        }
+    });
+    let done = scene.apply(&scene.plan("revoke", 30, None).await).await.unwrap();
+    assert!(done.took < Duration::from_secs(60), "{:?}", done.took);
+    let ending = done.principal();
+    assert_eq!(ending.standing, Standing::Weakened, "{ending:?}");
+    assert!(ending.open.iter().any(|one| one.what.contains("was undone")), "{ending:?}");
+    assert!(ending.commands.iter().any(|one| one.contains("apply --again")), "{ending:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_throttled_for_long_is_made_in_the_end() {
     let scene = Scene::new();

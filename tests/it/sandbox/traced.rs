@@ -236,6 +236,55 @@ fn what_was_traced_is_contained_and_nothing_else() {
     }
 }
 
+/// Whoever keeps changing one of several is met by a command that contains them all.
+#[test]
+fn the_refusal_of_a_plan_for_many_names_them_all() {
+    let chain = Chain::new();
+    chain.deliver("logs");
+    let leaked = chain.id("leaked").to_owned();
+    let trace = ["trace", "--access-key", &leaked, "--logs", "logs", "--out", "trace.json"];
+    chain.run(&trace).exits(0);
+    let plan = ["plan", "--from", "trace.json", "--cut-workloads", "--out", "plan.json"];
+    chain.run(&plan).exits(0);
+    let trust = [("RoleName", "build"), ("PolicyDocument", WORKLOAD)];
+    chain.place.make("iam:UpdateAssumeRolePolicy", &trust);
+    let said = chain.run(&["apply", "plan.json", "--auto-approve"]).exits(3).err;
+    let backdoor = chain.id("backdoor");
+    for part in [
+        "--role build",
+        "--role release",
+        &format!("--user deploy-bot --access-key {leaked}"),
+        &format!("--user backdoor --access-key {backdoor}"),
+        "--cut-workloads",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let command = said.lines().find_map(|line| line.trim().strip_prefix("ringfence ")).unwrap();
+    let words: Vec<&str> = command.split(' ').chain(["--settle", "0s"]).collect();
+    chain.run(&words);
+    for who in ["leaked", "token", "build", "release", "backdoor", "federated"] {
+        assert!(!chain.acts(who), "{who} still acts");
+    }
+}
+
+/// A Region that refuses may hold everything: that is no silence.
+#[test]
+fn a_region_that_refuses_is_named_where_the_others_have_nothing() {
+    let chain = Chain::new();
+    let place = &chain.place;
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"cloudtrail:LookupEvents","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}}]}"#;
+    place.make("iam:CreateUser", &[("UserName", "eye")]);
+    let put = [("UserName", "eye"), ("PolicyName", "p"), ("PolicyDocument", policy)];
+    place.make("iam:PutUserPolicy", &put);
+    let eye = place.make("iam:CreateAccessKey", &[("UserName", "eye")]).credentials();
+    let ask = ["trace", "--access-key", chain.id("leaked"), "--lookup", "--regions"];
+    let ask = [&ask[..], &["eu-west-1,us-east-1"]].concat();
+    let said = ringfence(place.directory.path(), &place.url(), &eye, &ask).exits(1).err;
+    for part in ["has shown no event of", "us-east-1 was not read: cloudtrail:LookupEvents"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
 #[test]
 fn a_plan_says_whose_work_it_stops() {
     let place = Place::new();
