@@ -316,5 +316,5 @@ fn a_first_trace_is_read_as_it_was_meant() {
     assert!(trace.credentials.iter().any(|one| one.live == Some(false)));
     assert!(trace.persistence.iter().any(|made| made.live && made.technique.is_some()));
     let targets: Vec<_> = trace.targets.iter().map(|target| target.name.as_str()).collect();
-    assert_eq!(targets, ["backup", "deploy-bot", "DataReader"]);
+    assert_eq!(targets, ["backup", "deploy-bot", "Admin", "DataReader"]);
 }
