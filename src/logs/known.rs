@@ -1,10 +1,10 @@
 //! The lineage as far as it is known while the files are read: a list that only grows, which every thread keeps a
 //! copy of and catches up with.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Numbers that are hashes already are not hashed again.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,18 +27,41 @@ impl Hasher for AsIs {
 /// A set of such numbers.
 pub(super) type Nodes = HashSet<u64, BuildHasherDefault<AsIs>>;
 
+/// As many links are remembered whose maker is not known yet. What was made is mostly used to make more soon.
+const PENDING: usize = 1 << 16;
+
 /// What all threads know.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     list: Mutex<Vec<u64>>,
     length: AtomicU64,
+    pending: Mutex<Pending>,
+}
+
+/// Links of which the maker may become known, the oldest of them forgotten.
+#[derive(Debug, Default)]
+struct Pending {
+    made: HashMap<u64, Vec<u64>, BuildHasherDefault<AsIs>>,
+    makers: VecDeque<u64>,
+}
+
+impl Pending {
+    fn add(&mut self, maker: u64, made: u64) {
+        if self.makers.len() >= PENDING
+            && let Some(oldest) = self.makers.pop_front()
+        {
+            self.made.remove(&oldest);
+        }
+        self.makers.push_back(maker);
+        self.made.entry(maker).or_default().push(made);
+    }
 }
 
 impl Known {
     pub(super) fn new(nodes: impl IntoIterator<Item = u64>) -> Self {
         let list: Vec<u64> = nodes.into_iter().collect();
         let length = AtomicU64::new(list.len() as u64);
-        Self { list: Mutex::new(list), length }
+        Self { list: Mutex::new(list), length, pending: Mutex::default() }
     }
 
     /// How much is known.
@@ -55,6 +78,10 @@ impl Known {
     /// What is known, in the order in which it came to be.
     pub(super) fn list(&self) -> Vec<u64> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn since(&self, length: u64, take: impl FnMut(u64)) {
@@ -93,9 +120,26 @@ impl<'a> Copy<'a> {
         self.own.contains(&node)
     }
 
-    pub(super) fn add(&mut self, node: u64) {
-        if self.own.insert(node) {
-            self.all.add(node);
+    /// Takes in that one makes another: what is made by one of the lineage is of it, now or once the maker is known
+    /// to be, which another thread may be about to find.
+    pub(super) fn link(&mut self, maker: u64, made: u64) {
+        if !self.has(maker) {
+            self.all.pending().add(maker, made);
+            // Whoever adds the maker looks for what it has made afterwards, so that one of the two sees the other.
+            self.catch_up();
+        }
+        if self.has(maker) {
+            self.add(made);
+        }
+    }
+
+    fn add(&mut self, node: u64) {
+        let mut waiting = vec![node];
+        while let Some(node) = waiting.pop() {
+            if self.own.insert(node) {
+                self.all.add(node);
+                waiting.extend(self.all.pending().made.remove(&node).unwrap_or_default());
+            }
         }
     }
 }

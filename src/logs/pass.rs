@@ -500,9 +500,7 @@ impl Events<'_, '_> {
         for (parent, child) in &links.makes {
             if matches!(self.pass.mode, Mode::First) {
                 self.thread.makes.push(entry(*parent, *child))?;
-                if self.known.has(*parent) {
-                    self.known.add(*child);
-                }
+                self.known.link(*parent, *child);
             }
         }
         let mut wanted = false;

@@ -30,6 +30,8 @@ pub struct Survey {
     pub data: u64,
     /// Events whose key was masked before we got them.
     pub masked: u64,
+    /// The hour of the event before.
+    recent: Option<i64>,
 }
 
 impl Survey {
@@ -39,8 +41,11 @@ impl Survey {
         if let Some(time) = event.time() {
             let (from, to) = self.window.unwrap_or((time, time));
             self.window = Some((from.min(time), to.max(time)));
-            if self.hours.len() < HOURS {
-                self.hours.insert(time.as_second().div_euclid(HOUR));
+            let hour = time.as_second().div_euclid(HOUR);
+            // Events of one file are mostly of one hour.
+            if self.recent != Some(hour) && self.hours.len() < HOURS {
+                self.hours.insert(hour);
+                self.recent = Some(hour);
             }
         }
         if let Some(count) = self.regions.get_mut(&*event.region) {

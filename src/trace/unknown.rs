@@ -138,7 +138,7 @@ fn start(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
             say(list, format!("what {id} did"), why);
         }
         match (actor, birth.event_id.is_some(), from) {
-            (Actor::Key(_), false, Some(from)) if birth.kind != CredentialKind::AccessKey => say(
+            (Actor::Key(_), false, Some(from)) if is_temporary(birth.kind) => say(
                 list,
                 format!("which credential {id} was made with"),
                 format!("the event that issued it is not in the data, which begins at {from}"),
@@ -164,6 +164,11 @@ fn start(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
             );
         }
     }
+}
+
+/// Whether it is the key of a session, which another credential has made.
+const fn is_temporary(kind: CredentialKind) -> bool {
+    matches!(kind, CredentialKind::Session | CredentialKind::ConsoleSession)
 }
 
 /// What is open about what was made.
