@@ -5,6 +5,7 @@ mod approvals;
 mod approve;
 mod args;
 mod check;
+mod containment;
 #[cfg(feature = "sandbox")]
 mod drill;
 mod findings;

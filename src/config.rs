@@ -8,6 +8,7 @@ pub use rules::Rules;
 
 use crate::approval::Requirement;
 use crate::error::{Error, Result};
+use crate::identity::{RoleName, UserName};
 use crate::plan::SETTLE_S;
 use crate::posture::{BUILT_IN, Posture, one_of};
 use file::{File, Item, Table};
@@ -221,7 +222,28 @@ fn names(file: &File<'_>, value: &Item<'_>, kind: &str) -> Result<Vec<String>> {
         let what = format!("`protected_{kind}s` is no list of {kind} names");
         file.error(value.span().start, &what)
     })?;
-    list.iter().map(|item| Ok(file.text(item)?.to_owned())).collect()
+    list.iter().map(|item| name(file, item, kind)).collect()
+}
+
+/// A name as it stands, and nothing that could be taken for more: what is no name would protect nobody.
+fn name(file: &File<'_>, item: &Item<'_>, kind: &str) -> Result<String> {
+    let text = file.text(item)?;
+    let checked = match kind {
+        "role" => text.parse::<RoleName>().map(|_| ()),
+        _ => text.parse::<UserName>().map(|_| ()),
+    };
+    match checked {
+        Ok(()) => Ok(text.to_owned()),
+        Err(malformed) => Err(file
+            .error(
+                item.span().start,
+                &format!("`{}` is no {kind} name", text.escape_debug()),
+            )
+            .because(malformed)
+            .hint(format!(
+                "name each {kind} by its name alone, without pattern, path or ARN: protected_{kind}s = [\"ci-deploy\"]"
+            ))),
+    }
 }
 
 fn unknown_section(file: &File<'_>, at: usize, name: &str) -> Error {
@@ -285,6 +307,19 @@ mod tests {
                 "[approval]\nbreak_glass = true\n",
                 "`break_glass` is nothing for this file (`c.toml`, line 2)",
             ),
+            (
+                "[guard]\nprotected_roles = [\n  \"ci\",\n  \"ci-*\"]\n",
+                "`ci-*` is no role name (`c.toml`, line 4)",
+            ),
+            (
+                "[guard]\nprotected_roles = [\"arn:aws:iam::123456789012:role/ci\"]\n",
+                "is no role name (`c.toml`, line 2)",
+            ),
+            (
+                "[guard]\nprotected_users = [\"team/ci\"]\n",
+                "`team/ci` is no user name (`c.toml`, line 2)",
+            ),
+            ("[guard]\nprotected_users = [\"\"]\n", "`` is no user name (`c.toml`, line 2)"),
             ("a = [\n", "the TOML is malformed (`c.toml`, line"),
             ("[state]\nlocation = 5\n", "a text in quotes was expected (`c.toml`, line 2)"),
             (

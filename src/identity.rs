@@ -90,6 +90,13 @@ identifier!(
 );
 
 identifier!(
+    /// A role's friendly name: of the same letters as a user's, and shorter (F22).
+    RoleName,
+    "a role name of 1 to 64 letters, digits or any of _+=,.@-",
+    |text| (1..=64).contains(&text.len()) && name(text)
+);
+
+identifier!(
     /// The unique ID that stays with a principal for life (F27), such as `AIDA…`.
     PrincipalId,
     "a principal ID of 1 to 128 letters and digits",
@@ -228,6 +235,12 @@ impl UserName {
     #[must_use]
     pub fn same_user(&self, other: &str) -> bool {
         self.0.eq_ignore_ascii_case(other)
+    }
+}
+
+impl From<RoleName> for UserName {
+    fn from(name: RoleName) -> Self {
+        Self(name.0)
     }
 }
 

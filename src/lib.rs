@@ -1,7 +1,7 @@
 //! ringfence contains a compromised AWS IAM user: it plans, applies, checks and rolls back.
 //!
 //! Pure modules decide: [`identity`], [`snapshot`], [`resource`], [`policy`], [`posture`], [`planner`],
-//! [`release`], [`renewal`], [`trail`], [`trace`], [`traced`], [`impact`], [`approval`], [`guardrail`], [`finding`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
+//! [`release`], [`renewal`], [`trail`], [`trust`], [`trace`], [`traced`], [`impact`], [`approval`], [`guardrail`], [`finding`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
 //! [`state`], [`lineage`], [`config`]. They know no clock, environment, files or SDK, and build without
 //! default features. [`view`] and [`render`] say it. Effect modules act: `aws`, `execute`, `store`, `cli`;
 //! `sandbox` is an IAM to act on that is not AWS.
@@ -36,6 +36,7 @@ pub mod text;
 pub mod trace;
 pub mod traced;
 pub mod trail;
+pub mod trust;
 pub mod view;
 
 pub mod render;

@@ -7,9 +7,10 @@ use crate::lineage::Lineage;
 use crate::plan::{Compromised, Kind, PrincipalKind, plain};
 use crate::posture::Posture;
 use crate::resource::{Resource, Value};
+use crate::text::shown;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The newest state format that this program reads and the one it writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -244,6 +245,24 @@ impl State {
     #[must_use]
     pub fn user_ids(&self) -> Vec<String> {
         crate::plan::user_ids(&self.principal.id, &self.sessions)
+    }
+
+    /// Where the sessions that the state names are not those of the fence that it records, both in words.
+    #[must_use]
+    pub fn sessions_contradicted(&self) -> Option<String> {
+        let (_, held) = self.fence()?;
+        let Some(Value::Document(document)) = &held.ours else { return None };
+        let (_, fenced) = document.as_fence()?;
+        let (fenced, named) = (BTreeSet::from_iter(fenced), BTreeSet::from_iter(self.user_ids()));
+        let own = format!("{}:", self.principal.id);
+        let words = |ids: &BTreeSet<String>| {
+            let names: Vec<_> =
+                ids.iter().map(|id| shown(id.strip_prefix(&own).unwrap_or(id))).collect();
+            if names.is_empty() { "all sessions".to_owned() } else { names.join(", ") }
+        };
+        (fenced != named).then(|| {
+            format!("its `sessions` are {}, its fence is for {}", words(&named), words(&fenced))
+        })
     }
 
     /// Whether everything was given back that could be, but for a fence whose time has not come.

@@ -27,9 +27,10 @@ use crate::approval::TrustRoot;
 use crate::error::Result;
 use crate::identity::{AccountId, PrincipalId, PrincipalKind};
 use crate::journal::{Event, Journal};
-use crate::plan::{Plan, PrincipalPlan};
+use crate::plan::{Kind, Plan, PrincipalPlan};
 use crate::record;
 use crate::state::State;
+use common::contradicts_itself;
 use jiff::Timestamp;
 use std::fmt;
 use std::path::Path;
@@ -280,16 +281,33 @@ impl Store {
         }
     }
 
-    /// Checks that the journal of every finished run is whole: as many entries, and the head, as the state says (D5).
+    /// Checks that the journal of every finished run is whole: as many entries, and the head, as the state says
+    /// (D5); and that the state names the sessions that its fence is for.
     ///
     /// # Errors
-    /// If one is missing, shorter, longer or another.
+    /// If a journal is missing, shorter, longer or another, or the state contradicts itself.
     pub async fn verify(&self, key: &Key, state: &State) -> Result<()> {
         match self {
             Self::Local(store) => store.verify(key, state),
             #[cfg(feature = "s3")]
             Self::S3(store) => Box::pin(store.verify(key, state)).await,
+        }?;
+        match state.sessions_contradicted() {
+            Some(why) if !self.asked_for(key, state).await => Err(contradicts_itself(state, &why)),
+            _ => Ok(()),
         }
+    }
+
+    /// Whether the last containment asked for the sessions that the state names: one that could write no fence
+    /// leaves an earlier and narrower one standing (D2.4).
+    async fn asked_for(&self, key: &Key, state: &State) -> bool {
+        let Some(run) = state.runs.iter().rev().find(|run| run.kind == Kind::Contain) else {
+            return false;
+        };
+        let Ok(bytes) = self.plan_bytes(key, &run.id).await else { return false };
+        Plan::parse(&bytes, &run.id).is_ok_and(|plan| {
+            plan.principals.iter().any(|one| one.id == key.id && one.sessions == state.sessions)
+        })
     }
 
     /// Tries once to take the lock: `None` if another holds it. `owner` is written into it for others to read.

@@ -1,6 +1,6 @@
 //! The words of the command line.
 
-use crate::identity::{AccessKeyId, AccountId, SessionName, UserName, Who};
+use crate::identity::{AccessKeyId, AccountId, Arn, RoleName, SessionName, UserName, Who};
 use crate::resource::Resource;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -109,7 +109,7 @@ pub(super) struct Targets {
     #[arg(long = "user", value_name = "NAME")]
     pub(super) users: Vec<UserName>,
     /// Role to contain (repeatable)
-    #[arg(long = "role", value_name = "NAME")]
+    #[arg(long = "role", value_name = "NAME", value_parser = role)]
     pub(super) roles: Vec<UserName>,
     /// Leaked access key; its owner is found (repeatable)
     #[arg(long = "access-key", value_name = "ID")]
@@ -172,7 +172,7 @@ impl std::str::FromStr for SessionOf {
     fn from_str(text: &str) -> Result<Self, String> {
         let (role, session) = text.split_once('/').ok_or("expected ROLE/SESSION")?;
         Ok(Self {
-            role: role.parse().map_err(|malformed| format!("of the role: {malformed}"))?,
+            role: self::role(role).map_err(|malformed| format!("of the role: {malformed}"))?,
             session: session.parse().map_err(|malformed| format!("of the session: {malformed}"))?,
         })
     }
@@ -261,7 +261,7 @@ pub(super) struct ResumeArgs {
     #[arg(long = "user", value_name = "NAME")]
     pub(super) users: Vec<UserName>,
     /// Only the runs of this role (repeatable)
-    #[arg(long = "role", value_name = "NAME")]
+    #[arg(long = "role", value_name = "NAME", value_parser = role)]
     pub(super) roles: Vec<UserName>,
     /// A shorter watch after the last wave than the plan asks for
     #[arg(long, value_name = "D", value_parser = duration)]
@@ -274,7 +274,7 @@ pub(super) struct StatusArgs {
     #[arg(long = "user", value_name = "NAME")]
     pub(super) users: Vec<UserName>,
     /// Only this role (repeatable)
-    #[arg(long = "role", value_name = "NAME")]
+    #[arg(long = "role", value_name = "NAME", value_parser = role)]
     pub(super) roles: Vec<UserName>,
     /// Look again every so often until interrupted, and say what changes
     #[arg(long, value_name = "D", value_parser = duration)]
@@ -287,7 +287,7 @@ pub(super) struct RollbackArgs {
     #[arg(long, value_name = "NAME", required_unless_present = "role")]
     pub(super) user: Option<UserName>,
     /// Role to release
-    #[arg(long, value_name = "NAME", conflicts_with = "user")]
+    #[arg(long, value_name = "NAME", conflicts_with = "user", value_parser = role)]
     pub(super) role: Option<UserName>,
     /// Credential that acts again all the same, such as ssh_key/ID (repeatable)
     #[arg(long, value_name = "KIND/ID")]
@@ -487,6 +487,20 @@ fn timestamp(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .map(crate::text::whole_seconds)
         .map_err(|_| "expected a time with its zone, such as 2026-11-21T01:40Z".to_owned())
+}
+
+/// A role by its name: an ARN says more than that, of which the account may be another than the caller's.
+fn role(text: &str) -> Result<UserName, String> {
+    let arn = text.parse::<Arn>().ok().filter(|arn| arn.resource().starts_with("role/"));
+    match arn.and_then(|arn| Some((arn.account().to_owned(), arn.name().parse::<RoleName>().ok()?)))
+    {
+        Some((account, name)) => Err(format!(
+            "the name alone is wanted: --role {name}, with credentials of account {account}"
+        )),
+        None => {
+            text.parse::<RoleName>().map(UserName::from).map_err(|malformed| malformed.to_string())
+        }
+    }
 }
 
 fn reason(text: &str) -> Result<String, String> {

@@ -4,6 +4,7 @@ mod start;
 mod usage;
 
 use super::args::{Format, OnDrift, PlanArgs, SessionOf, Targets};
+use super::containment::Containment;
 use super::session::{Session, name_of, read_file, write_plan};
 use crate::aws::{Aws, Reading, calling, read, read_known};
 use crate::error::{Error, Result};
@@ -171,8 +172,7 @@ impl Wanted {
             since: state.since,
             strict: args.strict,
             override_protection: protected,
-            // So has whoever cut its workloads.
-            cut_workloads: true,
+            cut_workloads: args.cut_workloads,
             sessions: state.sessions.iter().map(of_role).collect(),
             traced: None,
             started: None,
@@ -325,6 +325,7 @@ pub(super) async fn make(
     }
     let mut subjects = Vec::new();
     let mut recreated = Vec::new();
+    let mut cut_workloads = wanted.cut_workloads;
     for snapshot in &reading.snapshots {
         let (who, id) = (snapshot.who(), snapshot.id());
         if let Some(meant) = wanted.only.as_ref().filter(|meant| *meant != id) {
@@ -342,6 +343,9 @@ pub(super) async fn make(
             continue;
         }
         let state = session.state_of(&reading, who.kind(), id).await?;
+        if let (Some(_), Some(state)) = (&wanted.only, &state) {
+            cut_workloads |= agreed(session, state).await;
+        }
         recreated.extend(other_principal(session, snapshot).await?);
         let snapshot = with_managed(aws, snapshot, state.as_ref()).await?;
         let named = reading
@@ -374,7 +378,7 @@ pub(super) async fn make(
         since: wanted.since,
         protected_users: session.config.protected_users.clone(),
         protected_roles: session.config.protected_roles.clone(),
-        cut_workloads: wanted.cut_workloads,
+        cut_workloads,
         trace: traced.map(|traced| traced.source),
         finding: wanted.started.as_ref().map(|started| started.source.clone()),
         override_protection: wanted.override_protection,
@@ -386,6 +390,13 @@ pub(super) async fn make(
     }
     let plan = contain(subjects, &request, &context(session, &reading, on_drift))?;
     session.requiring(usage::measured(session, plan, &wanted.usage).await?).await
+}
+
+/// Whether the containment of a role was agreed to cut its workloads. Where its plans cannot be read, nobody is
+/// known to have agreed (D2.13).
+async fn agreed(session: &Session<'_>, state: &State) -> bool {
+    state.principal.kind == PrincipalKind::Role
+        && Containment::of(session, state).await.is_ok_and(|plans| plans.may_cut_workloads())
 }
 
 /// The planner's context: everything in it was read.

@@ -3,13 +3,15 @@
 mod watch;
 
 use super::args::{StatusArgs, whos};
+use super::containment::Containment;
 use super::session::Session;
 use crate::aws::{Reading, read_known};
 use crate::error::{Error, Result};
 use crate::execute::managed_of;
 use crate::exit::Exit;
-use crate::identity::Who;
+use crate::identity::{PrincipalKind, Who};
 use crate::render::{markdown, text};
+use crate::snapshot::Snapshot;
 use crate::standing::{fence_view, judge, limits, newer_credentials, remedies};
 use crate::state::State;
 use crate::store::{Key, Owner};
@@ -79,7 +81,11 @@ pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Lo
         let key = Key::of_state(state);
         // Who holds the lock is told where it can be told; the judgement does not rest on it.
         let holder = session.store.holder(&key).await.ok().flatten();
-        principals.push(one(state, &reading, holder.as_ref()));
+        let mut status = one(state, &reading, holder.as_ref());
+        if let Some(now) = reading.snapshots.iter().find(|now| *now.id() == key.id) {
+            trust(session, state, now, &mut status).await;
+        }
+        principals.push(status);
     }
     principals.sort_by(|a, b| (&a.who, &a.id).cmp(&(&b.who, &b.id)));
     let report = StatusReport {
@@ -191,6 +197,25 @@ fn one(state: &State, reading: &Reading, holder: Option<&Owner>) -> PrincipalSta
     status.commands = remedies(state, &judged);
     status.commands.extend(fence_may_go(state, &status));
     status
+}
+
+/// Says where the trust policy of a contained role is not what it was. That undoes nothing of the fence, so it is
+/// for a person to judge; nothing else would tell them.
+async fn trust(session: &Session<'_>, state: &State, now: &Snapshot, status: &mut PrincipalStatus) {
+    if state.principal.kind != PrincipalKind::Role || !state.continues() {
+        return;
+    }
+    let first = match Containment::of(session, state).await {
+        Ok(plans) => plans.first().map(|part| part.snapshot.clone()),
+        Err(_) => None,
+    };
+    match first.filter(|first| first.role().is_some_and(|role| role.trust.read().is_some())) {
+        Some(first) => status.findings.extend(crate::trust::changed(&first, now)),
+        None => status.notes.push(
+            "whether its trust_policy was changed is not known: no plan here has read it"
+                .to_owned(),
+        ),
+    }
 }
 
 fn gone(mut status: PrincipalStatus, state: &State, reading: &Reading) -> PrincipalStatus {

@@ -356,6 +356,7 @@ impl Draft {
             let held = self.blocked.iter().all(|blocked| blocked.what != "hold");
             if self.posture.permissions == Permissions::Keep || !held {
                 self.block("fence", inline, attached, &bounded);
+                self.hint_at_a_shorter_fence();
             } else {
                 self.warnings.push(format!(
                     "no room for a fence: the hold alone stops older sessions ({inline}; {attached})"
@@ -373,6 +374,16 @@ impl Draft {
         );
         self.step(wave::FENCE, Resource::PermissionsBoundary, Some(Value::PolicyArn(arn)), reason);
         Ok(())
+    }
+
+    /// Every name that a fence is narrowed to takes room, which one for every session does not need.
+    fn hint_at_a_shorter_fence(&mut self) {
+        if !self.sessions.is_empty() {
+            self.warnings.push(format!(
+                "a fence for every session takes fewer characters: ringfence plan {}, without --session",
+                self.who.flag()
+            ));
+        }
     }
 
     fn block(&mut self, what: &str, inline: &str, attached: &str, bounded: &str) {

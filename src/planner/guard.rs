@@ -46,8 +46,9 @@ pub fn check_protection(who: &Who, protected: &[String], overridden: bool) -> Re
     if overridden || !protected.iter().any(|other| who.name().same_user(other)) {
         return Ok(());
     }
-    Err(Error::forbidden(format!("{who} is protected by `guard.protected_{}s`", who.kind()))
-        .hint("ringfence plan --override-protection contains it all the same"))
+    Err(Error::forbidden(format!("{who} is protected by `guard.protected_{}s`", who.kind())).hint(
+        format!("ringfence plan {} --override-protection contains it all the same", who.flag()),
+    ))
 }
 
 /// Refuses a role that only AWS can change (F12).

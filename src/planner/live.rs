@@ -1,12 +1,12 @@
 //! What stays able to act after a plan, and since when it was last seen to.
 
 use super::Draft;
-use super::workloads::trusted;
 use crate::identity::AccessKeyId;
 use crate::plan::{Compromised, LeftLive, PrincipalPlan};
 use crate::posture::Permissions;
 use crate::resource::Resource;
 use crate::snapshot::{LastUsed, Observed, Snapshot, Status};
+use crate::trust::trusted;
 use jiff::Timestamp;
 
 pub(super) fn last_used<'a>(snapshot: &'a Snapshot, id: &AccessKeyId) -> Option<&'a LastUsed> {

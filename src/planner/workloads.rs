@@ -3,14 +3,12 @@
 use crate::error::{Error, Result};
 use crate::identity::SessionName;
 use crate::plan::PrincipalPlan;
-use crate::policy::{PolicyDocument, hold};
-use crate::posture::one_of;
+use crate::policy::hold;
 use crate::resource::Value;
 use crate::snapshot::Role;
 use crate::text::{ago, shell, shown};
+use crate::trust::services;
 use jiff::Timestamp;
-use serde_json::Value as Json;
-use std::collections::BTreeSet;
 
 /// What cutting means, in words: EC2 hands out credentials for up to about six hours (F12).
 const UNTIL: &str = "until their credentials are issued anew: EC2 within about 6 h, or when the instance \
@@ -38,6 +36,10 @@ pub(super) fn guard(plan: &PrincipalPlan, asked: bool, now: Timestamp) -> Result
     }
     let name = shell(role.name.as_str()).into_owned();
     error = error.hint(format!("ringfence plan --role {name} --cut-workloads cuts them"));
+    if plan.serial > 0 {
+        let again = format!("ringfence apply --again --role {name} --cut-workloads");
+        error = error.hint(format!("{again} asserts the recorded containment all the same"));
+    }
     // Where it could be told from theirs: another is refused as well.
     if services.iter().all(|service| names_its_sessions(service)) {
         error = error.hint(format!(
@@ -138,82 +140,9 @@ fn may_be_of(service: &str, session: &SessionName) -> bool {
     }
 }
 
-/// The services that a trust policy lets assume the role, sorted.
-pub(super) fn services(trust: &PolicyDocument) -> Vec<String> {
-    principals(trust, "Service")
-}
-
-/// Whom a trust policy lets assume the role, in a line: `ec2.amazonaws.com, arn:aws:iam::123456789012:root`.
-pub(super) fn trusted(trust: &PolicyDocument) -> String {
-    let mut all = BTreeSet::new();
-    for kind in ["AWS", "Service", "Federated"] {
-        all.extend(principals(trust, kind));
-    }
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    match all.as_slice() {
-        [] => "nobody that it names".to_owned(),
-        few if few.len() <= 4 => one_of(few).replace(" or ", " and "),
-        [first, second, third, rest @ ..] => {
-            format!("{first}, {second}, {third} and {} more", rest.len())
-        }
-        _ => String::new(),
-    }
-}
-
-fn principals(trust: &PolicyDocument, kind: &str) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    for statement in listed(trust.value().get("Statement")) {
-        if statement.get("Effect").and_then(Json::as_str) != Some("Allow") {
-            continue;
-        }
-        if let Some(Json::String(anybody)) = statement.get("Principal")
-            && kind == "AWS"
-        {
-            found.insert(anybody.clone());
-        }
-        let named = statement.get("Principal").and_then(|principal| principal.get(kind));
-        found.extend(listed(named).filter_map(Json::as_str).map(str::to_owned));
-        // Everybody but those it names.
-        if statement.get("NotPrincipal").is_some() {
-            found.insert("anybody".to_owned());
-        }
-    }
-    found.into_iter().collect()
-}
-
-/// The items of a list, or the one item that stands in its place.
-fn listed(value: Option<&Json>) -> impl Iterator<Item = &Json> {
-    let (list, one) = match value {
-        Some(Json::Array(items)) => (items.as_slice(), None),
-        one => (&[][..], one),
-    };
-    list.iter().chain(one)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_services_of_a_trust_policy_are_found_in_every_form() {
-        let trust = |statement: &str| {
-            PolicyDocument::parse(&format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#))
-        };
-        let one = r#"{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}"#;
-        assert_eq!(services(&trust(one)), ["ec2.amazonaws.com"]);
-        let two = r#"[{"Effect":"Allow","Principal":{"Service":["lambda.amazonaws.com","ecs-tasks.amazonaws.com"]}},
-                      {"Effect":"Deny","Principal":{"Service":"ec2.amazonaws.com"}}]"#;
-        assert_eq!(services(&trust(two)), ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com"]);
-        let people = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"}}"#;
-        assert!(services(&trust(people)).is_empty());
-        assert_eq!(trusted(&trust(people)), "arn:aws:iam::123456789012:root");
-        assert_eq!(
-            services(&trust(r#"{"Effect":"Allow","NotPrincipal":{"AWS":"x"}}"#)),
-            ["anybody"]
-        );
-        assert_eq!(trusted(&trust(r#"{"Effect":"Allow","Principal":"*"}"#)), "*");
-        assert!(services(&PolicyDocument::parse("not json")).is_empty());
-    }
 
     #[test]
     fn a_session_is_told_from_a_services_where_it_can_be() {

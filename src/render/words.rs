@@ -149,8 +149,15 @@ pub(super) fn settle(plan: &Plan) -> Option<String> {
 
 /// What the posture asks for and the plan cannot do, so that the run will end as partial (D2.4).
 fn stays_open(plan: &Plan) -> String {
-    let blocked = plan.principals.iter().flat_map(|one| &one.blocked);
-    let mut open: Vec<String> = blocked.map(|blocked| shown(&blocked.what).into_owned()).collect();
+    let several = plan.principals.len() > 1;
+    let mut open = Vec::new();
+    for one in &plan.principals {
+        let of = match one.kind {
+            PrincipalKind::User if !several => String::new(),
+            _ => format!(" of {}", one.who()),
+        };
+        open.extend(one.blocked.iter().map(|blocked| format!("{}{of}", shown(&blocked.what))));
+    }
     open.dedup();
     if open.is_empty() { String::new() } else { format!(" Stays open: {}.", open.join(", ")) }
 }

@@ -60,6 +60,23 @@ pub(super) fn check_owner(key: &Key, state: &State, place: &str) -> Result<()> {
         ))
 }
 
+/// The error for a state of which one part denies another.
+pub(super) fn contradicts_itself(state: &State, why: &str) -> Error {
+    let id = shell(state.principal.id.as_str()).into_owned();
+    let error = Error::failed(format!("the state of {} contradicts itself", state.principal.who()))
+        .because(why)
+        .detail("it is not as ringfence has written it");
+    let error = match state.runs.last() {
+        Some(run) => {
+            error.hint(format!("ringfence show {} shows what was contained", shell(&run.id)))
+        }
+        None => error,
+    };
+    error.hint(format!(
+        "ringfence state rm {id} --auto-approve moves it aside, then ringfence state import PLAN rebuilds it from the run's plan and what can be read back"
+    ))
+}
+
 /// Whether a state may take the place of the one that is there.
 pub(super) fn follows(there: &State, state: &State, place: &str) -> Result<()> {
     if state.lineage == there.lineage && state.serial <= there.serial {

@@ -72,8 +72,8 @@ fn whom_to_contain() {
     hint: or what is known already: --from TRACE.json, --finding FILE
     ");
     assert_snapshot!(world.refused(64, &["apply", "--again"]), @"
-    error: there is no state for user `nobody` in `state`
-    hint: ringfence state list shows whose there are; --state names another place
+    error: `--again` needs to know for whom
+    hint: --user NAME, or --role NAME
     ");
     assert_snapshot!(world.refused(1, &["status", "--user", "nobody"]), @"
     error: there is no state for user `nobody` in `state`
@@ -84,7 +84,7 @@ fn whom_to_contain() {
     hint: ringfence state list shows whose there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["apply", "--again", "--user", "nobody"]), @"
-    error: there is no state for user or role `nobody` in `state`
+    error: there is no state for user `nobody` in `state`
     hint: ringfence state list shows whose there are; --state names another place
     ");
     assert_snapshot!(world.refused(1, &["state", "show", "nobody"]), @"
@@ -134,13 +134,22 @@ fn a_key_that_nobody_has() {
 fn names_on_the_command_line() {
     let world = World::ministack();
     let long = "a".repeat(129);
-    assert_snapshot!(usage(&world, &["plan", "--user", ""]), @"error: invalid value '../../etc/passwd' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-");
-    assert_snapshot!(usage(&world, &["plan", "--user", "../../etc/passwd"]), @r"
+    assert_snapshot!(usage(&world, &["plan", "--user", ""]), @"error: invalid value '' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-");
+    assert_snapshot!(usage(&world, &["plan", "--user", "../../etc/passwd"]), @"error: invalid value '../../etc/passwd' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-");
+    assert_snapshot!(usage(&world, &["plan", "--user", "a\u{1b}[2J\nb"]), @r"
     error: invalid value 'a\u{1b}[2J
     b' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-
     ");
-    assert_snapshot!(usage(&world, &["plan", "--user", "a\u{1b}[2J\nb"]), @"error: invalid value 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-");
     assert_snapshot!(usage(&world, &["plan", "--user", &long]), @"error: invalid value 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' for '--user <NAME>': expected a name of 1 to 128 letters, digits or any of _+=,.@-");
+    let arn = "arn:aws:iam::999999999999:role/team/ci";
+    for verb in ["plan", "status", "rollback"] {
+        let said = usage(&world, &[verb, "--role", arn]);
+        let wanted =
+            "the name alone is wanted: --role ci, with credentials of account 999999999999";
+        assert!(said.contains(wanted), "{said}");
+    }
+    let said = usage(&world, &["plan", "--role", &"a".repeat(65)]);
+    assert!(said.contains("expected a role name of 1 to 64 letters"), "{said}");
     assert_snapshot!(usage(&world, &["plan", "--access-key", "AKIA3EX"]), @"error: invalid value 'AKIA3EX' for '--access-key <ID>': expected an access key ID of 16 to 128 letters and digits");
     assert_snapshot!(usage(&world, &["plan", "--access-key", "AKIA3EXAMPLE4LEAK/1"]), @"error: invalid value 'AKIA3EXAMPLE4LEAK/1' for '--access-key <ID>': expected an access key ID of 16 to 128 letters and digits");
     assert_snapshot!(usage(&world, &["rollback", "--user", "a", "--take", "access_key/../x"]), @"error: invalid value 'access_key/../x' for '--take <RESOURCE>': `access_key/../x` is no resource: expected KIND/ID, such as access_key/AKIA… or inline_policy/NAME");
@@ -171,8 +180,8 @@ fn names_on_the_command_line() {
     ");
     // What looks like a path is none: neither `show` nor `state` leaves its folder.
     assert_snapshot!(world.refused(1, &["show", "../../../etc/\u{1b}[2Jshadow"]), @r"
-    error: there is no state for user or role `../../etc/\u{1b}[2Jpasswd` in `state`
-    hint: ringfence state list shows whose there are; --state names another place
+    error: `../../../etc/\u{1b}[2Jshadow` is neither a file nor a run
+    hint: ringfence state history USER lists the runs there are
     ");
     assert_snapshot!(world.refused(1, &["state", "show", "../../etc/\u{1b}[2Jpasswd"]), @r"
     error: there is no state for user or role `../../etc/\u{1b}[2Jpasswd` in `state`
@@ -415,7 +424,8 @@ fn files_that_are_wrong() {
         );
         match n {
             0 => assert_snapshot!(said, @"
-            error: `protected` is unknown here: expected protected_users or protected_roles (`ringfence.toml`, line 2)
+            error: the TOML is malformed (`ringfence.toml`, line 1)
+              cause: unclosed table, expected `]`
             hint: examples/ringfence.toml shows every section, rule and value
             "),
             1 => assert_snapshot!(said, @"
@@ -674,8 +684,9 @@ fn plans_out_of_place() {
     // The state is of this endpoint, and no other.
     let said = world.refuses(3, world.command(&["plan", "--user", "deploy-bot"]).endpoint(&direct));
     assert_snapshot!(said.replace(&direct, "http://127.0.0.1:OTHER"), @"
-    error: user `deploy-bot` has a state already, serial 4
-    hint: ringfence state rm ID-OF-DEPLOY-BOT_____ moves it aside first
+    error: the state of user `deploy-bot` was written for another endpoint
+      cause: the state is of http://127.0.0.1:PORT, now http://127.0.0.1:OTHER
+    hint: --state DIR keeps the records of a test endpoint apart
     ");
     assert_snapshot!(world.refused(3, &["state", "import", "plan.json"]), @"
     error: user `deploy-bot` has a state already, serial 4

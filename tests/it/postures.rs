@@ -640,7 +640,7 @@ fn a_posture_of_ones_own() {
     world.victim("break-glass");
     assert_snapshot!(world.refused(4, &["plan", "--user", "break-glass"]), @"
     error: user `break-glass` is protected by `guard.protected_users`
-    hint: ringfence plan --override-protection contains it all the same
+    hint: ringfence plan --user break-glass --override-protection contains it all the same
     ");
     let plan = world
         .ringfence(&[

@@ -10,6 +10,7 @@ use crate::render::page::{Page, Row, by_word, cells, column, flow};
 use crate::render::style::Style;
 use crate::render::words::{self, stamp};
 use crate::render::{Saved, Screen};
+use crate::resource::Resource;
 use crate::text::{clock, count, shown};
 
 /// A run as its journal tells it, under the header of its plan.
@@ -17,9 +18,17 @@ use crate::text::{clock, count, shown};
 pub fn run(plan: &Plan, journal: &Journal, screen: Screen, saved: Option<&Saved<'_>>) -> String {
     let mut page = Page::new(screen);
     header(&mut page, plan, "Planner");
-    page.gap();
+    let of: Vec<&PrincipalPlan> = principals(plan, journal).collect();
+    if let (true, [one]) = (plan.principals.len() > 1, of.as_slice()) {
+        page.gap();
+        let whose = format!("Journal of {} ({}):", one.who(), one.id);
+        page.phrases(Style::Bold, 0, 2, &by_word(&whose));
+    } else {
+        page.gap();
+    }
+    let keys_off = plan.steps().iter().any(|(_, step)| is_key_off(step));
     for entry in journal.entries() {
-        let (look, words) = describe(&entry.event);
+        let (look, words) = describe(&entry.event, keys_off);
         line(&mut page, entry, look, &words, journal.len());
     }
     if journal.torn() {
@@ -28,7 +37,8 @@ pub fn run(plan: &Plan, journal: &Journal, screen: Screen, saved: Option<&Saved<
     if !journal.finished() {
         page.look(0, "the run was cut off: its end is not in the journal");
     }
-    let rows: Vec<Row> = principals(plan, journal)
+    let rows: Vec<Row> = of
+        .iter()
         .flat_map(|one| &one.steps)
         .chain(journal.added())
         .map(|step| {
@@ -84,7 +94,11 @@ fn line(page: &mut Page, entry: &Entry, look: bool, words: &str, entries: u64) {
 }
 
 /// An event in words, and whether a person has to look at it.
-fn describe(event: &Event) -> (bool, String) {
+fn is_key_off(step: &Step) -> bool {
+    step.turns_off() && matches!(step.resource, Resource::AccessKey(_))
+}
+
+fn describe(event: &Event, keys_off: bool) -> (bool, String) {
     let words = match event {
         Event::RunStarted {
             run,
@@ -140,7 +154,9 @@ fn describe(event: &Event) -> (bool, String) {
             let time = stamp(*fence_time);
             let off = clock(*key_off_at);
             if still_active.is_empty() {
-                format!("fence {time}, keys off at {off}")
+                // Of a role alone there is no key, and its fence counts from when it was read.
+                let since = if keys_off { "keys off at" } else { "counted from" };
+                format!("fence {time}, {since} {off}")
             } else {
                 let keys: Vec<String> = still_active.iter().map(ToString::to_string).collect();
                 format!("fence {time} does not count while Active: {}", keys.join(", "))

@@ -189,7 +189,9 @@ pub fn state_list(lines: &[StateLine], screen: Screen) -> String {
         return page.finish();
     }
     let rows: Vec<[String; 5]> = lines.iter().map(list_row).collect();
-    let headings = ["USER", "STATE", "POSTURE", "SERIAL", "LAST RUN"];
+    let roles = lines.iter().any(|line| matches!(line.name.who(), Some(Who::Role(_))));
+    let name = if roles { "PRINCIPAL" } else { "USER" };
+    let headings = [name, "STATE", "POSTURE", "SERIAL", "LAST RUN"];
     let widths: Vec<usize> = headings
         .iter()
         .enumerate()

@@ -5,11 +5,14 @@ use crate::render::page::{Page, by_word, cells, flow};
 use crate::render::style::Style;
 use crate::render::words::{self, stamp};
 use crate::render::{Screen, is_aws_endpoint};
+use crate::resource::Resource;
 use crate::text::{ago, clock};
 use crate::view::{FenceView, PrincipalStatus, StatusReport};
 use jiff::Timestamp;
 
-const HEADINGS: [&str; 5] = ["USER", "STATE", "SEEN", "LAST SEEN CONTAINED", "FENCE MAY GO"];
+/// Where every one is a user.
+const NAME: &str = "USER";
+const HEADINGS: [&str; 5] = [NAME, "STATE", "SEEN", "LAST SEEN CONTAINED", "FENCE MAY GO"];
 /// A longer name has a line of its own.
 const LONGEST_NAME: usize = 20;
 
@@ -29,14 +32,19 @@ pub fn status(report: &StatusReport, screen: Screen) -> String {
         return page.finish();
     }
     let rows: Vec<[String; 5]> = report.principals.iter().map(|one| row(report, one)).collect();
-    let widths = columns(&rows);
-    line(&mut page, Style::Bold, &HEADINGS.map(str::to_owned), &widths);
+    let widths = columns(&headings(report), &rows);
+    line(&mut page, Style::Bold, &headings(report).map(str::to_owned), &widths);
     for (one, row) in report.principals.iter().zip(&rows) {
         let style = if one.standing.is_weak() { Style::Yellow } else { Style::Plain };
         line(&mut page, style, row, &widths);
         details(&mut page, one, widths.first().copied().unwrap_or_default() + 2);
     }
     page.finish()
+}
+
+fn headings(report: &StatusReport) -> [&'static str; 5] {
+    let roles = report.principals.iter().any(|one| one.who.kind() == PrincipalKind::Role);
+    HEADINGS.map(|heading| if roles && heading == NAME { "PRINCIPAL" } else { heading })
 }
 
 fn row(report: &StatusReport, one: &PrincipalStatus) -> [String; 5] {
@@ -76,8 +84,8 @@ fn near(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// The widths of all columns but the last.
-fn columns(rows: &[[String; 5]]) -> Vec<usize> {
-    HEADINGS
+fn columns(headings: &[&str; 5], rows: &[[String; 5]]) -> Vec<usize> {
+    headings
         .iter()
         .enumerate()
         .take(4)
@@ -119,7 +127,8 @@ fn details(page: &mut Page, one: &PrincipalStatus, indent: usize) {
     }
     let void = one.fence.as_ref().and_then(|fence| fence.void.as_ref());
     // A key that is Active again is said already, and is why.
-    if let Some(why) = void.filter(|_| one.findings.is_empty()) {
+    let told = one.findings.iter().any(|item| item.resource != Some(Resource::TrustPolicy));
+    if let Some(why) = void.filter(|_| !told) {
         page.look(indent, &format!("the fence's clock is void: {why}"));
     }
     for note in &one.notes {

@@ -170,7 +170,7 @@ fn what_a_plan_for_a_user_and_a_role_says() {
     let status = world.ringfence(&["status"]).ok();
     assert_snapshot!(world.redact(&status.out), @"
     Endpoint http://127.0.0.1:PORT (not AWS)
-    USER            STATE      SEEN       LAST SEEN CONTAINED  FENCE MAY GO
+    PRINCIPAL       STATE      SEEN       LAST SEEN CONTAINED  FENCE MAY GO
     deploy-bot      contained  03:10:00Z  03:10:00Z            in 36 h
                     not read: ssh keys (iam:ListSSHPublicKeys)
                     not read: signing certificates (iam:ListSigningCertificates)

@@ -83,6 +83,21 @@ impl Stage {
         code == "ok"
     }
 
+    /// Somebody else says who may assume a role.
+    fn trust(&self, name: &str, principal: &str) {
+        let trust = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}]}}"#
+        );
+        let with = [("RoleName", name), ("PolicyDocument", trust.as_str())];
+        self.place.make("iam:UpdateAssumeRolePolicy", &with);
+    }
+
+    /// The name of the fence that stands in a role.
+    fn fence(&self, role: &str) -> String {
+        let inline = &self.account().roles[role].permissions.inline;
+        inline.keys().find(|name| name.starts_with("RingfenceFence-")).unwrap().clone()
+    }
+
     /// Somebody else takes a policy of the role away.
     fn take_away(&self, role: &str, policy: &str) {
         let with = [("RoleName", role), ("PolicyName", policy)];
@@ -298,6 +313,138 @@ fn what_others_take_away_from_a_role_is_told_and_written_again() {
 }
 
 #[test]
+fn a_trust_policy_that_was_changed_is_told_until_it_is_as_it_was() {
+    let stage = Stage::new();
+    let (ours, service) =
+        (stage.account().roles["ci-deploy"].trust.clone(), r#"{"Service":"ec2.amazonaws.com"}"#);
+    stage.contain(&["--role", "ci-deploy", "--role", "next"]);
+    let status = stage.run(&["status"]).exits(0);
+    assert!(!status.out.contains("trust_policy"), "{}", status.out);
+    let told = |role: &str, said: &str| {
+        let shown = stage.run(&["status", "--role", role]).exits(0);
+        let words = shown.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&format!("trust_policy {said}")), "{}", shown.out);
+        let json = stage.run(&["status", "--role", role, "--format", "json"]).exits(0);
+        let json: Value = serde_json::from_str(&json.out).unwrap();
+        let one = &json["principals"][0];
+        assert_eq!(
+            (&one["standing"], &one["findings"][0]["resource"]),
+            (&"contained".into(), &"trust_policy".into())
+        );
+        assert_eq!(one["findings"][0]["what"], said);
+    };
+    // The plan is of both, and each is told of its own.
+    stage.trust("next", r#""*""#);
+    told("next", "was changed: now names anybody, and no longer arn:aws:iam::123456789012:root");
+    stage.trust("ci-deploy", service);
+    let said =
+        "was changed: now names ec2.amazonaws.com, and no longer arn:aws:iam::123456789012:root";
+    told("ci-deploy", said);
+    // To assert it again is to agree to nothing else, and a service that was let in since stops nobody (D2.3).
+    let fence = stage.fence("ci-deploy");
+    stage.take_away("ci-deploy", &fence);
+    stage.run(&["apply", "--again", "--role", "ci-deploy", "--auto-approve"]).exits(0);
+    told("ci-deploy", said);
+    let with = [("RoleName", "ci-deploy"), ("PolicyDocument", ours.as_str())];
+    stage.place.make("iam:UpdateAssumeRolePolicy", &with);
+    let status = stage.run(&["status", "--role", "ci-deploy"]).exits(0);
+    assert!(!status.out.contains("trust_policy"), "{}", status.out);
+}
+
+#[test]
+fn workloads_that_nobody_agreed_to_cut_are_not_cut_by_asserting_again() {
+    let stage = Stage::new();
+    let (ec2, lambda) =
+        (r#"{"Service":"ec2.amazonaws.com"}"#, r#"{"Service":"lambda.amazonaws.com"}"#);
+    let again = |role: &'static str| ["apply", "--again", "--role", role, "--auto-approve"];
+    stage.role("web", ec2);
+    stage.role("jobs", lambda);
+    stage.contain(&["--role", "web", "--session", "web/mallory"]);
+    stage.contain(&["--role", "jobs", "--cut-workloads"]);
+    for role in ["web", "jobs"] {
+        let fence = stage.fence(role);
+        stage.take_away(role, &fence);
+    }
+    stage.run(&again("jobs")).exits(0);
+    stage.trust("web", lambda);
+    let refused = stage.refused(4, &again("web"));
+    assert!(refused.contains("role `web` is assumed by lambda.amazonaws.com"), "{refused}");
+    assert!(refused.contains("ringfence apply --again --role web --cut-workloads"), "{refused}");
+    stage.run(&[&again("web")[..], &["--cut-workloads"]].concat()).exits(0);
+    // Who has agreed once has agreed.
+    let fence = stage.fence("web");
+    stage.take_away("web", &fence);
+    stage.run(&again("web")).exits(0);
+    stage.run(&["status"]).exits(0);
+}
+
+#[test]
+fn a_state_whose_sessions_are_not_its_fences_is_refused() {
+    let stage = Stage::new();
+    stage.contain(&["--role", "ci-deploy", "--session", "ci-deploy/mallory"]);
+    stage.run(&["state", "history", "ci-deploy", "--verify"]).exits(0);
+    let id = stage.account().roles["ci-deploy"].id.clone();
+    let file = format!("state/{ACCOUNT}/role/{id}/state.json");
+    let mut state = stage.state(&id);
+    for (sessions, named) in
+        [(serde_json::json!(["good"]), "good"), (serde_json::json!([]), "all sessions")]
+    {
+        state["sessions"] = sessions;
+        stage.write(&file, &state.to_string());
+        for arguments in [
+            &["apply", "--again", "--role", "ci-deploy", "--auto-approve"][..],
+            &["rollback", "--role", "ci-deploy"],
+            &["status", "--role", "ci-deploy"],
+            &["state", "history", "ci-deploy", "--verify"],
+        ] {
+            let refused = stage.refused(1, arguments);
+            assert!(
+                refused.contains("the state of role `ci-deploy` contradicts itself"),
+                "{refused}"
+            );
+            let why = format!("its `sessions` are {named}, its fence is for mallory");
+            assert!(refused.contains(&why), "{refused}");
+        }
+    }
+    state["sessions"] = serde_json::json!(["mallory"]);
+    stage.write(&file, &state.to_string());
+    stage.run(&["state", "history", "ci-deploy", "--verify"]).exits(0);
+}
+
+#[test]
+fn a_fence_that_could_not_be_widened_is_no_contradiction() {
+    let stage = Stage::new();
+    stage.contain(&["--role", "ci-deploy", "--session", "ci-deploy/mallory"]);
+    let filler = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::{}/*"}}]}}"#,
+        "a".repeat(9_700)
+    );
+    let role = ("RoleName", "ci-deploy");
+    stage
+        .place
+        .make("iam:PutRolePolicy", &[role, ("PolicyName", "big"), ("PolicyDocument", &filler)]);
+    let bound = ("PermissionsBoundary", "arn:aws:iam::aws:policy/AdministratorAccess");
+    stage.place.make("iam:PutRolePermissionsBoundary", &[role, bound]);
+    for n in 0..10 {
+        let name = format!("work-{n}");
+        let with = [("PolicyName", name.as_str()), ("PolicyDocument", ALLOW_ALL)];
+        stage.place.make("iam:CreatePolicy", &with);
+        let arn = format!("arn:aws:iam::{ACCOUNT}:policy/{name}");
+        stage.place.make("iam:AttachRolePolicy", &[role, ("PolicyArn", &arn)]);
+    }
+    let names = ["a", "b", "c"].map(|letter| format!("ci-deploy/{}", letter.repeat(60)));
+    let mut plan = vec!["plan", "--role", "ci-deploy", "--out", "plan.json"];
+    plan.extend(names.iter().flat_map(|name| ["--session", name]));
+    let shown = stage.run(&plan).exits(0);
+    let said = shown.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("a fence for every session takes fewer characters"), "{said}");
+    stage.run(&["apply", "plan.json", "--auto-approve"]).exits(6);
+    stage.run(&["state", "history", "ci-deploy", "--verify"]).exits(0);
+    let status = stage.run(&["status", "--role", "ci-deploy"]);
+    assert!(!status.err.contains("contradicts itself"), "{}", status.err);
+}
+
+#[test]
 fn a_plan_for_a_role_that_has_moved_is_refused() {
     let stage = Stage::new();
     stage.run(&["plan", "--role", "ci-deploy", "--out", "plan.json"]).exits(0);
@@ -394,55 +541,24 @@ fn a_role_that_nobody_should_fence_is_refused() {
     hint: look at who calls as it in CloudTrail: aws cloudtrail lookup-events --lookup-attributes AttributeKey=ResourceName,AttributeValue=AWSServiceRoleForEC2
     ");
     insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "AWSReservedSSO_Admin_0"]), @"
-    error: `web` is a role, not a user
-    hint: name it as what it is: --role web
+    error: role `AWSReservedSSO_Admin_0` belongs to IAM Identity Center
+      cause: only Identity Center can change the roles of its permission sets
+    hint: end the person's sessions there, and take the permission set away: aws sso-admin list-account-assignments
     ");
     insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "web"]), @"
-    error: role `ci-deploy` is protected by `guard.protected_roles`
-    hint: ringfence plan --override-protection contains it all the same
+    error: role `web` is assumed by ec2.amazonaws.com
+      cause: a deny on it stops their workloads until their credentials are issued anew
+      instance profile web-1
+      no recorded use
+    hint: ringfence plan --role web --cut-workloads cuts them
+    hint: ringfence plan --role web --session web/NAME fences one session only
     ");
-    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "jobs", "--session", "jobs/mallory"]), @r#"
-    Account  123456789012 · role web (AROA…) · posture revoke
-    Caller   arn:aws:iam::123456789012:user/responder
-    Read
-    Endpoint
-
-    ringfence will:
-
-      + role_policy/web/RingfenceFence-LINEAGE_                               wave 1
-          + {
-          +   "Version": "2012-10-17",
-          +   "Statement": [
-          +     {
-          +       "Effect": "Deny",
-          +       "Action": "*",
-          +       "Resource": "*",
-          +       "Condition": {
-          +         "DateLessThan": {
-          +           "aws:TokenIssueTime": (known after apply: apply + 61 s)
-          +         }
-          +       }
-          +     }
-          +   ]
-          + }
-          ends every session of this role issued until then, legitimate ones too
-
-    ! cuts the workloads of ec2.amazonaws.com (instance profile web-1; no recorded
-      use) until their credentials are issued anew: EC2 within about 6 h, or when
-      the instance profile is associated again; other services when their task or
-      function starts anew
-
-    Left live:
-        new sessions of it          issued after the fence, to whom its trust policy
-                                    names: ec2.amazonaws.com
-        roles it may have assumed   but for those of this plan: its AssumeRole
-                                    events in CloudTrail name them
-
-    Plan: 1 to create, 0 to change, 0 to remove. Everything can be undone.
-    Saved
-    sha256
-    Next: ringfence apply plan.json
-    "#);
+    insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "jobs", "--session", "jobs/mallory"]), @"
+    error: role `jobs` is assumed by lambda.amazonaws.com
+      cause: a deny on it stops their workloads until their credentials are issued anew
+      no recorded use
+    hint: ringfence plan --role jobs --cut-workloads cuts them
+    ");
     insta::assert_snapshot!(stage.refused(1, &["plan", "--role", USER]), @"
     error: `deploy-bot` is a user, not a role
     hint: name it as what it is: --user deploy-bot
@@ -469,7 +585,7 @@ fn a_role_that_nobody_should_fence_is_refused() {
     );
     insta::assert_snapshot!(stage.refused(4, &["plan", "--role", "ci-deploy"]), @"
     error: role `ci-deploy` is protected by `guard.protected_roles`
-    hint: ringfence plan --override-protection contains it all the same
+    hint: ringfence plan --role ci-deploy --override-protection contains it all the same
     ");
     stage.run(&["plan", "--role", "ci-deploy", "--override-protection"]).exits(0);
 
