@@ -45,10 +45,13 @@ fn drawn() -> impl Strategy<Value = Drawn> {
 const LEAKED: &str = "AKIAEXAMPLELEAKED001";
 const OTHER: &str = "AKIAEXAMPLEOTHER0001";
 
-/// The events, and what the lineage has to be: parent and uses by key.
-fn told(drawn: &Drawn) -> (Vec<Value>, BTreeMap<String, (Option<String>, u64)>) {
+/// What the lineage has to be: parent and uses by key.
+type Expected = BTreeMap<String, (Option<String>, u64)>;
+
+/// The events, and what has to come out.
+fn told(drawn: &Drawn) -> (Vec<Value>, Expected) {
     let mut everybody = vec![Who::user("deploy-bot", LEAKED), Who::user("alice", OTHER)];
-    let mut ours: BTreeMap<String, (Option<String>, u64)> = BTreeMap::new();
+    let mut ours: Expected = BTreeMap::new();
     ours.insert(LEAKED.to_owned(), (None, 0));
     let mut events = Vec::new();
     for (place, (parent, kind, uses)) in drawn.parents.iter().enumerate() {
@@ -133,7 +136,7 @@ fn written(drawn: &Drawn, events: &[Value]) -> tempfile::TempDir {
     folder
 }
 
-fn found(trace: &Trace) -> BTreeMap<String, (Option<String>, u64)> {
+fn found(trace: &Trace) -> Expected {
     let each = trace
         .credentials
         .iter()
