@@ -234,6 +234,8 @@ fn what_nothing_can_do_is_open_in_the_last_line_too() {
     Plan: 0 to create, 1 to change, 0 to remove. Everything can be undone.
     Stays open: fence.
     ");
+    model.principals.push(sample::principal("ci-runner", "AIDA3EXAMPLECIRUNNER"));
+    assert!(text(&model).contains("Stays open: fence of user `deploy-bot`."));
 }
 
 #[test]

@@ -481,3 +481,18 @@ fn a_run_that_was_cut_off() {
     head 3dbf28dea4399e3d7332d4ad58ee513752b79233fbdf7e0d1e26332adc9c3b8d
     ");
 }
+
+#[test]
+fn a_run_of_several_names_the_principal_of_each_journal() {
+    let mut model = sample::revoke();
+    assert!(!run(&model, &journal(), PLAIN, None).contains("Journal of"));
+    model.principals.push(sample::principal("ci-runner", "AIDA3EXAMPLECIRUNNER"));
+    model.principals[1].lineage = crate::lineage::Lineage::new([1; 16]);
+    // Also where nothing was to be done.
+    model.principals[0].steps.clear();
+    let text = run(&model, &journal(), PLAIN, None);
+    let whose = "\nJournal of user `deploy-bot` (AIDA3EXAMPLEDEPLOYBT):\n";
+    assert!(text.contains(whose) && !text.contains("Journal of user `ci-runner`"), "{text}");
+    // No key is turned off any more.
+    assert!(text.contains("counted from 03:12:41Z") && !text.contains("keys off"), "{text}");
+}
