@@ -13,13 +13,6 @@ use std::collections::BTreeSet;
 /// Why a plan is none that this program would make, if it is none.
 pub(super) fn flaw(plan: &Plan) -> Option<String> {
     let (mut ids, mut principals) = (BTreeSet::new(), BTreeSet::new());
-    // What is issued before the fence is enforced would be let through (F8).
-    if plan.kind == Kind::Contain && plan.fence_margin_s < LEAST_MARGIN_S {
-        let margin = plan.fence_margin_s;
-        return Some(format!(
-            "its fences have a margin of {margin} s, and {LEAST_MARGIN_S} are the least"
-        ));
-    }
     for principal in &plan.principals {
         if !is_its_snapshots(principal) || !principals.insert(&principal.id) {
             return Some(format!("principal {} is not what its snapshot shows", principal.id));
@@ -38,6 +31,13 @@ pub(super) fn flaw(plan: &Plan) -> Option<String> {
                 ));
             }
         }
+    }
+    // What is issued before the fence is enforced would be let through (F8).
+    if plan.kind == Kind::Contain && plan.fence_margin_s < LEAST_MARGIN_S {
+        let margin = plan.fence_margin_s;
+        return Some(format!(
+            "its fences have a margin of {margin} s, and {LEAST_MARGIN_S} are the least"
+        ));
     }
     None
 }

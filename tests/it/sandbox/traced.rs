@@ -333,15 +333,26 @@ fn a_plan_says_whose_work_it_stops() {
                 .any(|start| line.starts_with(start))
         };
         // The days are those of the test's own.
-        let dated = |word: &str| word.len() == 10 && word.matches('-').count() == 2;
+        let dated = |word: &str| word.starts_with("20") && word.matches('-').count() == 2;
         let undated = |line: &str| {
             let words = line.split(' ').map(|word| if dated(word) { "DAY" } else { word });
             words.collect::<Vec<_>>().join(" ")
         };
         lines.filter(wanted).map(undated).collect::<Vec<_>>().join("\n")
     };
-    assert_snapshot!(stops(&run("logs", &[]).exits(0).out), @"");
-    assert_snapshot!(stops(&run("lookup", &[]).exits(0).out), @"");
+    assert_snapshot!(stops(&run("logs", &[]).exits(0).out), @"
+    stops 48 calls a day from 10.0.3.7 (sdk-java) to s3 in us-east-1, last 24
+    nothing else had used it before the exposure
+    ! first seen after the exposure: 1 call from 198.51.100.7 (aws-cli) to s3
+    no use of it in the events of DAY to DAY
+    ");
+    assert_snapshot!(stops(&run("lookup", &[]).exits(0).out), @"
+    stops 48 calls a day from 10.0.3.7 (sdk-java) to s3 in us-east-1, last 24
+    nothing else had used it before the exposure
+    ! first seen after the exposure: 1 call from 198.51.100.7 (aws-cli) to s3
+    no use of it in the events of DAY to DAY
+    ! real use that is not known: objects and other data: CloudTrail's history has
+    ");
     let plan: Value =
         serde_json::from_str(&run("logs", &["--format", "json"]).exits(0).out).unwrap();
     let uses = plan["principals"][0]["usage"]["uses"].as_array().unwrap();
@@ -395,16 +406,29 @@ fn a_plan_starts_from_a_finding() {
     assert!(text.contains("Finding  UnauthorizedAccess:IAMUser/TorIPCaller"), "{text}");
     assert!(text.contains("compromised: named by a finding of GuardDuty"), "{text}");
     write("foreign.json", finding("210987654321", "IAMUser"));
-    assert_snapshot!(chain.redacted(&chain.run(&["plan", "--finding", "foreign.json"]).exits(3).err), @"");
+    assert_snapshot!(chain.redacted(&chain.run(&["plan", "--finding", "foreign.json"]).exits(3).err), @"
+    error: the finding is about account 210987654321, the caller is in 123456789012
+    hint: use credentials of that account: --profile NAME
+    ");
     write("root.json", finding(ACCOUNT, "Root"));
-    assert_snapshot!(chain.redacted(&chain.run(&["plan", "--finding", "root.json"]).exits(1).err), @"");
+    assert_snapshot!(chain.redacted(&chain.run(&["plan", "--finding", "root.json"]).exits(1).err), @"
+    error: finding `60aa11bb22cc33dd44ee55ff66778899` starts no containment
+      cause: it is about the root user, which no IAM policy can stop
+    hint: sign in as root, delete its access keys, and change its password and MFA
+    ");
     write(
         "two.json",
         serde_json::json!([finding(ACCOUNT, "IAMUser"), {
             "id": "other", "type": "Recon:IAMUser/UserPermissions", "accountId": ACCOUNT,
         }]),
     );
-    assert_snapshot!(chain.run(&["plan", "--finding", "two.json"]).exits(1).err, @"");
+    assert_snapshot!(chain.run(&["plan", "--finding", "two.json"]).exits(1).err, @"
+    error: `two.json` holds 2 findings, and a plan starts from one
+    hint: ringfence findings two.json has the command for each
+    ");
     write("none.json", serde_json::json!({}));
-    assert_snapshot!(chain.run(&["plan", "--finding", "none.json"]).exits(1).err, @"");
+    assert_snapshot!(chain.run(&["plan", "--finding", "none.json"]).exits(1).err, @"
+    error: `none.json` holds no finding
+      cause: it has no `id` and `type` of a finding of GuardDuty
+    ");
 }
