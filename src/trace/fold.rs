@@ -10,10 +10,10 @@ use super::report::{
 };
 use super::survey::Survey;
 use super::suspect::{Hints, Sight, address, is_address, session};
-use super::thing::{Does, things};
+use super::thing::{self, Does, things};
 use super::{Kept, Question, target, unknown};
 use crate::error::Error;
-use crate::trail::{Tally, node, one, when};
+use crate::trail::{Event, Tally, node, one, when};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -43,6 +43,8 @@ pub(super) struct Use {
     pub(super) succeeded: u64,
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
+    /// Its last event that was not refused for its age.
+    acted: Option<Timestamp>,
     addresses: BTreeMap<String, Source>,
     agents: BTreeMap<String, Source>,
     pub(super) issued: Option<Timestamp>,
@@ -74,7 +76,12 @@ pub(super) struct Sums {
     pub(super) hints: Hints,
     /// Calls of STS that succeeded without saying what they issued, and how often.
     pub(super) silent: BTreeMap<String, u64>,
-    pub(super) before: u64,
+    /// Calls that made something without saying what: the call, by whom, about what, and how often.
+    pub(super) nameless: BTreeMap<(String, String, String), u64>,
+    /// Users that credentials were made for whose IDs are not recorded, with their accounts.
+    pub(super) made_for: BTreeMap<(String, String), usize>,
+    /// The credentials that were asked for and used before the exposure.
+    pub(super) before: BTreeSet<Actor>,
     pub(super) deeds: u64,
 }
 
@@ -101,7 +108,7 @@ pub fn follow(question: &Question, reading: &Reading<'_>, kept: &dyn Kept) -> Re
     })?;
     let is_lineage = |actor: &Actor| lineage.credentials.contains_key(actor);
     let (suspects, more) = sums.hints.suspects(&seen, is_lineage);
-    let targets = target::targets(&lineage, &sums, &credentials);
+    let (targets, misnamed) = target::targets(&lineage, &sums, &credentials);
     let unknown = unknown::unknown(&unknown::Seen {
         question,
         reading,
@@ -111,6 +118,7 @@ pub fn follow(question: &Question, reading: &Reading<'_>, kept: &dyn Kept) -> Re
         more_suspects: more,
         seen_too_many,
         targets: &targets,
+        misnamed: &misnamed,
     });
     Ok(Trace {
         format_version: FORMAT_VERSION,
@@ -169,13 +177,15 @@ impl Sums {
                     (Does::Makes(_), None) => {}
                 }
             }
+            if let Some(by) = &by {
+                self.nameless(&event, &parameters, deed, by);
+            }
             if let Some(by) = by.filter(|_| deed.service == "sts" && !deed.is_denied()) {
                 self.begun(&parameters, deed, &by);
             }
         }
         let Some(by) = lineage.counts(question, deed) else {
-            let by_start = deed.by().is_some_and(|by| lineage.starts.contains(&by));
-            self.before += u64::from(by_start);
+            self.before.extend(deed.by().filter(|by| lineage.starts.contains(by)));
             return;
         };
         self.deeds += 1;
@@ -188,6 +198,9 @@ impl Sums {
         used.count += 1;
         used.succeeded += u64::from(!deed.is_denied());
         stretch(&mut used.first, &mut used.last, deed.time);
+        if !deed.error.contains("Expired") {
+            used.acted = used.acted.max(deed.time);
+        }
         used.overflow |= source(&mut used.addresses, &deed.source_ip, deed.time);
         used.overflow |= source(&mut used.agents, &deed.user_agent, deed.time);
         used.issued = used.issued.or_else(|| when(&deed.issued));
@@ -264,6 +277,33 @@ impl Sums {
             if let Some(made) = self.persistence.get_mut(place) {
                 made.live = false;
                 made.closed_at = deed.time;
+            }
+        }
+    }
+
+    /// What was made without the record saying what it is: nobody may take it for nothing.
+    fn nameless(
+        &mut self,
+        event: &Event<'_>,
+        parameters: &Parameters<'_>,
+        deed: &Deed<'_>,
+        by: &Actor,
+    ) {
+        for made in thing::nameless(event, parameters) {
+            let about = deed.resources.first().map(ToString::to_string).unwrap_or_default();
+            let key = (deed.name.to_string(), name(by), about);
+            if self.nameless.len() >= ROWS && !self.nameless.contains_key(&key) {
+                self.overfull = true;
+                continue;
+            }
+            *self.nameless.entry(key).or_default() += 1;
+            let for_a_user = matches!(
+                made.kind,
+                "access_key" | "service_credential" | "ssh_key" | "signing_certificate"
+            );
+            let user = parameters.one(&["userName", "<accessKey.userName"]);
+            if let Some(user) = user.filter(|_| for_a_user) {
+                *self.made_for.entry((user, thing::account(event))).or_default() += 1;
             }
         }
     }
@@ -380,14 +420,12 @@ fn credential(
     let used = sums.uses.get(actor).unwrap_or(&none);
     // A session of the console that a long-term key is named in says nothing of the key.
     let issued_at = birth.time.or(used.issued.filter(|_| birth.expiry != Expiry::Never));
-    let (expires_at, expiry) = match (birth.expiry, used.issued) {
-        (Expiry::Unknown, Some(issued)) => (at_most(issued), Expiry::AtMost),
-        known => (birth.expires_at, known.0),
-    };
-    let switched = lineage.switched.get(actor);
-    let ended = switched.filter(|(_, acts)| !acts);
+    let (expires_at, expiry) = expires(birth, used);
+    let ended = lineage.switched.get(actor).filter(|(_, acts)| !acts);
     let live = match (expiry, expires_at) {
         _ if ended.is_some() => Some(false),
+        _ if issued_at.is_some_and(|issued| issued > question.at) => Some(false),
+        _ if is_unseen(lineage, sums, actor, birth) => None,
         (Expiry::Never, _) => Some(true),
         (Expiry::AtMost, Some(time)) if question.at < time => None,
         (_, time) => time.map(|time| question.at < time),
@@ -416,4 +454,26 @@ fn credential(
         ended_at: ended.and_then(|(time, _)| *time),
         live,
     }
+}
+
+/// When a credential expires, and where that is known from. What is only computed is wrong where the credential
+/// has acted since.
+fn expires(birth: &Birth, used: &Use) -> (Option<Timestamp>, Expiry) {
+    let (time, expiry) = match (birth.expiry, used.issued) {
+        (Expiry::Unknown, Some(issued)) => (at_most(issued), Expiry::AtMost),
+        known => (birth.expires_at, known.0),
+    };
+    let computed = matches!(expiry, Expiry::Requested | Expiry::Default | Expiry::AtMost);
+    let acted_since = used.acted.zip(time).is_some_and(|(acted, time)| acted > time);
+    if computed && acted_since { (None, Expiry::Unknown) } else { (time, expiry) }
+}
+
+/// Whether nothing in the data shows that a credential which was asked for is there.
+pub(super) fn is_unseen(lineage: &Lineage, sums: &Sums, actor: &Actor, birth: &Birth) -> bool {
+    birth.parent.is_none()
+        && birth.event_id.is_none()
+        && lineage.starts.contains(actor)
+        && !sums.uses.contains_key(actor)
+        && !sums.before.contains(actor)
+        && !lineage.shown.contains(actor)
 }

@@ -11,6 +11,8 @@ pub(super) struct Parameters<'e> {
     event: &'e Event<'e>,
     request: Value,
     response: Value,
+    /// Whether there were parameters that are not in the data: too large for a record, or too deep for a parser.
+    lost: bool,
 }
 
 impl<'e> Parameters<'e> {
@@ -19,12 +21,18 @@ impl<'e> Parameters<'e> {
         let value = |raw: Option<&serde_json::value::RawValue>| {
             raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
         };
-        Self { event, request: value(event.request), response: value(event.response) }
+        let request: Value = value(event.request);
+        let lost = event.request.is_some() && request.is_null()
+            || request.get("omitted").is_some_and(|omitted| *omitted == Value::Bool(true));
+        Self { event, request, response: value(event.response), lost }
     }
 
     /// The texts at the first of the paths that leads anywhere.
     pub(super) fn first(&self, paths: &[&str]) -> Vec<String> {
-        paths.iter().map(|path| self.all(path)).find(|found| !found.is_empty()).unwrap_or_default()
+        // The caller is meant where the request names nobody; of a request that is lost, nothing says so.
+        let known = |path: &&&str| !(self.lost && paths.len() > 1 && path.starts_with('@'));
+        let mut found = paths.iter().filter(known).map(|path| self.all(path));
+        found.find(|found| !found.is_empty()).unwrap_or_default()
     }
 
     /// The one text at the first of the paths that leads anywhere.

@@ -2,7 +2,7 @@
 
 use super::deed::Deed;
 use super::found::Parameters;
-use super::link::{Actor, ends};
+use super::link::{Actor, ends, is_long_term};
 use super::report::{CredentialKind, Expiry};
 use super::{Kept, Question};
 use crate::error::Error;
@@ -44,8 +44,10 @@ pub(super) struct Lineage {
     pub(super) credentials: BTreeMap<Actor, Birth>,
     /// The credentials that were asked for, the users' keys too.
     pub(super) starts: Vec<Actor>,
-    /// When a credential was last switched off or on, and whether it acts since.
+    /// When a credential was last switched off or on until the moment that is asked about, and whether it acts since.
     pub(super) switched: BTreeMap<Actor, (Option<Timestamp>, bool)>,
+    /// Credentials that were switched off or on at any time: the data shows that they are there.
+    pub(super) shown: BTreeSet<Actor>,
     /// Keys that made one that was asked for.
     pub(super) makers: BTreeMap<String, (String, String)>,
     /// The accounts of each user that was asked for.
@@ -61,7 +63,7 @@ impl Lineage {
         let mut links: BTreeMap<(Actor, Actor), Link> = BTreeMap::new();
         kept.deeds(&mut |deed| {
             if let Some(event) = one(deed.raw.as_bytes()) {
-                lineage.note_end(&event);
+                lineage.note_end(question, &event);
             }
             lineage.note_user(question, deed);
             for (parent, child) in &deed.makes {
@@ -79,9 +81,12 @@ impl Lineage {
         Ok(lineage)
     }
 
-    fn note_end(&mut self, event: &Event<'_>) {
+    fn note_end(&mut self, question: &Question, event: &Event<'_>) {
         if let Some((actor, acts)) = ends(event, &Parameters::of(event)) {
-            self.switched.insert(actor, (event.time(), acts));
+            self.shown.insert(actor.clone());
+            if event.time().is_none_or(|time| time <= question.at) {
+                self.switched.insert(actor, (event.time(), acts));
+            }
         }
     }
 
@@ -243,7 +248,9 @@ impl Link {
         let event = one(deed.raw.as_bytes()).unwrap_or_default();
         let parameters = Parameters::of(&event);
         let birth = match (parent, child) {
-            (Actor::Console(_), Actor::Key(_)) if parameters_name(&parameters).is_none() => {
+            (Actor::Console(_), Actor::Key(id))
+                if parameters_name(&parameters).is_none() && !is_long_term(id) =>
+            {
                 console_key(parent, deed)
             }
             (_, Actor::Console(_)) => opening(parent, deed),
@@ -306,7 +313,8 @@ fn minting(
     let kind = kind_of(deed, child);
     let (expires_at, expiry) = expires(kind, deed, parameters);
     let principal = match kind {
-        CredentialKind::AccessKey => owner(deed, parameters),
+        CredentialKind::AccessKey if deed.name == "CreateAccessKey" => owner(deed, parameters),
+        CredentialKind::AccessKey => None,
         CredentialKind::SessionToken => some(&deed.arn),
         _ => parameters.one(&["<assumedRoleUser.arn", "<federatedUser.arn"]),
     };
@@ -340,6 +348,8 @@ fn minting(
 fn kind_of(deed: &Deed<'_>, child: &Actor) -> CredentialKind {
     match &*deed.name {
         "CreateAccessKey" => CredentialKind::AccessKey,
+        // An example in place of a session's key makes no session of a key that does not expire.
+        _ if matches!(child, Actor::Key(id) if is_long_term(id)) => CredentialKind::AccessKey,
         "GetSessionToken" => CredentialKind::SessionToken,
         "GetFederationToken" => CredentialKind::FederationToken,
         "AssumeRoot" => CredentialKind::RootSession,

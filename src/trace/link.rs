@@ -118,6 +118,11 @@ pub(super) fn in_console(event: &Event<'_>) -> bool {
                 || event.user_agent == "signin.amazonaws.com"))
 }
 
+/// Whether this is the ID of a long-term access key.
+pub(super) fn is_long_term(id: &str) -> bool {
+    id.starts_with("AKIA")
+}
+
 /// What signing in opens: a console for whoever has the key, and keys for the console.
 pub(super) fn opened(event: &Event<'_>) -> Vec<(Actor, Actor)> {
     let key = event.access_key();
@@ -125,7 +130,9 @@ pub(super) fn opened(event: &Event<'_>) -> Vec<(Actor, Actor)> {
     if event.name == "SwitchRole" {
         return switched(event);
     }
-    if key.is_empty() || !(signs_in || in_console(event)) {
+    // Consoles act with temporary keys (F11): whatever a record says, a long-term key is none of theirs.
+    let acts = || in_console(event) && !is_long_term(key);
+    if key.is_empty() || !(signs_in || acts()) {
         return Vec::new();
     }
     let Some(principal) = event.identity.as_ref().and_then(console) else { return Vec::new() };
@@ -195,14 +202,13 @@ pub(super) fn ends(event: &Event<'_>, parameters: &Parameters<'_>) -> Option<(Ac
     if event.is_denied() || event.service() != "iam" {
         return None;
     }
-    let active = || parameters.one(&["status"]).as_deref() == Some("Active");
+    // Of a call whose status is lost, nothing is known.
+    let active = || parameters.one(&["status"]).map(|status| status == "Active");
     let key = |path: &str| parameters.one(&[path]).map(Actor::Key);
     match &*event.name {
-        "UpdateAccessKey" => key("accessKeyId").map(|key| (key, active())),
+        "UpdateAccessKey" => key("accessKeyId").zip(active()),
         "DeleteAccessKey" => key("accessKeyId").map(|key| (key, false)),
-        "UpdateServiceSpecificCredential" => {
-            key("serviceSpecificCredentialId").map(|key| (key, active()))
-        }
+        "UpdateServiceSpecificCredential" => key("serviceSpecificCredentialId").zip(active()),
         "DeleteServiceSpecificCredential" => {
             key("serviceSpecificCredentialId").map(|key| (key, false))
         }

@@ -74,16 +74,17 @@ impl Survey {
         self.masked += other.masked;
     }
 
-    /// The longest time, in whole hours, in which nothing at all happened: its first hour and their number.
+    /// The times of so many whole hours or more in which nothing at all happened, each with its first hour and their
+    /// number, in the order of time.
     #[must_use]
-    pub fn gap(&self) -> Option<(Timestamp, i64)> {
-        let hours: Vec<i64> = self.hours.iter().copied().collect();
-        let longest = hours.windows(2).filter_map(|two| match two {
-            [a, b] => Some((b - a - 1, a + 1)),
-            _ => None,
-        });
-        let (length, from) = longest.max_by_key(|(length, from)| (*length, -*from))?;
-        let from = Timestamp::from_second(from * HOUR).ok()?;
-        (length > 0).then_some((from, length))
+    pub fn gaps(&self, least: i64) -> Vec<(Timestamp, i64)> {
+        let between = self.hours.iter().zip(self.hours.iter().skip(1));
+        between
+            .map(|(before, after)| (before + 1, after - before - 1))
+            .filter(|(_, length)| *length >= least.max(1))
+            .filter_map(|(from, length)| {
+                Timestamp::from_second(from * HOUR).ok().map(|from| (from, length))
+            })
+            .collect()
     }
 }

@@ -19,19 +19,32 @@ struct Reasons {
 
 type Key = (TargetKind, String, Option<String>);
 
-/// The targets, users first.
-pub(super) fn targets(lineage: &Lineage, sums: &Sums, credentials: &[Credential]) -> Vec<Target> {
+/// The targets, users first, and the names that no target can have.
+pub(super) fn targets(
+    lineage: &Lineage,
+    sums: &Sums,
+    credentials: &[Credential],
+) -> (Vec<Target>, Vec<String>) {
     let mut found: BTreeMap<Key, Reasons> = BTreeMap::new();
     for (actor, birth) in &lineage.credentials {
         let id = super::lineage::name(actor);
         let Some(credential) = credentials.iter().find(|credential| credential.id == id) else {
             continue;
         };
-        let used = sums.uses.get(actor);
-        let Some(key) = principal(credential, used.map(|used| (&*used.issuer_arn, &*used.kind)))
-        else {
-            continue;
+        let whose = |actor: &Actor, credential| {
+            let used = sums.uses.get(actor);
+            principal(credential, used.map(|used| (&*used.issuer_arn, &*used.kind)))
         };
+        // A federated user is none of IAM's: it ends with the user that has made its token (F3).
+        let makers = || {
+            let maker = birth
+                .parent
+                .as_ref()
+                .filter(|_| credential.kind == CredentialKind::FederationToken)?;
+            let id = super::lineage::name(maker);
+            whose(maker, credentials.iter().find(|credential| credential.id == id)?)
+        };
+        let Some(key) = whose(actor, credential).or_else(makers) else { continue };
         let reasons = found.entry(key).or_default();
         if lineage.starts.contains(actor) && !matches!(actor, Actor::Console(_)) {
             reasons.leaked += 1;
@@ -39,6 +52,9 @@ pub(super) fn targets(lineage: &Lineage, sums: &Sums, credentials: &[Credential]
             birth.kind,
             CredentialKind::RoleSession
                 | CredentialKind::SessionToken
+                | CredentialKind::FederationToken
+                | CredentialKind::RootSession
+                | CredentialKind::Session
                 | CredentialKind::ConsoleSession
         ) {
             reasons.sessions += 1;
@@ -54,15 +70,23 @@ pub(super) fn targets(lineage: &Lineage, sums: &Sums, credentials: &[Credential]
         };
         found.entry((kind, made.name.clone(), made.account_id.clone())).or_default().made = true;
     }
-    same_names(found)
+    for ((user, account), times) in &sums.made_for {
+        let account = Some(account.clone()).filter(|account| !account.is_empty());
+        found.entry((TargetKind::User, user.clone(), account)).or_default().credentials += times;
+    }
+    // What is no name is none of IAM's, and nothing that could be called by it.
+    let is_name = |((_, name, _), _): &(Key, Reasons)| name.parse::<UserName>().is_ok();
+    let (named, misnamed): (Vec<_>, Vec<_>) = same_names(found).into_iter().partition(is_name);
+    let targets = named
         .into_iter()
-        // What is no name is none of IAM's, and nothing that could be called by it.
-        .filter(|((_, name, _), _)| name.parse::<UserName>().is_ok())
         .map(|((kind, name, account), reasons)| {
             let account_id = account.filter(|id| id.parse::<crate::identity::AccountId>().is_ok());
             Target { kind, name, account_id, why: reasons.words(kind) }
         })
-        .collect()
+        .collect();
+    let kind = |kind| if kind == TargetKind::User { "user" } else { "role" };
+    let misnamed = misnamed.into_iter().map(|((of, name, _), _)| format!("{} {name}", kind(of)));
+    (targets, misnamed.collect())
 }
 
 /// Names that differ in letter case alone are of one principal (F34).
@@ -111,7 +135,7 @@ impl Reasons {
     }
 }
 
-/// The principal that a credential acts as; none for root and for federated users, whose parent it is.
+/// The principal that a credential acts as; none for root.
 fn principal(credential: &Credential, used: Option<(&str, &str)>) -> Option<Key> {
     let arn = credential.principal.as_deref()?;
     let account = |arn: &str| {
@@ -122,6 +146,11 @@ fn principal(credential: &Credential, used: Option<(&str, &str)>) -> Option<Key>
         && issuer.contains(":role/")
     {
         return Some((TargetKind::Role, last(issuer), account(issuer)));
+    }
+    if let Some((issuer, "FederatedUser")) = used
+        && issuer.contains(":user/")
+    {
+        return Some((TargetKind::User, last(issuer), account(issuer)));
     }
     if let Some(user) = arn.strip_prefix("user/") {
         return Some((TargetKind::User, user.to_owned(), credential.account_id.clone()));

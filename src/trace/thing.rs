@@ -265,11 +265,27 @@ pub(super) fn things(event: &Event<'_>, parameters: &Parameters<'_>) -> Vec<(Doe
     found
 }
 
+/// What a call that succeeded makes without the record saying its name.
+pub(super) fn nameless(event: &Event<'_>, parameters: &Parameters<'_>) -> Vec<&'static Made> {
+    if event.is_denied() {
+        return Vec::new();
+    }
+    let made = |row: &Row| match row {
+        Row::Made(made) => Some(*made),
+        Row::Unmade(_) => None,
+    };
+    let rows = BY_NAME.get(plain_name(&event.name)).into_iter().flatten().filter_map(made);
+    rows.filter(|made| made.service == event.service())
+        .filter(|made| !status_is_off(event, made.kind, parameters))
+        .filter(|made| parameters.first(made.name).is_empty())
+        .collect()
+}
+
 /// Whether this sets a key to Inactive: that leaves nothing that could act.
 fn status_is_off(event: &Event<'_>, kind: &str, parameters: &Parameters<'_>) -> bool {
     kind == "access_key_status"
         && event.name == "UpdateAccessKey"
-        && parameters.one(&["status"]).as_deref() != Some("Active")
+        && parameters.one(&["status"]).is_some_and(|status| status != "Active")
 }
 
 /// Functions go by name and by ARN.

@@ -1,7 +1,7 @@
 //! What the data cannot show, each with the reason: `none seen` would be a claim that nothing here can make (D2.12).
 
 use super::Question;
-use super::fold::{ROWS, Reading, SOURCES, Sums};
+use super::fold::{ROWS, Reading, SOURCES, Sums, is_unseen};
 use super::lineage::{LINKS, Lineage};
 use super::link::Actor;
 use super::report::{Credential, CredentialKind, Target, Unknown};
@@ -10,6 +10,12 @@ use crate::trail::Flaw;
 
 /// Shorter silences are ordinary in a small account.
 const GAP: i64 = 6;
+
+/// As many of a kind are named one by one.
+const NAMED: usize = 10;
+
+/// As many letters are shown of what others have named.
+const LETTERS: usize = 80;
 
 /// What there is to judge.
 pub(super) struct Seen<'a> {
@@ -21,6 +27,7 @@ pub(super) struct Seen<'a> {
     pub(super) more_suspects: usize,
     pub(super) seen_too_many: bool,
     pub(super) targets: &'a [Target],
+    pub(super) misnamed: &'a [String],
 }
 
 /// Everything that is not known.
@@ -28,6 +35,7 @@ pub(super) fn unknown(seen: &Seen<'_>) -> Vec<Unknown> {
     let mut list = Vec::new();
     data(seen, &mut list);
     start(seen, &mut list);
+    made(seen, &mut list);
     credentials(seen, &mut list);
     limits(seen, &mut list);
     list
@@ -104,19 +112,74 @@ fn coverage(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
             "no event is of us-east-1, where those of global services are recorded",
         );
     }
-    if let Some((from, hours)) = survey.gap().filter(|(_, hours)| *hours >= GAP) {
-        let hours = usize::try_from(hours).unwrap_or(usize::MAX);
-        say(
-            list,
-            format!("what happened in the {} from {from}", count(hours, "hour", "hours")),
-            "no event at all is in the data for that time",
-        );
-    }
+    gaps(seen, list);
     if let Some((_, to)) = survey.window
         && seen.question.at > to
     {
         say(list, format!("what happened after {to}"), "the data ends there");
     }
+}
+
+/// The times without any event: the longest of them, in the order of time, and how many there are besides.
+fn gaps(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
+    let mut gaps = seen.reading.survey.gaps(GAP);
+    gaps.sort_by_key(|(from, hours)| (std::cmp::Reverse(*hours), *from));
+    let more = gaps.split_off(gaps.len().min(NAMED));
+    gaps.sort_unstable();
+    let hours = |hours: i64| count(usize::try_from(hours).unwrap_or(usize::MAX), "hour", "hours");
+    for (from, length) in gaps {
+        say(
+            list,
+            format!("what happened in the {} from {from}", hours(length)),
+            "no event at all is in the data for that time",
+        );
+    }
+    if !more.is_empty() {
+        let times = count(more.len(), "more time", "more times");
+        let all = hours(more.iter().map(|(_, length)| length).sum());
+        say(
+            list,
+            format!("what happened in {times} of {GAP} hours or more, {all} in all"),
+            "no event at all is in the data for them",
+        );
+    }
+}
+
+/// What was made without the record saying what it is, and what nothing can be called by.
+fn made(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
+    let nameless = &seen.sums.nameless;
+    for ((action, by, about), times) in nameless.iter().take(NAMED) {
+        let calls = count(usize::try_from(*times).unwrap_or(usize::MAX), "call", "calls");
+        let about =
+            if about.is_empty() { String::new() } else { format!(" about {}", brief(about)) };
+        say(
+            list,
+            format!("what {calls} of {} by {}{about} made", brief(action), brief(by)),
+            "the call succeeded, and its details are not in the data",
+        );
+    }
+    let more: u64 = nameless.values().skip(NAMED).sum();
+    if more > 0 {
+        let calls = count(usize::try_from(more).unwrap_or(usize::MAX), "more call", "more calls");
+        say(list, format!("what {calls} made"), "their details are not in the data");
+    }
+    for name in seen.misnamed.iter().take(NAMED) {
+        say(list, format!("who {} is", brief(name)), "IAM has no such name, so it is no target");
+    }
+    let more = seen.misnamed.len().saturating_sub(NAMED);
+    if more > 0 {
+        let names = count(more, "more name stands", "more names stand");
+        say(list, format!("for whom {names}"), "IAM has no such names, so they are no targets");
+    }
+}
+
+/// What others have named, cut where it is long.
+fn brief(text: &str) -> String {
+    let text = shown(text);
+    if text.chars().count() <= LETTERS {
+        return text.into_owned();
+    }
+    text.chars().take(LETTERS).chain(['…']).collect()
 }
 
 /// What is open about the credentials that were asked for.
@@ -130,12 +193,21 @@ fn start(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
             && unused
             && birth.event_id.is_none()
         {
-            let why = if seen.sums.before > 0 {
+            let why = if seen.sums.before.contains(actor) {
                 "it made no event after `since`"
             } else {
                 "no event of it is in the data, in the letters that were given"
             };
             say(list, format!("what {id} did"), why);
+        }
+        if is_unseen(seen.lineage, seen.sums, actor, birth)
+            && birth.kind == CredentialKind::AccessKey
+        {
+            say(
+                list,
+                format!("whether {id} can act"),
+                "no event shows that there is such a key, or that it is active",
+            );
         }
         match (actor, birth.event_id.is_some(), from) {
             (Actor::Key(_), false, Some(from)) if is_temporary(birth.kind) => say(
@@ -200,12 +272,18 @@ fn credentials(seen: &Seen<'_>, list: &mut Vec<Unknown>) {
             "its keys are issued anew without an event that names the one before",
         );
     }
-    let unclear = seen.credentials.iter().filter(|credential| credential.live.is_none());
+    let unclear = seen.credentials.iter().filter(|credential| {
+        credential.live.is_none() && credential.kind != CredentialKind::AccessKey
+    });
     for credential in unclear.take(20) {
         let why = match credential.expires_at {
             Some(time) => format!(
                 "the event that issued it is not in the data; it ends at {time} at the latest"
             ),
+            None if credential.issued_at.is_some() && credential.last_used.is_some() => {
+                "nothing recorded says it, and what the request or its age comes to does not hold"
+                    .to_owned()
+            }
             None => "nothing in the data says when it was issued".to_owned(),
         };
         say(list, format!("when {} expires", shown(&credential.id)), why);

@@ -23,4 +23,5 @@ mod schema;
 mod schemas;
 mod settle;
 mod standing;
+mod traces;
 mod trail;

@@ -115,6 +115,9 @@ fn header(page: &mut Page, trace: &Trace) {
 
 fn credentials(page: &mut Page, trace: &Trace) {
     page.gap();
+    if trace.credentials.is_empty() {
+        return;
+    }
     page.line(Style::Bold, 0, "Credentials:");
     let mut children: BTreeMap<Option<&str>, Vec<&Credential>> = BTreeMap::new();
     for one in &trace.credentials {
@@ -225,6 +228,9 @@ fn kind(kind: CredentialKind) -> &'static str {
 /// Whether it can act, in a few words.
 pub(crate) fn life(one: &Credential, now: Timestamp) -> String {
     match (one.live, one.ended_at, one.expires_at) {
+        (Some(false), None, _) if one.issued_at.is_some_and(|issued| issued > now) => {
+            "not yet made".to_owned()
+        }
         (Some(false), Some(at), _) => format!("switched off {}", ago(at, now)),
         (Some(false), None, Some(at)) => format!("expired {}", ago(at, now)),
         (Some(false), ..) => "can not act".to_owned(),
@@ -345,13 +351,16 @@ pub(crate) fn summary(trace: &Trace) -> String {
     let sum =
         |live: Option<bool>| trace.credentials.iter().filter(|one| one.live == live).count() as u64;
     let all = trace.credentials.len() as u64;
-    let mut parts = vec![format!(
-        "{}: {} can act",
-        number(all, "credential", "credentials"),
-        grouped(sum(Some(true)))
-    )];
-    if sum(None) > 0 {
-        parts.push(format!("{} may", grouped(sum(None))));
+    let credentials = number(all, "credential", "credentials");
+    let open = sum(None);
+    let mut parts = match all {
+        0 => vec!["No credential is in the data, so it is not known what can act".to_owned()],
+        1 if open == 1 => vec![format!("{credentials}: not known whether it can act")],
+        _ if open == all => vec![format!("{credentials}: not known whether they can act")],
+        _ => vec![format!("{credentials}: {} can act", grouped(sum(Some(true))))],
+    };
+    if open > 0 && open < all {
+        parts.push(format!("{} may", grouped(open)));
     }
     let left = trace.persistence.iter().filter(|made| made.live).count() as u64;
     if left > 0 {
