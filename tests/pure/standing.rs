@@ -405,8 +405,11 @@ fn a_credential_is_newer_from_the_moment_that_the_containment_began() {
         assert_eq!(newer(&state, credential, began - SignedDuration::from_secs(1)), []);
     }
     assert_eq!(newer(&state, KEY, began), []);
+    // A run of several bears the lineage of another: then what it wrote first tells when it began.
     state.runs[0].id = "20261121T030002Z-ffffffff".to_owned();
-    assert_eq!(newer(&state, OTHER_KEY, began), []);
+    let written = state.resources.values().filter_map(|held| held.written_at).min().unwrap();
+    assert_eq!(newer(&state, OTHER_KEY, written), [resource(OTHER_KEY)]);
+    assert_eq!(newer(&state, OTHER_KEY, written - SignedDuration::from_secs(1)), []);
 }
 
 /// A user whose fence went into a policy, by way of an attachment or the boundary.
