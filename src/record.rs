@@ -299,6 +299,7 @@ fn settle_contained(
         principal.steps.iter().filter(|other| other.resource == step.resource).collect();
     let written = about.iter().rev().find(|step| outcome.journal.was_written(step.id));
     let tried = about.iter().find(|step| outcome.journal.was_tried(step.id));
+    let doubtful = about.iter().any(|step| in_doubt(outcome.journal.status(step.id)));
     if let (Some(tried), Some(held)) = (tried, state.resources.get_mut(&step.resource))
         && before.is_none_or(|held| !is_kept_up(held.status))
     {
@@ -322,8 +323,9 @@ fn settle_contained(
             StepStatus::NotStored | StepStatus::Open | StepStatus::Planned | StepStatus::Skipped,
             Some(written),
         ) => held(state, written),
-        // Found done, or never tried: not claimed beyond what was held before (D2.9).
-        (StepStatus::Skipped | StepStatus::Planned | StepStatus::Open, None) => {
+        // Found done, or never tried: not claimed beyond what was held before (D2.9). An earlier step about the
+        // same, whose call may have been made, may still show: that one stays in doubt (D2.5).
+        (StepStatus::Skipped | StepStatus::Planned | StepStatus::Open, None) if !doubtful => {
             give_back(state, &step.resource, before);
         }
         _ if now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref())) => {
@@ -332,6 +334,11 @@ fn settle_contained(
         // Also where somebody has deleted it, and nothing tells whether it was off by then.
         _ => {}
     }
+}
+
+/// Whether the call of a step may have been made, and no answer tells.
+const fn in_doubt(status: StepStatus) -> bool {
+    matches!(status, StepStatus::Intended | StepStatus::Repeated | StepStatus::InDoubt)
 }
 
 /// Whether a second containment keeps the baseline of what stands so.

@@ -6,6 +6,7 @@
 mod cases;
 mod corpora;
 mod denies;
+mod doubt;
 mod drift;
 mod dumps;
 mod findings;
