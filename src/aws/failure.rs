@@ -153,8 +153,10 @@ pub(super) fn sort(code: Option<&str>, message: Option<&str>, status: u16) -> Ki
         // IAM's own 404 is NoSuchEntity; any other comes from something that is not IAM.
         _ if matches!(status, 404 | 405 | 501) => Kind::Unimplemented,
         _ if status == 429 => Kind::Throttled,
-        // A success that could not be parsed may be one; a crash may come after the deed.
-        "" if status < 400 || status == 500 => Kind::Garbled,
+        // A success that could not be parsed may be one, and tells of no lack.
+        "" if status < 400 => Kind::Lost,
+        // A crash may come after the deed.
+        "" if status == 500 => Kind::Garbled,
         _ if (400..500).contains(&status) => Kind::Refused,
         _ => Kind::Lost,
     }
@@ -271,7 +273,7 @@ mod tests {
         assert_eq!(sort(None, None, 404), Kind::Unimplemented);
         assert_eq!(sort(None, None, 501), Kind::Unimplemented);
         assert_eq!(sort(None, None, 500), Kind::Garbled);
-        assert_eq!(sort(None, None, 200), Kind::Garbled);
+        assert_eq!(sort(None, None, 200), Kind::Lost);
         assert_eq!(sort(None, None, 503), Kind::Lost);
         assert_eq!(sort(None, None, 400), Kind::Refused);
     }
