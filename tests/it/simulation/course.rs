@@ -241,7 +241,13 @@ impl Course {
         self.heard(&said);
         let verb = if resumed.is_some() { "resume" } else { "apply" };
         let mut refused = None;
-        if plan.kind == Kind::Contain && resumed.is_none() && !matches!(ended, Ended::Refused(_)) {
+        // A run that was cut off before it was written down is none.
+        let begun = match &ended {
+            Ended::Cut(_) => said.points.iter().any(|point| point.starts_with("state-begun")),
+            Ended::Refused(_) => false,
+            Ended::Ending(_) => true,
+        };
+        if plan.kind == Kind::Contain && resumed.is_none() && begun {
             self.note_meant(plan);
         }
         match ended {
