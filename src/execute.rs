@@ -88,6 +88,8 @@ struct UnderWay<'p> {
     id: String,
     /// Whether it was cut off before, and goes on.
     resumed: bool,
+    /// Why principals of the plan take no part: they are not there any more.
+    left_out: Vec<String>,
     before: Reading,
     granted: Granted,
     managed: Vec<(Who, String)>,
@@ -259,6 +261,7 @@ impl Executor<'_> {
             plan,
             id,
             resumed: false,
+            left_out: Vec::new(),
             before,
             granted: Granted::default(),
             managed,

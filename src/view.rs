@@ -170,6 +170,8 @@ pub enum ApplyEvent {
         calls: u32,
         /// How many of them had to wait for one another.
         round_trips: u32,
+        /// The principals that take no part any more, each with why: deleted, or made again under the same name.
+        left_out: Vec<String>,
     },
     /// The first intent is about to be recorded.
     RunStarted {
@@ -262,6 +264,8 @@ pub struct Ending {
     pub complete: bool,
     /// Whether a person stopped it (D4).
     pub stopped: bool,
+    /// The principals that take no part any more, each with why: deleted, or made again under the same name.
+    pub left_out: Vec<String>,
     /// By whom.
     pub applied_by: Arn,
     /// For how long the principals were watched after the last wave, in seconds.

@@ -26,8 +26,9 @@ impl Executor<'_> {
         let ending = Ending {
             run: run.id.clone(),
             kind: run.plan.kind,
-            complete: complete && !stopped,
+            complete: complete && !stopped && run.left_out.is_empty(),
             stopped,
+            left_out: run.left_out.clone(),
             applied_by: run.before.caller.arn.clone(),
             watched_s: run.watched_s,
             principals,

@@ -3,10 +3,12 @@
 use super::active::Active;
 use super::approve::Granted;
 use super::{Executor, Point, UnderWay, managed_with_states, verify};
+use crate::aws::Reading;
 use crate::error::{Error, Result};
 use crate::identity::Who;
 use crate::journal::{Event, Journal};
 use crate::plan::{Kind, Plan, PrincipalPlan, sha256};
+use crate::planner::check_caller;
 use crate::resource::Resource;
 use crate::settle::tampering;
 use crate::snapshot::Snapshot;
@@ -16,10 +18,12 @@ use crate::view::{ApplyEvent, Ending};
 
 impl Executor<'_> {
     /// Goes on with a run that was cut off, whose stored plan has these bytes. Principals for which the run is
-    /// over are left alone; those for which it had not begun take part from the beginning.
+    /// over are left alone; those for which it had not begun take part from the beginning. One that is not there
+    /// any more keeps no other from being contained (D2.4): it is left out, and the run is not complete.
     ///
     /// # Errors
-    /// If another run holds a lock, or the principal, account or endpoint is another: nothing is changed then.
+    /// If another run holds a lock, the account or endpoint is another, or no principal is there any more:
+    /// nothing is changed then.
     pub async fn resume(&mut self, plan: &Plan, bytes: &[u8], run: &str) -> Result<Ending> {
         let mut locks = Vec::new();
         let refused = match Box::pin(self.resume_locked(plan, bytes, run, &mut locks)).await {
@@ -57,32 +61,33 @@ impl Executor<'_> {
         let mut managed = managed_with_states(&open, &states);
         managed.extend(self.managed_by_settling(&open, id).await);
         let reading = self.read(&open, &managed).await?;
-        let mut now = Vec::new();
-        for principal in &open.principals {
-            now.push(verify::reality(plan, principal, &reading)?);
-        }
+        verify::same_place(plan, &reading)?;
+        let (there, left_out) = there(open.principals, states, locks, &reading).await?;
+        managed.retain(|(who, _)| there.iter().any(|one| one.principal.who() == *who));
         (self.emit)(ApplyEvent::Resumed {
             run: id.to_owned(),
             calls: reading.cost.calls,
             round_trips: reading.cost.round_trips,
+            left_out: left_out.clone(),
         });
         self.refuse_stopped()?;
         self.at(Point::Verified).await;
         let mut run = self.under_way(plan, id.to_owned(), reading, managed);
         run.resumed = true;
+        run.left_out = left_out;
         run.granted = self.granted_before(plan, id).await;
         (self.emit)(run.started());
         let mut active = Vec::new();
-        for ((principal, state), now) in open.principals.iter().zip(states).zip(now) {
+        for There { principal, state, now } in there {
             if locks.is_empty() {
                 break;
             }
             let locked = locks.remove(0);
             let taken_up = match state {
                 Some(state) if state.open_run().is_some_and(|open| open.id == id) => {
-                    self.take_up(&mut run, principal, state, now, locked).await
+                    self.take_up(&mut run, &principal, state, now, locked).await
                 }
-                state => self.begin(&run, bytes, principal, state, now, locked).await,
+                state => self.begin(&run, bytes, &principal, state, now, locked).await,
             };
             match taken_up {
                 Ok(one) => active.push(one),
@@ -192,6 +197,49 @@ impl Executor<'_> {
         one.append(self.context.now(), event).await;
         self.at(Point::ReadBack).await;
         Ok(one)
+    }
+}
+
+/// A principal with which a run goes on.
+struct There {
+    principal: PrincipalPlan,
+    state: Option<State>,
+    now: Snapshot,
+}
+
+/// The principals that are there still, in the order of their locks, and why the others are not; the locks of
+/// these are given back.
+async fn there(
+    principals: Vec<PrincipalPlan>,
+    states: Vec<Option<State>>,
+    locks: &mut Vec<Locked>,
+    reading: &Reading,
+) -> Result<(Vec<There>, Vec<String>)> {
+    let (mut there, mut gone, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+    let all = principals.into_iter().zip(states).zip(std::mem::take(locks));
+    for ((principal, state), locked) in all {
+        let now = verify::same_principal(&principal, reading).cloned();
+        match now {
+            Ok(now) => {
+                kept.push(locked);
+                there.push(There { principal, state, now });
+            }
+            Err(why) => {
+                // A lock that stays is shown to whoever comes next.
+                let _ = locked.release().await;
+                gone.push(why);
+            }
+        }
+    }
+    *locks = kept;
+    for one in &there {
+        let principal = &one.principal;
+        check_caller(&reading.caller, &principal.who(), &principal.arn, &principal.id)?;
+    }
+    let left_out = gone.iter().map(|why| why.message().to_owned()).collect();
+    match gone.pop() {
+        Some(why) if there.is_empty() => Err(why),
+        _ => Ok((there, left_out)),
     }
 }
 

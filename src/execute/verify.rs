@@ -153,6 +153,13 @@ pub(super) fn reality(
     principal: &PrincipalPlan,
     reading: &Reading,
 ) -> Result<Snapshot> {
+    same_place(plan, reading)?;
+    check_caller(&reading.caller, &principal.who(), &principal.arn, &principal.id)?;
+    same_principal(principal, reading).cloned()
+}
+
+/// Refuses another account or endpoint than the plan's.
+pub(super) fn same_place(plan: &Plan, reading: &Reading) -> Result<()> {
     if reading.caller.account != plan.account_id {
         return Err(Error::stale(format!(
             "the plan is for account {}, the caller is in {}",
@@ -169,8 +176,7 @@ pub(super) fn reality(
             ))
             .hint("set the same endpoint, or plan again on this one"));
     }
-    check_caller(&reading.caller, &principal.who(), &principal.arn, &principal.id)?;
-    same_principal(principal, reading).cloned()
+    Ok(())
 }
 
 /// The snapshot of the very principal that was planned for (F27).

@@ -287,6 +287,7 @@ pub(super) fn ending() -> Ending {
             .parse()
             .unwrap(),
         stopped: false,
+        left_out: Vec::new(),
         watched_s: 0,
         principals: vec![PrincipalEnding {
             held_for_s: 0,

@@ -377,6 +377,9 @@ pub(super) fn incomplete(ending: &Ending) -> Option<&'static str> {
     if ending.stopped {
         return Some("The run was stopped before its end.");
     }
+    if !ending.left_out.is_empty() {
+        return Some("The run is not complete: it ended without what was left out.");
+    }
     let said = ending.principals.iter().any(|one| one.standing == Standing::Partial);
     (!ending.complete && !said)
         .then_some("The run is not complete: some of its steps did not hold.")

@@ -86,13 +86,16 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
                 page.look(0, warning);
             }
         }
-        ApplyEvent::Resumed { run, calls, round_trips } => {
+        ApplyEvent::Resumed { run, calls, round_trips, left_out } => {
             let cost = cost(*calls, *round_trips);
             page.line(
                 Style::Plain,
                 0,
                 &format!("Run {run} goes on; reality was read again {cost}"),
             );
+            for why in left_out {
+                page.look(0, &format!("left out: {why}"));
+            }
         }
         ApplyEvent::RunStarted { .. } => return Some(String::new()),
         ApplyEvent::StepSkipped { who, wave, resource, why } => {

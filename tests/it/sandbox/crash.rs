@@ -334,3 +334,25 @@ fn what_was_undone_while_nobody_looked_is_told_when_the_run_goes_on() {
     let status = stage.run(&["status"]).exits(0);
     assert!(status.line_says("contained"), "{}", status.out);
 }
+
+#[test]
+fn a_user_that_is_gone_does_not_keep_a_run_from_going_on_with_a_role() {
+    let stage = Stage::new("joined");
+    stage.plan();
+    stage.killed_at("fence-fixed", &["apply", "plan.json", "--auto-approve"]).unwrap();
+    stage.place.sandbox.edit(|world| {
+        world.user_mut(ACCOUNT, USER).unwrap().id = "AIDAANOTHERONE0000000".into();
+    });
+    let resumed = stage.run(&["resume"]).exits(6);
+    assert!(
+        resumed.out.contains("left out: user `deploy-bot` is another principal"),
+        "{}",
+        resumed.out
+    );
+    let role = stage.run(&["status", "--role", ROLE]).exits(0);
+    assert!(role.out.contains("role release  contained"), "{}", role.out);
+    // Nothing is left to go on with: the run stays open for the user alone.
+    let again = stage.run(&["resume"]).exits(3);
+    assert!(again.err.contains("is another principal"), "{}", again.err);
+    assert!(!again.err.contains("locked"), "{}", again.err);
+}
