@@ -95,7 +95,7 @@ impl std::fmt::Display for Rate {
         let Some(daily) = u64::try_from(seconds)
             .ok()
             .filter(|_| seconds >= day)
-            .map(|seconds| (u128::from(self.calls) * 86_400 / u128::from(seconds.max(1))) as u64)
+            .map(|seconds| a_day(self.calls, seconds.max(1)))
         else {
             return f.write_str(&calls(self.calls));
         };
@@ -105,6 +105,15 @@ impl std::fmt::Display for Rate {
             write!(f, "{} a day", calls(daily))
         }
     }
+}
+
+/// To the nearest whole number, and 0 for less than one: what is done twice a day is seen a little less often in a window that ends later
+/// than the last of it.
+fn a_day(calls: u64, seconds: u64) -> u64 {
+    let seconds = u128::from(seconds);
+    let all = u128::from(calls) * 86_400;
+    let daily = if all < seconds { 0 } else { (all + seconds / 2) / seconds };
+    u64::try_from(daily).unwrap_or(u64::MAX)
 }
 
 fn calls(n: u64) -> String {

@@ -109,6 +109,23 @@ fn a_key_that_one_machine_uses_is_said_to_be_that_machines() {
 }
 
 #[test]
+fn a_rate_is_the_nearest_whole_number() {
+    let said = |hours: &[i64]| {
+        let mut events: Vec<Value> =
+            hours.iter().map(|hour| event(*hour, KEY, "10.0.3.7", "Boto3/1", "s3")).collect();
+        for (n, event) in events.iter_mut().enumerate() {
+            event["eventID"] = json!(n.to_string());
+        }
+        // It ends an hour later than the sixth day.
+        events.push(event(6 * 24 + 1, "AKIAEXAMPLE0SECOND02", "10.0.3.7", "Boto3/1", "s3"));
+        lines(&usage(&events, None), &Stops::Key(KEY.to_owned())).remove(0)
+    };
+    let twice = [0, 0, 24, 24, 48, 48, 72, 72, 96, 96, 120, 120];
+    assert!(said(&twice).starts_with("stops 2 calls a day from"), "{}", said(&twice));
+    assert!(said(&[0, 48, 96, 120, 140]).starts_with("stops 5 calls in 6 days from"));
+}
+
+#[test]
 fn a_source_that_came_with_the_exposure_is_told_apart() {
     let mut events: Vec<Value> =
         (0..30).map(|hour| event(hour, KEY, "10.0.3.7", "Boto3/1", "sqs")).collect();
@@ -116,7 +133,7 @@ fn a_source_that_came_with_the_exposure_is_told_apart() {
     events.push(event(27, KEY, "198.51.100.7", "aws-cli/2", "s3"));
     let said = lines(&usage(&events, Some(at(25))), &Stops::Key(KEY.to_owned()));
     assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said[0].starts_with("stops 24 calls a day from 10.0.3.7 (boto3) to sqs"), "{said:?}");
+    assert!(said[0].starts_with("stops 25 calls a day from 10.0.3.7 (boto3) to sqs"), "{said:?}");
     assert!(
         said[2].starts_with(
             "! first seen after the exposure: 2 calls from 198.51.100.7 (aws-cli) to iam and s3 in eu-west-1"
