@@ -2,6 +2,7 @@
 
 mod call;
 mod caller;
+mod check;
 mod connect;
 mod details;
 mod document;
@@ -15,13 +16,16 @@ mod owner;
 mod page;
 mod read;
 mod roles;
+mod secrets;
 mod session;
 mod words;
 
 pub use call::{Reply, call};
+pub use check::{authenticates, probe};
 pub use findings::{About, Asked, Detectors};
 pub use history::{History, Page, Query, Refused};
 pub use read::{calling, read, read_known};
+pub use secrets::{Found, NewKey, create, holds, look, put, stored_key};
 
 use crate::identity::{AccessKeyId, Caller, UserName, Who};
 use crate::plan::ReadCost;
@@ -47,6 +51,8 @@ pub struct Aws {
     iam: aws_sdk_iam::Client,
     sts: aws_sdk_sts::Client,
     meter: Meter,
+    /// What the clients of other services are made of.
+    sdk: aws_config::SdkConfig,
     /// The profile that was named, for the words of an error.
     profile: Option<String>,
 }
@@ -77,6 +83,7 @@ impl Aws {
             iam: aws_sdk_iam::Client::from_conf(iam.build()),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
             meter,
+            sdk: config.clone(),
             profile: None,
         }
     }

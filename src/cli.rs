@@ -12,6 +12,7 @@ mod findings;
 mod history;
 mod plan;
 mod progress;
+mod recover;
 mod resume;
 mod rollback;
 #[cfg(feature = "sandbox")]
@@ -115,6 +116,7 @@ async fn verb(cli: &Cli, session: &Session<'_>) -> Result<Exit, Error> {
         Verb::Resume(args) => resume::run(session, args).await,
         Verb::Status(args) => status::run(session, args).await,
         Verb::Rollback(args) => rollback::run(session, args).await,
+        Verb::Recover(args) => recover::run(session, args).await,
         Verb::Trace(args) => trace::run(session, args).await,
         Verb::State(args) => state::run(session, args).await,
         Verb::Findings(args) => findings::run(session, args).await,

@@ -153,6 +153,7 @@ pub fn words(value: Option<&Value>) -> String {
         Some(Value::Attached) => "attached".to_owned(),
         Some(Value::Member) => "a member".to_owned(),
         Some(Value::Password) => "a password is set".to_owned(),
+        Some(Value::AccessKeyId(known) | Value::SecretVersion(known)) => known.words(),
     }
 }
 

@@ -5,6 +5,7 @@ mod approve;
 mod ending;
 mod finish;
 mod point;
+mod recover;
 mod resume;
 mod settle;
 mod verify;
@@ -12,6 +13,8 @@ mod waves;
 
 pub use approve::Approvals;
 pub use point::{Point, Watcher};
+
+use recover::Issue;
 
 use crate::aws::{Aws, Reading};
 use crate::context::Context;
@@ -190,7 +193,11 @@ impl Executor<'_> {
     async fn go_on(&mut self, run: &mut UnderWay<'_>, mut active: Vec<Active>) -> Result<Ending> {
         // Each is large, and none is called often: on the heap they do not add up on the stack.
         Box::pin(self.waves(run, &mut active)).await;
+        if run.plan.kind == Kind::Recover {
+            Box::pin(self.conclude(run, &mut active)).await;
+        }
         Box::pin(self.settle(run, &mut active)).await;
+        self.hand_out(run, &active);
         Box::pin(self.finish(run, active)).await
     }
 
@@ -322,7 +329,9 @@ impl Executor<'_> {
         self.at(Point::RunStored).await;
         locked.save(&begun).await?;
         let known = previous.iter().flat_map(|state| state.resources.keys().cloned());
+        let issue = Issue::of(run.plan.recover.as_ref(), &run.id, principal.id.as_str());
         Ok(Active {
+            issue,
             plan: principal.clone(),
             locked,
             ours: known.collect(),

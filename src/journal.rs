@@ -8,7 +8,7 @@ pub use status::{Illegal, StepStatus, next_status, read_back};
 
 use crate::approval::Signed;
 use crate::error::{Error, Result};
-use crate::identity::Arn;
+use crate::identity::{AccessKeyId, Arn};
 use crate::lineage::Lineage;
 use crate::plan::{Kind, Step, plain, sha256};
 use crate::resource::Resource;
@@ -162,6 +162,31 @@ pub enum Event {
         /// The error's code and message, if it was one.
         error: Option<String>,
     },
+    /// What a call has made, by its answer: recorded before the outcome, so that a run that is cut off in between
+    /// knows its own (D2.5).
+    Made {
+        /// The step.
+        step: u32,
+        /// Its resource.
+        resource: Resource,
+        /// The ID of the new key, or the version of the secret.
+        id: String,
+    },
+    /// The new key was tried.
+    KeyChecked {
+        /// The key.
+        access_key: AccessKeyId,
+        /// Whether it authenticates.
+        authenticates: bool,
+        /// What the user was asked to be allowed.
+        probes: Vec<Probed>,
+        /// Whether a deny on everything stands, so that it can do nothing yet.
+        under_hold: bool,
+        /// When, by the service's clock.
+        checked_at: Timestamp,
+        /// Why it does not authenticate, or a probe was not answered.
+        error: Option<String>,
+    },
     /// The principal was read again.
     ReadBack {
         /// When, by the service's clock.
@@ -183,14 +208,28 @@ pub enum Event {
     },
 }
 
+/// Whether the user is allowed an action, by the key itself or by the simulator of policies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Probed {
+    /// The action.
+    pub action: String,
+    /// Whether it is allowed; `None` if no answer tells.
+    pub allowed: Option<bool>,
+    /// Whether the new key has made the call itself.
+    pub called: bool,
+}
+
 /// How a call ended (D2.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepResult {
     /// The service did it.
     Done,
     /// The service refused it, and nothing was changed.
+    #[default]
     Refused,
     /// What it is about is not there.
     NotFound,
@@ -388,6 +427,15 @@ impl Journal {
             fence.outrun |= matches!(entry.event, Event::FenceOutrun { .. });
         }
         Some(fence)
+    }
+
+    /// What a step has made, by the service's answer.
+    #[must_use]
+    pub fn made(&self, step: u32) -> Option<&str> {
+        self.entries.iter().rev().find_map(|entry| match &entry.event {
+            Event::Made { step: id, id: made, .. } if *id == step => Some(made.as_str()),
+            _ => None,
+        })
     }
 
     /// Whether a call was meant.

@@ -23,6 +23,7 @@ pub mod planner;
 pub mod policy;
 pub mod posture;
 pub mod record;
+pub mod recover;
 pub mod release;
 pub mod renewal;
 pub mod resource;
@@ -47,6 +48,8 @@ pub mod aws;
 pub mod cli;
 #[cfg(feature = "aws")]
 pub mod context;
+#[cfg(feature = "aws")]
+pub mod credentials_file;
 #[cfg(feature = "aws")]
 pub mod execute;
 #[cfg(feature = "aws")]

@@ -233,6 +233,7 @@ pub(crate) fn assemble(
         cut_workloads: false,
         trace: None,
         finding: None,
+        recover: None,
         approval: None,
         principals,
         content_sha256: String::new(),

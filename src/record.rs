@@ -1,6 +1,10 @@
 //! How a run changes a state: once before its first call, once after its read-back. Pure.
 
-use crate::error::{Error, Result};
+mod import;
+mod recovered;
+
+pub use import::import;
+
 use crate::identity::PrincipalKind;
 use crate::journal::{Event, Journal, StepStatus};
 use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step};
@@ -8,7 +12,7 @@ use crate::planner::fence_time;
 use crate::posture::{AccessKeys, LEAST_MARGIN_S};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Snapshot, Status};
-use crate::standing::{hold_stands, judge, still_active};
+use crate::standing::{hold_stands, judge};
 use crate::state::{Clock, FORMAT_VERSION, Held, HeldStatus, Principal, Role, Run, RunEnd, State};
 use crate::view::Standing;
 use jiff::Timestamp;
@@ -49,11 +53,20 @@ pub fn begin(
         state.released_at = None;
     }
     let written = principal.steps.iter().map(|step| &step.resource);
-    let prior = written
-        .filter_map(|resource| Some((resource.clone(), state.resources.get(resource)?.clone())))
-        .collect();
-    for step in &principal.steps {
-        state.doubt(step, plan.kind);
+    let held = |resource: &Resource| match plan.kind {
+        Kind::Recover => state.rights.get(resource),
+        Kind::Contain => state.resources.get(resource),
+        Kind::Release => state.resources.get(resource).or_else(|| state.rights.get(resource)),
+    };
+    let prior =
+        written.filter_map(|resource| Some((resource.clone(), held(resource)?.clone()))).collect();
+    match plan.kind {
+        Kind::Recover => recovered::begin(&mut state, principal, &run.id),
+        Kind::Contain | Kind::Release => {
+            for step in &principal.steps {
+                state.doubt(step, plan.kind);
+            }
+        }
     }
     if plan.kind == Kind::Contain {
         void_clock(&mut state, principal, newly);
@@ -75,13 +88,17 @@ pub fn replay(begun: &State, plan: &Plan, principal: &PrincipalPlan, journal: &J
         _ => None,
     });
     let now = dates.fold(started, Timestamp::max);
-    if plan.kind == Kind::Contain {
+    if plan.kind != Kind::Release {
         return finish(begun, plan, principal, &Outcome { journal, read_back: None, now }).0;
     }
     let mut state = begun.clone();
     let prior = journal.prior();
     for step in &principal.steps {
-        let Some(held) = state.resources.get_mut(&step.resource) else { continue };
+        let held = match state.resources.get_mut(&step.resource) {
+            Some(held) => Some(held),
+            None => state.rights.get_mut(&step.resource),
+        };
+        let Some(held) = held else { continue };
         match journal.status(step.id) {
             // Whether it was given back is for the next reading to find.
             StepStatus::Done | StepStatus::Stored => held.status = HeldStatus::InDoubt,
@@ -157,6 +174,9 @@ fn fresh(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan) -> St
         clock: None,
         last_seen_contained: None,
         released_at: None,
+        recoveries: Vec::new(),
+        // What a recovery has made of the user's rights can be undone in a later containment too.
+        rights: previous.map(|state| state.rights.clone()).unwrap_or_default(),
         runs: previous.map(|state| state.runs.clone()).unwrap_or_default(),
     }
 }
@@ -171,6 +191,11 @@ impl State {
                 held.reversible &= step.reversible;
             }
             (Some(held), Kind::Release) => held.status = HeldStatus::InDoubt,
+            (None, Kind::Release) if self.rights.contains_key(&step.resource) => {
+                if let Some(held) = self.rights.get_mut(&step.resource) {
+                    held.status = HeldStatus::InDoubt;
+                }
+            }
             _ => {
                 let held = Held {
                     baseline: step.before.clone(),
@@ -218,14 +243,15 @@ pub fn finish(
         principal.steps.iter().map(|step| step.resource.clone()).collect();
     let extended = principal.with_added(outcome.journal.added());
     let principal = &extended;
-    for step in outcome.journal.added() {
+    for step in outcome.journal.added().filter(|_| plan.kind != Kind::Recover) {
         state.doubt(step, plan.kind);
     }
     let mut complete = principal.blocked.is_empty();
     for step in principal.last_steps() {
         let status = outcome.status(step);
         let holds = matches!(status, StepStatus::Stored | StepStatus::Skipped)
-            || (outcome.read_back.is_none() && status == StepStatus::Done)
+            || (status == StepStatus::Done
+                && (outcome.read_back.is_none() || step.resource.is_of_new_key()))
             || (plan.kind == Kind::Contain && step.turns_off() && is_gone(&step.resource, outcome));
         complete &= holds;
         // What only settling writes stands in the state as it was before the run.
@@ -238,6 +264,7 @@ pub fn finish(
         match plan.kind {
             Kind::Contain => settle_contained(&mut state, principal, before, step, outcome),
             Kind::Release => settle_released(&mut state, before, step, holds, outcome),
+            Kind::Recover => recovered::settle(&mut state, before, step, outcome),
         }
     }
     if let (Kind::Contain, Some(now)) = (plan.kind, outcome.read_back) {
@@ -247,6 +274,7 @@ pub fn finish(
     match plan.kind {
         Kind::Contain => set_clock(&mut state, principal, outcome),
         Kind::Release => close(&mut state, plan, principal, outcome),
+        Kind::Recover => complete &= recovered::key(&mut state, plan, principal, outcome),
     }
     if let Some(now) = outcome.read_back {
         let mut judged = state.clone();
@@ -390,6 +418,12 @@ fn wrote_fence(principal: &PrincipalPlan, outcome: &Outcome<'_>) -> bool {
 }
 
 fn give_back(state: &mut State, resource: &Resource, before: Option<&Held>) {
+    if let (Some(right), Some(held)) = (state.rights.get_mut(resource), before)
+        && !state.resources.contains_key(resource)
+    {
+        right.clone_from(held);
+        return;
+    }
     match before {
         Some(held) => state.resources.insert(resource.clone(), held.clone()),
         None => state.resources.remove(resource),
@@ -403,7 +437,11 @@ fn settle_released(
     holds: bool,
     outcome: &Outcome<'_>,
 ) {
-    let Some(held) = state.resources.get_mut(&step.resource) else { return };
+    let held = match state.resources.get_mut(&step.resource) {
+        Some(held) => Some(held),
+        None => state.rights.get_mut(&step.resource),
+    };
+    let Some(held) = held else { return };
     // A deny that was taken back before its time is held again, not given back.
     let retaken = step.after == held.ours && step.after != held.baseline;
     held.status = match holds {
@@ -542,70 +580,4 @@ fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Ou
     if state.held().next().is_none() {
         state.clock = None;
     }
-}
-
-/// Whether a step begins from a deny of the same containment.
-fn is_ours_before(principal: &PrincipalPlan, step: &Step) -> bool {
-    let names = [principal.lineage.fence_name(), principal.lineage.hold_name()];
-    let name = step.resource.id().rsplit('/').next().unwrap_or_default();
-    step.before.is_some() && names.iter().any(|ours| name.starts_with(ours.as_str()))
-}
-
-/// Rebuilds a state that was lost from the plan of a run and what can be read now (D5): a step counts as
-/// done where reality is as the step would have made it, and the baseline is what the plan recorded.
-///
-/// # Errors
-/// If the plan holds nothing about the principal that was read, or none of its steps was done.
-pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<State> {
-    if principal.id != *now.id() {
-        return Err(Error::stale(format!(
-            "{} is another principal than the plan's",
-            principal.who()
-        ))
-        .because(format!(
-            "the plan is about {}, the {} is now {}",
-            principal.id,
-            principal.kind,
-            now.id()
-        )));
-    }
-    if plan.kind != Kind::Contain {
-        return Err(Error::failed("only the plan of a containment can be imported"));
-    }
-    if principal.steps.iter().any(|step| is_ours_before(principal, step)) {
-        return Err(Error::failed("this is not the plan of the containment's first run")
-            .because("it moves a fence or hold that an earlier run wrote, so it does not know what was there before")
-            .hint("import the plan of the first run"));
-    }
-    let mut state = fresh(None, plan, principal);
-    state.serial = principal.serial + 1;
-    let mut fence = None;
-    for step in &principal.steps {
-        let Some(value) = now.value(&step.resource).known() else { continue };
-        if !fits(step.after.as_ref(), value.as_ref()) {
-            continue;
-        }
-        if let (true, Some(Value::Document(document))) = (step.awaits_fence_time(), &value) {
-            fence = document.fence_time();
-        }
-        let held = Held {
-            baseline: step.before.clone(),
-            ours: value,
-            status: HeldStatus::Held,
-            reversible: step.reversible,
-            written_at: None,
-        };
-        state.resources.insert(step.resource.clone(), held);
-    }
-    if state.resources.is_empty() {
-        return Err(Error::failed(format!("nothing of this plan stands on {}", principal.who()))
-            .hint("ringfence plan shows what a containment would do now"));
-    }
-    let live = still_active(&keys_meant_off(principal, &state), now);
-    // When a hold was written cannot be read back (F34); counting from now errs to the safe side.
-    state.clock = Some(Clock::of(fence.unwrap_or(now.read_at), live));
-    if judge(&state, now).standing == Standing::Contained {
-        state.last_seen_contained = Some(now.read_at);
-    }
-    Ok(state)
 }

@@ -26,6 +26,8 @@ pub struct Request {
     pub take: Vec<Resource>,
     /// Resources others changed that are given up.
     pub leave: Vec<Resource>,
+    /// Whether the rights that a recovery has changed are given back too.
+    pub undo_recovery: bool,
 }
 
 /// The order of a rollback: the other way around, the deny lifted last (F31).
@@ -65,6 +67,7 @@ pub fn release(
     draft.others();
     draft.fence();
     draft.hold();
+    draft.rights();
     draft.newcomers(at_apply);
     let posture = request.to.clone().unwrap_or_else(|| state.posture.clone());
     let principal = draft.into_principal();
@@ -361,6 +364,29 @@ impl Draft<'_> {
                 ago(clock.lift_after, now)
             )
         })
+    }
+
+    /// What a recovery has made of the user's rights stays unless that is asked for: the workload lives with it.
+    fn rights(&mut self) {
+        let held = self.state.rights.iter().filter(|(_, held)| is_open(held));
+        for (resource, held) in held.map(|(r, h)| (r.clone(), h.clone())).collect::<Vec<_>>() {
+            let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
+            if self.request.undo_recovery {
+                let grants = held.baseline.is_some();
+                let wave = if grants { wave::OTHERS } else { wave::CREDENTIALS };
+                self.restore(
+                    wave,
+                    &resource,
+                    &held,
+                    now,
+                    "as it was before the recovery".to_owned(),
+                );
+            } else {
+                let flag = Some("--undo-recovery gives it back".to_owned());
+                let what = if held.ours.is_some() { "granted" } else { "taken away" };
+                self.keep(&resource, format!("stays {what}: by the recovery"), flag);
+            }
+        }
     }
 
     fn fence(&mut self) {

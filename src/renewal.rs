@@ -19,6 +19,8 @@ pub enum Renewal {
     Otherwise(Vec<(String, &'static str)>),
     /// None can be made, and why.
     Impossible(String),
+    /// What it would be made from is not at hand: a recovery reads the place that its key goes to.
+    NotTried,
 }
 
 impl Renewal {
@@ -32,6 +34,7 @@ impl Renewal {
                 let each = differences.iter().map(|(what, how)| format!("  {what}  {how}"));
                 std::iter::once(head).chain(each).collect()
             }
+            Self::NotTried => Vec::new(),
             Self::Impossible(why) => vec![format!("a new plan could not be made: {why}")],
         }
     }
@@ -51,6 +54,7 @@ pub fn renewed(
     let planned = match (plan.kind, state) {
         (Kind::Contain, _) => contained(plan, principal, now, state, context),
         (Kind::Release, Some(state)) => released(plan, principal, now, state, context),
+        (Kind::Recover, _) => return Renewal::NotTried,
         (Kind::Release, None) => {
             return Renewal::Impossible("there is no state to give back from".to_owned());
         }
@@ -136,6 +140,7 @@ fn released(
         reactivate: turned_on.map(|(resource, _)| resource.clone()).chain(under_hold).collect(),
         lift_fence_now: lifts(&[Role::Hold, Role::FenceDocument, Role::FenceCarrier]),
         accept_unread: lifts(&[Role::Hold]),
+        undo_recovery: steps().any(|(resource, _)| state.rights.contains_key(resource)),
         to: (plan.posture != state.posture).then(|| plan.posture.clone()),
         take: steps()
             .filter(|(resource, step)| {

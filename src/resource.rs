@@ -23,10 +23,16 @@ pub enum Resource {
     LoginProfile,
     /// `managed_policy/ARN`
     ManagedPolicy(String),
+    /// `new_access_key`: the one that a recovery makes, whose ID is only known after apply.
+    NewAccessKey,
     /// `permissions_boundary`
     PermissionsBoundary,
+    /// `profile/NAME`: a profile of the AWS credentials file.
+    Profile(String),
     /// `role_policy/ROLE/NAME`: an inline policy of a role.
     RolePolicy(RolePolicy),
+    /// `secret/ID`: a secret of AWS Secrets Manager, by its ARN, or its name while it is still to be made.
+    Secret(String),
     /// `service_credential/ID`
     ServiceCredential(String),
     /// `session/ID`: temporary credentials, which nothing can read and only a deny stops.
@@ -105,8 +111,11 @@ impl Resource {
             Self::InlinePolicy(_) => "inline_policy",
             Self::LoginProfile => "login_profile",
             Self::ManagedPolicy(_) => "managed_policy",
+            Self::NewAccessKey => "new_access_key",
             Self::PermissionsBoundary => "permissions_boundary",
+            Self::Profile(_) => "profile",
             Self::RolePolicy(_) => "role_policy",
+            Self::Secret(_) => "secret",
             Self::ServiceCredential(_) => "service_credential",
             Self::Session(_) => "session",
             Self::SigningCertificate(_) => "signing_certificate",
@@ -125,12 +134,23 @@ impl Resource {
             | Self::Group(id)
             | Self::InlinePolicy(id)
             | Self::ManagedPolicy(id)
+            | Self::Profile(id)
+            | Self::Secret(id)
             | Self::ServiceCredential(id)
             | Self::Session(id)
             | Self::SigningCertificate(id)
             | Self::SshKey(id) => id,
-            Self::LoginProfile | Self::PermissionsBoundary | Self::TrustPolicy => "",
+            Self::LoginProfile
+            | Self::NewAccessKey
+            | Self::PermissionsBoundary
+            | Self::TrustPolicy => "",
         }
+    }
+
+    /// Whether it is a key that is being made, or where that is stored.
+    #[must_use]
+    pub const fn is_of_new_key(&self) -> bool {
+        matches!(self, Self::NewAccessKey | Self::Profile(_) | Self::Secret(_))
     }
 
     /// Whether it is something that a person or program signs in with, and that IAM lists.
@@ -150,9 +170,10 @@ impl Resource {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LoginProfile | Self::PermissionsBoundary | Self::TrustPolicy => {
-                f.pad(self.kind())
-            }
+            Self::LoginProfile
+            | Self::NewAccessKey
+            | Self::PermissionsBoundary
+            | Self::TrustPolicy => f.pad(self.kind()),
             _ => f.pad(&format!("{}/{}", self.kind(), self.id())),
         }
     }
@@ -198,6 +219,7 @@ impl Resource {
         let unknown = || UnknownResource(text.to_owned());
         match text {
             "login_profile" => return Ok(Self::LoginProfile),
+            "new_access_key" => return Ok(Self::NewAccessKey),
             "permissions_boundary" => return Ok(Self::PermissionsBoundary),
             "trust_policy" => return Ok(Self::TrustPolicy),
             _ => {}
@@ -213,7 +235,9 @@ impl Resource {
             "group" => Self::Group(id),
             "inline_policy" => Self::InlinePolicy(id),
             "managed_policy" => Self::ManagedPolicy(id),
+            "profile" => Self::Profile(id),
             "role_policy" => Self::RolePolicy(RolePolicy::read(id).ok_or_else(unknown)?),
+            "secret" => Self::Secret(id),
             "service_credential" => Self::ServiceCredential(id),
             "session" => Self::Session(id),
             "signing_certificate" => Self::SigningCertificate(id),
@@ -247,6 +271,59 @@ pub enum Value {
     Member,
     /// A password is set.
     Password,
+    /// The ID of an access key.
+    AccessKeyId(Known),
+    /// The current version of a secret.
+    SecretVersion(Known),
+}
+
+/// A value that is known, or one of those that are only known after apply (D2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Known {
+    /// It is this.
+    Is(String),
+    /// It is made by apply.
+    Later(AfterApply),
+}
+
+/// `{"$after_apply": …}`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AfterApply {
+    /// Which value it is.
+    #[serde(rename = "$after_apply")]
+    pub value: Later,
+}
+
+/// The values of a recovery that are only known after apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Later {
+    /// The ID of the key that is made.
+    NewAccessKeyId,
+    /// The version of the secret that the key is stored as.
+    SecretVersionId,
+}
+
+impl Known {
+    /// In words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Is(text) => crate::text::shown(text).into_owned(),
+            Self::Later(_) => "(known after apply)".to_owned(),
+        }
+    }
+
+    /// What is only known after apply.
+    #[must_use]
+    pub const fn later(value: Later) -> Self {
+        Self::Later(AfterApply { value })
+    }
 }
 
 impl Value {
@@ -282,7 +359,10 @@ mod tests {
             "group/devs",
             "inline_policy/a+b=c,.@-",
             "login_profile",
+            "new_access_key",
             "permissions_boundary",
+            "profile/production",
+            "secret/arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/deploy-bot-Ab12Cd",
             "role_policy/ci-deploy/RingfenceFence-7c41e09a",
             "session/ASIA3EXAMPLESESSION1",
             "ssh_key/APKA1",

@@ -50,6 +50,7 @@ pub use account::{Account, Bucket, MfaDevice};
 pub use adversary::Adversary;
 pub use dispatch::actions;
 pub use instance_profile::InstanceProfile;
+pub use json::{Secret, SecretVersion};
 pub use lag::Lag;
 pub use line::{Carried, Line, Moment};
 pub use player::{Answer, Player};

@@ -511,7 +511,10 @@ impl Snapshot {
             },
             Resource::TrustPolicy => self.role().map_or(Now::Absent, |role| document(&role.trust)),
             // Nothing lists them.
-            Resource::Session(_) => Now::Unknown,
+            Resource::Session(_)
+            | Resource::NewAccessKey
+            | Resource::Profile(_)
+            | Resource::Secret(_) => Now::Unknown,
             Resource::AttachedPolicy(arn) => find(&self.attached_policies, |policy| {
                 (policy.arn == *arn).then_some(Now::Is(Value::Attached))
             }),

@@ -2,6 +2,7 @@
 
 use crate::drift::{created_at, words};
 use crate::identity::PrincipalKind;
+use crate::plan::Kind;
 use crate::posture::{AccessKeys, Credentials, Sessions};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Observed, Snapshot, Status};
@@ -65,9 +66,15 @@ pub fn judge(state: &State, now: &Snapshot) -> Judgement {
     Judgement { standing, weakened, acting, unknown }
 }
 
-/// Whether the last run was cut off, or left steps open.
+/// Whether the last run was cut off, or left steps open. A recovery contains nothing, and so leaves nothing of the
+/// containment open.
 fn last_run_is_open(state: &State) -> bool {
-    state.runs.last().is_some_and(|run| run.end.as_ref().is_none_or(|end| !end.complete))
+    state
+        .runs
+        .iter()
+        .rev()
+        .find(|run| run.kind != Kind::Recover)
+        .is_some_and(|run| run.end.as_ref().is_none_or(|end| !end.complete))
 }
 
 /// The fence's clock, with why it does not count where it does not (F9).
@@ -149,7 +156,9 @@ fn beyond_posture(state: &State, now: &Snapshot) -> Vec<Finding> {
     live_credentials(now)
         .into_iter()
         .filter(|resource| {
-            !state.resources.contains_key(resource) && !state.is_compromised(resource)
+            !state.resources.contains_key(resource)
+                && !state.is_compromised(resource)
+                && !state.is_recovered(resource)
         })
         .filter(|resource| match resource {
             Resource::AccessKey(_) => posture.access_keys == AccessKeys::All,
@@ -176,7 +185,7 @@ pub fn newer_credentials(state: &State, now: &Snapshot) -> Vec<Resource> {
     live_credentials(now)
         .into_iter()
         .filter(|resource| created_at(resource, now).is_some_and(|created| created >= began))
-        .filter(|resource| !state.resources.contains_key(resource))
+        .filter(|resource| !state.resources.contains_key(resource) && !state.is_recovered(resource))
         .collect()
 }
 
@@ -199,6 +208,9 @@ pub fn hold_stands(state: &State, now: &Snapshot) -> bool {
 fn suspects(state: &State, now: &Snapshot) -> Vec<Finding> {
     let mut found = Vec::new();
     for resource in live_credentials(now) {
+        if state.is_recovered(&resource) {
+            continue;
+        }
         let created = created_at(&resource, now);
         let younger =
             matches!((created, state.since), (Some(created), Some(since)) if created >= since);

@@ -2,7 +2,7 @@
 
 use crate::approval::Approval;
 use crate::error::{Error, Result};
-use crate::identity::{AccountId, Arn, PrincipalId, SessionName, UserName, Who};
+use crate::identity::{AccessKeyId, AccountId, Arn, PrincipalId, SessionName, UserName, Who};
 use crate::lineage::Lineage;
 use crate::plan::{Compromised, Kind, PrincipalKind, plain};
 use crate::posture::Posture;
@@ -61,6 +61,12 @@ pub struct State {
     pub last_seen_contained: Option<Timestamp>,
     /// When everything was released.
     pub released_at: Option<Timestamp>,
+    /// The keys that recoveries have made, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recoveries: Vec<Recovery>,
+    /// What recoveries have changed of what the user may do, and how to undo it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rights: BTreeMap<Resource, Held>,
     /// The runs, oldest first.
     pub runs: Vec<Run>,
 }
@@ -182,6 +188,43 @@ impl Clock {
             void_while_active,
         }
     }
+}
+
+/// A key that a recovery has made, and where it went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// The run that made it.
+    pub run: String,
+    /// The key; `None` while no answer has told its ID.
+    pub access_key: Option<AccessKeyId>,
+    /// Where it is stored: a secret or a profile; `None` for standard output.
+    pub stored_in: Option<Resource>,
+    /// The version of the secret.
+    pub version: Option<String>,
+    /// Where it stands.
+    pub status: KeyStatus,
+    /// When it was seen to authenticate, and to be allowed what it was asked for where no hold stands, by the
+    /// service's clock.
+    pub checked_at: Option<Timestamp>,
+}
+
+/// Where a new key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KeyStatus {
+    /// It may have been made, and nobody knows.
+    InDoubt,
+    /// It was not made.
+    NotMade,
+    /// It was made, and is not known to be stored.
+    Made,
+    /// It was made and stored.
+    Stored,
+    /// It was made, could not be stored, and was deleted again.
+    Discarded,
 }
 
 /// One run, as the state remembers it.
@@ -316,6 +359,24 @@ impl State {
             (resource, _) if resource.is_credential() => Role::Credential,
             _ => Role::Other,
         }
+    }
+
+    /// Whether it is a key that a recovery has made and stored, and that nobody has found compromised since.
+    #[must_use]
+    pub fn is_recovered(&self, resource: &Resource) -> bool {
+        let Resource::AccessKey(id) = resource else { return false };
+        let made =
+            |one: &Recovery| one.access_key.as_ref() == Some(id) && one.status == KeyStatus::Stored;
+        self.recoveries.iter().any(made) && !self.is_compromised(resource)
+    }
+
+    /// The last recovery whose key was stored and checked, unless a deny of ringfence's on everything keeps the
+    /// key from doing anything (F24).
+    #[must_use]
+    pub fn recovered(&self) -> Option<&Recovery> {
+        let hold = self.held().any(|(resource, held)| self.role(resource, held) == Role::Hold);
+        let done = |one: &&Recovery| one.status == KeyStatus::Stored && one.checked_at.is_some();
+        self.recoveries.iter().rev().filter(|_| !hold).find(done)
     }
 
     /// Whether a credential is known or taken to be the attacker's.

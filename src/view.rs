@@ -9,7 +9,7 @@ pub use found::{FindingsReport, Judged, Skipped, Unknown};
 
 use crate::approval::Approval;
 use crate::identity::{AccountId, Arn, PrincipalId, PrincipalKind, UserName, Who};
-use crate::journal::StepResult;
+use crate::journal::{Event, StepResult};
 use crate::lineage::Lineage;
 use crate::plan::{Change, Kind};
 use crate::resource::Resource;
@@ -171,6 +171,7 @@ pub enum ApplyEvent {
         /// How many of them had to wait for one another.
         round_trips: u32,
         /// The principals that take no part any more, each with why: deleted, or made again under the same name.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left_out: Vec<String>,
     },
     /// The first intent is about to be recorded.
@@ -181,6 +182,24 @@ pub enum ApplyEvent {
         kind: Kind,
         /// How many steps there are.
         steps: usize,
+    },
+    /// The new key was tried.
+    KeyChecked {
+        /// The principal: `user`, or `role` where it is one.
+        #[serde(flatten)]
+        who: Who,
+        /// What came of it, as the journal has it.
+        check: Event,
+    },
+    /// The new key, where it was to go to standard output (D2.11).
+    NewKey {
+        /// The principal: `user`, or `role` where it is one.
+        #[serde(flatten)]
+        who: Who,
+        /// Its ID.
+        access_key_id: String,
+        /// Its secret.
+        secret_access_key: String,
     },
     /// A step was found done already.
     StepSkipped {
@@ -265,6 +284,7 @@ pub struct Ending {
     /// Whether a person stopped it (D4).
     pub stopped: bool,
     /// The principals that take no part any more, each with why: deleted, or made again under the same name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
     /// By whom.
     pub applied_by: Arn,

@@ -89,13 +89,39 @@ fn is_sound(plan: &Plan) -> bool {
                                 | ("group", Value::Member)
                                 | ("login_profile", Value::Password)
                                 | ("permissions_boundary", Value::PolicyArn(_))
+                                | ("new_access_key" | "profile", Value::AccessKeyId(_))
+                                | ("secret", Value::SecretVersion(_))
                         )
                     })
                     && step.call(principal.kind).is_some()
-                    && step.reversible == (step.resource.kind() != "login_profile")
-                    && (plan.kind == Kind::Release || takes_away(plan, step))
+                    && step.reversible == !forever(step)
+                    && match plan.kind {
+                        Kind::Contain => takes_away(plan, step),
+                        Kind::Release => !forever(step) || step.resource.kind() == "login_profile",
+                        Kind::Recover => recovers(step),
+                    }
             })
     })
+}
+
+/// Whether a step takes away what cannot come back.
+fn forever(step: &Step) -> bool {
+    step.after.is_none() && matches!(step.resource.kind(), "login_profile" | "access_key")
+}
+
+/// Whether a step makes a key, stores it, deletes one that is off, or changes what the user may do; a deny of
+/// ringfence's is none of these.
+fn recovers(step: &Step) -> bool {
+    let off = step.before == Some(Value::Status(Status::Inactive));
+    match (step.resource.kind(), &step.after) {
+        ("access_key", None) => off,
+        ("new_access_key" | "profile" | "secret", Some(_)) | ("group", None) => true,
+        ("inline_policy" | "attached_policy", _) => {
+            let name = step.resource.id().rsplit('/').next().unwrap_or_default();
+            !name.starts_with("RingfenceFence-") && !name.starts_with("RingfenceHold-")
+        }
+        _ => false,
+    }
 }
 
 /// Whether a step leaves the user with less than before, in the way of a containment.
@@ -121,7 +147,9 @@ fn takes_away(plan: &Plan, step: &Step) -> bool {
         }
         Some(Value::Attached) => policy,
         Some(Value::PolicyArn(_)) => true,
-        Some(Value::Member | Value::Password) => false,
+        Some(Value::Member | Value::Password | Value::AccessKeyId(_) | Value::SecretVersion(_)) => {
+            false
+        }
         None => matches!(step.resource.kind(), "group" | "login_profile"),
     }
 }

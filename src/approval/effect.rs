@@ -30,11 +30,15 @@ pub enum Effect {
     LiftFenceEarly,
     /// It turns a credential on.
     Reactivate,
+    /// It makes a new key, or stores it.
+    IssueKey,
+    /// It changes what the user may do.
+    ChangeRights,
 }
 
 impl Effect {
     /// Every effect, as it is written.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Deactivate, "deactivate"),
         (Self::Deny, "deny"),
         (Self::LeaveGroup, "leave_group"),
@@ -43,6 +47,8 @@ impl Effect {
         (Self::LiftFence, "lift_fence"),
         (Self::LiftFenceEarly, "lift_fence_early"),
         (Self::Reactivate, "reactivate"),
+        (Self::IssueKey, "issue_key"),
+        (Self::ChangeRights, "change_rights"),
     ];
 
     /// The effect of a name.
@@ -77,6 +83,8 @@ pub fn of_step(kind: Kind, step: &Step, state: Option<&State>, now: Timestamp) -
         Kind::Contain => Effect::Deny,
         Kind::Release if !lifts(step, state) => Effect::Restore,
         Kind::Release => Effect::LiftFence,
+        Kind::Recover if step.resource.is_of_new_key() => Effect::IssueKey,
+        Kind::Recover => Effect::ChangeRights,
     });
     if effects.contains(&Effect::LiftFence) && before_its_time(state, now) {
         effects.insert(Effect::LiftFenceEarly);

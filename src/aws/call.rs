@@ -3,23 +3,27 @@
 use super::Aws;
 use super::failure::{Failure, Kind};
 use super::meter::Meter;
-use crate::identity::UserName;
+use super::secrets::NewKey;
+use crate::error::Error;
+use crate::identity::{AccessKeyId, UserName};
 use crate::journal::StepResult;
 use crate::plan::Action;
 use crate::text::shown;
 use aws_sdk_iam::config::Config;
 use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::operation::RequestId;
+use aws_sdk_iam::types::AccessKey;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 /// The description of a policy that ringfence creates.
 const DESCRIPTION: &str = "written by ringfence; see its state file";
 
 /// How a call ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// What it means for the step.
     pub result: StepResult,
@@ -31,6 +35,10 @@ pub struct Reply {
     pub error: Option<String>,
     /// The permission that was missing, where one was.
     pub missing_action: Option<String>,
+    /// The key that was made, with its secret.
+    pub new_key: Option<NewKey>,
+    /// The ID of what was made: a key's, or the version of a secret.
+    pub made: Option<String>,
 }
 
 /// Sends an operation once: the SDK would repeat a lost call, and so might do it twice (D2.5).
@@ -106,6 +114,18 @@ pub async fn call(aws: &Aws, name: &UserName, action: &Action) -> Reply {
                 reply.as_ref().ok().and_then(|reply| reply.policy()?.arn().map(str::to_owned));
             call.ended(reply).made(arn, made)
         }
+        Action::CreateAccessKey => {
+            let reply = send_once!(call, iam.create_access_key().user_name(name));
+            let made = reply.as_ref().ok().and_then(|reply| reply.access_key().cloned());
+            call.ended(reply).with_key(made)
+        }
+        Action::DeleteAccessKey { id } => {
+            once!(call, iam.delete_access_key().user_name(name).access_key_id(id))
+        }
+        // They are no calls of IAM.
+        Action::CreateSecret { .. }
+        | Action::PutSecretValue { .. }
+        | Action::WriteProfile { .. } => Reply::refused(&Error::failed("there is no key to store")),
         Action::DeletePolicy { arn } => once!(call, iam.delete_policy().policy_arn(arn)),
         Action::PutUserPermissionsBoundary { arn } => {
             once!(
@@ -167,7 +187,7 @@ impl Call<'_> {
                     service_date,
                     request_id: output.request_id().map(|id| shown(id).into_owned()),
                     error,
-                    missing_action: None,
+                    ..Reply::default()
                 }
             }
             Err(error) => {
@@ -180,6 +200,7 @@ impl Call<'_> {
                     missing_action: (failure.kind == Kind::Denied)
                         .then(|| format!("iam:{}", self.action.name())),
                     error: Some(self.words(&failure)),
+                    ..Reply::default()
                 }
             }
         }
@@ -238,6 +259,42 @@ const fn result(kind: Kind) -> StepResult {
 }
 
 impl Reply {
+    /// What was not sent at all.
+    pub(crate) fn refused(error: &Error) -> Self {
+        let cause = error.cause().map_or_else(String::new, |cause| format!(": {cause}"));
+        Self {
+            result: StepResult::Refused,
+            error: Some(format!("{}{cause}", error.message())),
+            ..Self::default()
+        }
+    }
+
+    /// What was written where no service answers.
+    pub(crate) fn stored() -> Self {
+        Self { result: StepResult::Done, ..Self::default() }
+    }
+
+    /// The key that an answer carries. One without is no answer.
+    fn with_key(mut self, made: Option<AccessKey>) -> Self {
+        if self.result != StepResult::Done {
+            return self;
+        }
+        match made.filter(|key| key.access_key_id().parse::<AccessKeyId>().is_ok()) {
+            Some(key) => {
+                self.made = Some(key.access_key_id().to_owned());
+                self.new_key = Some(NewKey {
+                    id: key.access_key_id().to_owned(),
+                    secret: Zeroizing::new(key.secret_access_key().to_owned()),
+                });
+            }
+            None => {
+                self.result = StepResult::InDoubt;
+                self.error = Some("the answer holds no key".to_owned());
+            }
+        }
+        self
+    }
+
     /// A policy made under another ARN than the plan names is not the plan's.
     fn made(mut self, meant: &str, made: Option<String>) -> Self {
         if let (StepResult::Done, Some(made)) = (self.result, made)

@@ -11,10 +11,10 @@ use crate::error::{Error, Result};
 use crate::execute::{Approvals, Executor, Stop};
 use crate::exit::Exit;
 use crate::identity::PrincipalKind;
-use crate::plan::{Kind, Plan};
+use crate::plan::{Destination, Kind, Plan};
 use crate::render::text;
 use crate::store::Key;
-use crate::text::count;
+use crate::text::{count, shell};
 use crate::view::{ApplyEvent, Ending, PrincipalEnding, Standing};
 use std::time::Duration;
 
@@ -35,6 +35,12 @@ pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit>
         break_glass: args.break_glass.clone(),
     };
     refuse(session, &plan, &bytes, &approvals).await?;
+    let shows = plan.recover.as_ref().is_some_and(|recover| recover.to == Destination::Stdout);
+    if shows && !args.secret_to_stdout {
+        return Err(Error::new(Exit::Forbidden, "the plan shows the secret of a new key")
+            .because("whoever reads or keeps the output of this command would have it")
+            .hint(format!("ringfence apply {} --secret-to-stdout", shell(&name))));
+    }
     if !args.auto_approve {
         show(session, &plan, Some((&name, &crate::plan::sha256(&bytes))));
         session.terminal.confirm(&question(&plan))?;
@@ -159,6 +165,7 @@ fn question(plan: &Plan) -> String {
     let verb = match plan.kind {
         Kind::Contain => "Contain",
         Kind::Release => "Release",
+        Kind::Recover => "Recover",
     };
     format!(
         "{verb} {users} in account {} with {}?",
@@ -226,7 +233,7 @@ pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: Run<'_>) -> R
     }
     // What others undo as it is done does not hold, though every step was made.
     let undone = |one: &PrincipalEnding| one.standing == Standing::Weakened;
-    let holds = plan.kind == Kind::Release || !ending.principals.iter().any(undone);
+    let holds = plan.kind != Kind::Contain || !ending.principals.iter().any(undone);
     Ok(if ending.complete && holds { Exit::Done } else { Exit::Partial })
 }
 

@@ -1,6 +1,7 @@
 //! The words of the command line.
 
 use crate::identity::{AccessKeyId, AccountId, Arn, RoleName, SessionName, UserName, Who};
+use crate::plan::Fields;
 use crate::resource::Resource;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -82,6 +83,8 @@ pub(super) enum Verb {
     Status(StatusArgs),
     /// Plan the release of a contained user or role
     Rollback(RollbackArgs),
+    /// Plan a new key for the workload of a contained user, and no more rights than it needs
+    Recover(RecoverArgs),
     /// Read GuardDuty's findings, and how a containment starts from them
     Findings(FindingsArgs),
     /// Find in CloudTrail what a leaked key was used for; nothing is changed
@@ -253,6 +256,9 @@ pub(super) struct ApplyArgs {
     /// Apply without the approvals that are required, and record why; the store's policy.toml has to allow it
     #[arg(long, value_name = "REASON", value_parser = reason)]
     pub(super) break_glass: Option<String>,
+    /// Let a plan of recovery that asks for it show the secret of the new key
+    #[arg(long, requires = "file")]
+    pub(super) secret_to_stdout: bool,
 }
 
 #[derive(Debug, Args)]
@@ -310,12 +316,76 @@ pub(super) struct RollbackArgs {
     /// Give this resource up to whoever changed it (repeatable)
     #[arg(long, value_name = "RESOURCE")]
     pub(super) leave: Vec<Resource>,
+    /// Give the rights back that a recovery has taken away
+    #[arg(long)]
+    pub(super) undo_recovery: bool,
     /// Write the plan to this file
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
     /// End with 2 if there is something to change
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecoverArgs {
+    /// User whose workload gets a new key
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: UserName,
+    /// Put the key into this secret of AWS Secrets Manager, as a new version
+    #[arg(long, value_name = "ID", group = "place")]
+    pub(super) secret: Option<String>,
+    /// Make the secret if it is not there
+    #[arg(long, requires = "secret")]
+    pub(super) create_secret: bool,
+    /// Fields of the secret that take the key [default: the ones in use, or AWS_ACCESS_KEY_ID,AWS_SECRET_ACCESS_KEY]
+    #[arg(long, value_name = "ID,SECRET", requires = "secret", value_parser = fields)]
+    pub(super) secret_fields: Option<Fields>,
+    /// Put the key into this profile of the AWS credentials file
+    #[arg(long, value_name = "PROFILE", group = "place", value_parser = profile)]
+    pub(super) to_profile: Option<String>,
+    /// Credentials file [default: as the AWS CLI has it]
+    #[arg(long, value_name = "FILE", requires = "to_profile")]
+    pub(super) credentials_file: Option<PathBuf>,
+    /// Show the key's secret on standard output, once, when it is made
+    #[arg(long, group = "place")]
+    pub(super) secret_to_stdout: bool,
+    /// Delete this key of the user, which has to be off: it cannot be undone
+    #[arg(long, value_name = "ID")]
+    pub(super) delete_key: Option<AccessKeyId>,
+    /// Let the user do what this policy allows, and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+    /// Action that the user has to be allowed, such as s3:ListAllMyBuckets (repeatable)
+    #[arg(long, value_name = "SERVICE:ACTION", value_parser = probe, requires = "place")]
+    pub(super) probe: Vec<String>,
+    /// Make a key for a user that is not contained
+    #[arg(long = "override")]
+    pub(super) override_containment: bool,
+    /// Write the plan to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// End with 2 if there is something to change
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+}
+
+fn fields(text: &str) -> Result<Fields, String> {
+    Fields::parse(text).ok_or_else(|| "expected the names of two fields, as ID,SECRET".to_owned())
+}
+
+fn profile(text: &str) -> Result<String, String> {
+    let named = !text.trim().is_empty() && text.trim() == text;
+    let harmless = !text.chars().any(|c| c.is_control() || c == '[' || c == ']');
+    (named && harmless).then(|| text.to_owned()).ok_or_else(|| "no name of a profile".to_owned())
+}
+
+fn probe(text: &str) -> Result<String, String> {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let whole = text.split_once(':').is_some_and(|(service, action)| part(service) && part(action));
+    whole.then(|| text.to_owned()).ok_or_else(|| "expected SERVICE:ACTION, without *".to_owned())
 }
 
 #[derive(Debug, Args)]

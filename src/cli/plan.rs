@@ -458,7 +458,7 @@ pub(super) async fn with_managed(
 }
 
 /// A lineage whose policy names nobody has taken.
-fn fresh_lineage(session: &Session<'_>, snapshot: &Snapshot) -> Result<Lineage> {
+pub(super) fn fresh_lineage(session: &Session<'_>, snapshot: &Snapshot) -> Result<Lineage> {
     loop {
         let lineage = session.context.lineage()?;
         let names = [lineage.fence_name(), lineage.hold_name()];

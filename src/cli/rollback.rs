@@ -46,6 +46,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Ex
         to: args.to.as_deref().map(|name| session.config.posture(name)).transpose()?,
         take: args.take.clone(),
         leave: args.leave.clone(),
+        undo_recovery: args.undo_recovery,
     };
     let before = at_apply(session, &key, &state).await;
     let context = context(session, &reading, OnDrift::Refuse);

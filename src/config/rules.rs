@@ -148,11 +148,12 @@ fn conditions(file: &File<'_>, table: &Table<'_>) -> Result<When> {
                 when.kind = Some(match file.text(value)? {
                     "contain" => Kind::Contain,
                     "release" => Kind::Release,
+                    "recover" => Kind::Recover,
                     other => {
                         let what = format!("`{}` is no kind of plan", other.escape_debug());
                         return Err(file
                             .error(value.span().start, &what)
-                            .hint("contain or release"));
+                            .hint("contain, release or recover"));
                     }
                 });
             }

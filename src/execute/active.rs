@@ -1,5 +1,6 @@
 //! One principal while its plan is applied.
 
+use super::recover::Issue;
 use crate::error::{Error, Result};
 use crate::journal::{Event, Journal, StepStatus};
 use crate::plan::{Plan, PrincipalPlan, Settle, Step};
@@ -27,6 +28,8 @@ pub(super) struct Active {
     pub(super) log: RunLog,
     /// The fence's time that was fixed last.
     pub(super) fence_time: Option<Timestamp>,
+    /// Where the new key of a recovery goes.
+    pub(super) issue: Option<Issue>,
     /// For how long it was watched since somebody last undid something, in seconds.
     pub(super) held_for_s: u32,
     /// What others were seen to do.
@@ -121,6 +124,14 @@ impl Active {
             // What was found gone is gone still: nobody has taken anything away.
             let gone = status == StepStatus::Skipped && self.is_off(step);
             if status == StepStatus::Planned || gone {
+                continue;
+            }
+            if let Some(on) = self.new_key_now(step) {
+                if on {
+                    stored.push(step.id)
+                } else {
+                    not_stored.push(step.id)
+                }
                 continue;
             }
             match self.now.value(&step.resource).known() {

@@ -3,11 +3,11 @@
 use super::active::Active;
 use super::is_release;
 use crate::journal::{Event, StepStatus};
-use crate::plan::{Plan, Step};
+use crate::plan::{Destination, Kind, Plan, Step};
 use crate::resource::Resource;
 use crate::snapshot::Snapshot;
 use crate::standing::{Judgement, fence_view, hold_stands, judge, limits, remedies};
-use crate::state::{HeldStatus, State};
+use crate::state::{HeldStatus, KeyStatus, State};
 use crate::text::{clock, count, shell, shown};
 use crate::view::{Finding, PrincipalEnding, Standing};
 
@@ -32,6 +32,7 @@ pub(super) fn of(
         resource: None,
         what: format!("{}: {}", blocked.what, blocked.why),
     }));
+    open.extend(one.unusable().map(|what| Finding { resource: None, what }));
     if let Err(error) = &now {
         let what = format!("it could not be read back: {}", error.message());
         open.push(Finding { resource: None, what });
@@ -61,7 +62,7 @@ pub(super) fn of(
         commands: commands(plan, one, state, judged.as_ref(), standing),
         open,
         tampering: one.tampering.clone(),
-        notes: notes(one, standing, state.zip(snapshot.filter(|_| !is_release(plan)))),
+        notes: notes(one, standing, state.zip(snapshot.filter(|_| plan.kind == Kind::Contain))),
         fence: state.and_then(|state| fence_view(state, snapshot)),
         serial: state.map_or(one.plan.serial, |state| state.serial),
         journal_head: one.journal().head().to_owned(),
@@ -73,7 +74,10 @@ fn standing(plan: &Plan, judged: Option<&Judgement>, complete: bool) -> Standing
         None => Standing::Unknown,
         Some(judged) if judged.standing == Standing::NotContained => Standing::NotContained,
         // What others undid and nobody has done again is worse than a step that is open.
-        Some(judged) if !is_release(plan) && judged.standing == Standing::Weakened => {
+        Some(judged) if plan.kind == Kind::Contain && judged.standing == Standing::Weakened => {
+            Standing::Weakened
+        }
+        Some(judged) if plan.kind == Kind::Recover && judged.standing == Standing::Weakened => {
             Standing::Weakened
         }
         Some(_) if !complete => Standing::Partial,
@@ -87,7 +91,7 @@ fn standing(plan: &Plan, judged: Option<&Judgement>, complete: bool) -> Standing
 
 fn open_steps(one: &Active) -> Vec<Finding> {
     let mut found = Vec::new();
-    for step in one.plan.last_steps() {
+    for step in one.plan.last_steps().filter(|step| !one.took_back(step)) {
         let what = match one.journal().status(step.id) {
             StepStatus::Stored | StepStatus::Skipped | StepStatus::Done => continue,
             StepStatus::Planned => "was not tried".to_owned(),
@@ -141,6 +145,9 @@ fn holds(plan: &Plan, one: &Active, state: Option<&State>, now: Option<&Snapshot
     let (Some(state), Some(now)) = (state, now) else {
         return "what holds is not known".to_owned();
     };
+    if plan.kind == Kind::Recover {
+        return recovered(one, state);
+    }
     let accepted = accepted_unread(one);
     if accepted > 0 {
         return format!("{} accepted", count(accepted, "call was", "calls were"));
@@ -196,6 +203,42 @@ fn holds(plan: &Plan, one: &Active, state: Option<&State>, now: Option<&Snapshot
     }
 }
 
+/// What a recovery has come to.
+fn recovered(one: &Active, state: &State) -> String {
+    let mut parts = Vec::new();
+    let making = one.plan.steps.iter().any(|step| step.resource == Resource::NewAccessKey);
+    if let Some(recovery) = state.recoveries.last().filter(|_| making) {
+        let key = recovery.access_key.as_ref().map(|id| format!("access_key/{id}"));
+        let key = key.unwrap_or_else(|| "the new key".to_owned());
+        let stored = match &recovery.stored_in {
+            Some(place) => format!("stored in {place}"),
+            None => "handed out".to_owned(),
+        };
+        parts.push(match recovery.status {
+            KeyStatus::Stored => format!("{key} is made and {stored}"),
+            KeyStatus::Made => format!("{key} is made, and not known to be {stored}"),
+            KeyStatus::Discarded => {
+                format!("{key} was made, could not be {stored}, and was deleted again")
+            }
+            KeyStatus::InDoubt => "whether a new key was made is not known".to_owned(),
+            KeyStatus::NotMade => "no new key was made".to_owned(),
+        });
+    }
+    let deleted = |step: &&Step| step.resource.is_credential() && !step.reversible;
+    let own = |step: &&Step| {
+        let id = state.recoveries.last().and_then(|one| one.access_key.as_ref());
+        id.is_some_and(|id| step.resource == Resource::AccessKey(id.clone()))
+    };
+    let gone = done(one).filter(deleted).filter(|step| !own(step));
+    parts.extend(gone.map(|step| format!("{} is deleted", step.resource)));
+    let right = |step: &&Step| state.rights.contains_key(&step.resource);
+    let rights = done(one).filter(right).count();
+    if rights > 0 {
+        parts.push(format!("{} changed", count(rights, "right is", "rights are")));
+    }
+    if parts.is_empty() { "nothing was changed".to_owned() } else { parts.join(", ") }
+}
+
 fn done(one: &Active) -> impl Iterator<Item = &Step> {
     one.plan.last_steps().filter(|step| {
         matches!(one.journal().status(step.id), StepStatus::Stored | StepStatus::Skipped)
@@ -246,6 +289,27 @@ fn last_fence(one: &Active) -> Option<(jiff::Timestamp, &[Resource])> {
     })
 }
 
+/// What to run after a recovery: under a hold the key can do nothing yet.
+fn after_recovery(plan: &Plan, one: &Active, standing: Standing) -> Vec<String> {
+    let who = one.plan.who().flag();
+    let held = one.journal().entries().iter().any(|entry| {
+        matches!(entry.event, Event::KeyChecked { authenticates: true, under_hold: true, .. })
+    });
+    if held {
+        return vec![format!("ringfence rollback {who} --to revoke --out lift.json")];
+    }
+    let place = match plan.recover.as_ref().map(|recover| &recover.to) {
+        Some(Destination::Secret { id, .. }) => format!("--secret {}", shell(id)),
+        Some(Destination::Profile { profile, .. }) => format!("--to-profile {}", shell(profile)),
+        Some(Destination::Stdout) => "--secret-to-stdout".to_owned(),
+        None => return Vec::new(),
+    };
+    match standing {
+        Standing::Partial => vec![format!("ringfence recover {who} {place} --out recover.json")],
+        _ => Vec::new(),
+    }
+}
+
 /// What to run next, for what is open.
 fn commands(
     plan: &Plan,
@@ -259,6 +323,7 @@ fn commands(
         (Some(_), Some(_)) if is_release(plan) && standing.is_weak() => {
             vec![format!("ringfence rollback {who}")]
         }
+        (Some(_), Some(_)) if plan.kind == Kind::Recover => after_recovery(plan, one, standing),
         (Some(state), Some(judged)) => remedies(state, &Judgement { standing, ..judged.clone() }),
         _ => vec![format!("ringfence status {who}")],
     };

@@ -27,6 +27,8 @@ pub enum Point {
     ReadBack,
     /// A step that settling adds is recorded.
     Added(Resource),
+    /// The new key was tried, and what came of it is recorded.
+    Checked,
     /// The journal has its last entry; the state still says that the run is under way.
     JournalFinished,
     /// The state says how the run ended.
@@ -48,6 +50,7 @@ impl fmt::Display for Point {
             Self::Recorded(resource) => write!(f, "recorded {resource}"),
             Self::ReadBack => f.write_str("read-back"),
             Self::Added(resource) => write!(f, "added {resource}"),
+            Self::Checked => f.write_str("checked"),
             Self::JournalFinished => f.write_str("journal-finished"),
             Self::StateFinished => f.write_str("state-finished"),
             Self::Released => f.write_str("released"),

@@ -2,6 +2,7 @@
 
 use super::active::Active;
 use super::approve::Granted;
+use super::recover::Issue;
 use super::{Executor, Point, UnderWay, managed_with_states, verify};
 use crate::aws::Reading;
 use crate::error::{Error, Result};
@@ -172,6 +173,7 @@ impl Executor<'_> {
         );
         let ours = known.collect();
         let mut one = Active {
+            issue: Issue::of(run.plan.recover.as_ref(), &run.id, plan.id.as_str()),
             plan,
             locked,
             ours,

@@ -162,7 +162,7 @@ impl Executor<'_> {
                 let (state, _) = one.so_far(run.plan, now.read_at);
                 tampering(&one.plan, one.journal(), &state, &one.now, &now)
             }
-            Kind::Release => Vec::new(),
+            Kind::Release | Kind::Recover => Vec::new(),
         };
         one.now = now;
         one.unread = None;
@@ -201,7 +201,7 @@ impl Executor<'_> {
         clause: &Settle,
         active: &mut [Active],
     ) -> usize {
-        if run.plan.kind == Kind::Release {
+        if run.plan.kind != Kind::Contain {
             return 0;
         }
         let mut added = Vec::new();
@@ -248,7 +248,7 @@ impl Executor<'_> {
     }
 
     /// Runs the waves that were added last.
-    async fn added_waves(&mut self, run: &mut UnderWay<'_>, active: &mut [Active]) {
+    pub(super) async fn added_waves(&mut self, run: &mut UnderWay<'_>, active: &mut [Active]) {
         let from = run.next_wave;
         let last = active.iter().flat_map(|one| &one.plan.steps).map(|step| step.wave).max();
         run.next_wave = last.unwrap_or(from) + 1;

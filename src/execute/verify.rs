@@ -11,7 +11,7 @@ use crate::policy::deny_all_arn;
 use crate::renewal::renewed;
 use crate::resource::{Resource, Value};
 use crate::snapshot::Snapshot;
-use crate::state::State;
+use crate::state::{Held, State};
 use crate::text::{shell, shown};
 use crate::view::Finding;
 
@@ -85,8 +85,12 @@ fn not_by_the_record<'p>(
         let held = state.and_then(|state| state.resources.get(&step.resource));
         match plan.kind {
             Kind::Release => {
-                !held.is_some_and(|held| step.after == held.baseline || step.after == held.ours)
+                let rights = state.and_then(|state| state.rights.get(&step.resource));
+                let by = |held: &Held| step.after == held.baseline || step.after == held.ours;
+                !held.or(rights).is_some_and(by)
             }
+            // It takes nothing from the record.
+            Kind::Recover => false,
             Kind::Contain => {
                 let given = match &step.after {
                     Some(Value::Document(document)) => document.fence_time().is_none(),
@@ -223,7 +227,7 @@ pub(super) fn drift(
     let mut moved = Vec::new();
     let mut refused: Vec<Refused<'_>> = Vec::new();
     for ((principal, now), state) in plan.principals.iter().zip(now).zip(states) {
-        if plan.kind == Kind::Release {
+        if plan.kind != Kind::Contain {
             hidden(principal, now)?;
         }
         let differences = since_plan(principal, now);
@@ -281,6 +285,9 @@ fn hidden(principal: &PrincipalPlan, now: &Snapshot) -> Result<()> {
 /// A refusal prints the one command that contains now, whatever moved (D2.3): everybody whom the plan is about, also
 /// those who have not moved.
 fn hint(plan: &Plan, refused: &[Refused<'_>]) -> String {
+    if plan.kind == Kind::Recover {
+        return "look at what moved, then plan the recovery again".to_owned();
+    }
     if plan.kind == Kind::Release {
         let whom: Vec<String> = refused
             .iter()
@@ -368,7 +375,7 @@ pub(super) fn verdict(kind: Kind, step: &Step, now: &Snapshot, ours: &[Resource]
             match &step.resource {
                 _ if gone => Verdict::Already,
                 // D2.6: it is no longer as ringfence left it, so it is left alone.
-                _ if kind == Kind::Release => {
+                _ if kind != Kind::Contain => {
                     Verdict::Blocked("it was changed by others since the plan".to_owned())
                 }
                 // F16: a put would overwrite what somebody else wrote under our name.

@@ -194,9 +194,12 @@ impl Executor<'_> {
             _ => {}
         }
         let tried = one.journal().status(step.id) != StepStatus::Planned;
-        let found = match one.lacks_policy(step) {
-            true => Verdict::Blocked("the policy that it brings to bear was not made".to_owned()),
-            false => verdict(kind, step, &one.now, &one.ours),
+        let found = match (one.lacks_policy(step), one.lacks_key(step)) {
+            (true, _) => {
+                Verdict::Blocked("the policy that it brings to bear was not made".to_owned())
+            }
+            (_, Some(why)) => Verdict::Blocked(why.to_owned()),
+            _ => verdict(kind, step, &one.now, &one.ours),
         };
         let why = match found {
             Verdict::Blocked(why) if one.lacks_policy(step) => why,
@@ -246,13 +249,17 @@ impl Executor<'_> {
             return None;
         }
         self.at(Point::Intended(step.resource.clone())).await;
+        let issue = one.issue.clone().filter(|_| action.stores_key());
         let (aws, name, context) = (self.aws.clone(), one.plan.name.clone(), self.context.clone());
         Some(Box::pin(async move {
             if !pause.is_zero() {
                 context.sleep(pause).await;
             }
             let from = Instant::now();
-            let reply = call(&aws, &name, &action).await;
+            let reply = match issue {
+                Some(issue) => issue.store(&aws, &action, step.before.as_ref()).await,
+                None => call(&aws, &name, &action).await,
+            };
             Ended { principal, step, attempt, action, reply, took: from.elapsed() }
         }))
     }
@@ -267,6 +274,14 @@ impl Executor<'_> {
         self.at(Point::Ended(ended.step.resource.clone())).await;
         let one = active.get_mut(ended.principal)?;
         let reply = &ended.reply;
+        if let Some(id) = &reply.made {
+            let (step, resource) = (ended.step.id, ended.step.resource.clone());
+            let event = Event::Made { step, resource, id: id.clone() };
+            one.append(self.context.now(), event).await;
+        }
+        if let (Some(issue), Some(key)) = (&mut one.issue, &reply.new_key) {
+            issue.key = Some(key.clone());
+        }
         let event = Event::Outcome {
             step: ended.step.id,
             resource: ended.step.resource.clone(),
@@ -343,6 +358,10 @@ fn value_words(step: &Step, one: &Active) -> String {
         }
         (Some(Value::Document(_)), _) => "written".to_owned(),
         (Some(Value::PolicyArn(_)), _) => "set".to_owned(),
+        (Some(Value::AccessKeyId(_) | Value::SecretVersion(_)), _) => {
+            let made = one.journal().made(step.id).map(|id| crate::text::shown(id).into_owned());
+            made.unwrap_or_else(|| "stored".to_owned())
+        }
         (value, _) => words(value.as_ref()),
     }
 }

@@ -6,7 +6,7 @@ use crate::lineage::is_our_name;
 use crate::planner::cuts_workloads;
 use crate::policy::{PolicyDocument, deny_all_arn, hold};
 use crate::posture::LEAST_MARGIN_S;
-use crate::resource::{Resource, Value};
+use crate::resource::{Known, Resource, Value};
 use crate::snapshot::Status;
 use std::collections::BTreeSet;
 
@@ -23,6 +23,12 @@ pub(super) fn flaw(plan: &Plan) -> Option<String> {
         for step in &principal.steps {
             if !is_sound(principal, step) || !ids.insert(step.id) {
                 return Some(format!("step {} makes no sense", step.id));
+            }
+            if (plan.kind == Kind::Recover) != is_of_recovery(plan, step) {
+                return Some(format!(
+                    "step {} does with {} what no plan of its kind does",
+                    step.id, step.resource
+                ));
             }
             if plan.kind == Kind::Contain && !takes_away(plan, principal, step) {
                 return Some(format!(
@@ -47,6 +53,30 @@ fn is_its_snapshots(principal: &PrincipalPlan) -> bool {
     *read.id() == principal.id && *read.arn() == principal.arn && read.who() == principal.who()
 }
 
+/// Whether a step is one that only a recovery takes, or takes as other plans do not. What of a release would
+/// look the same is told by the record.
+fn is_of_recovery(plan: &Plan, step: &Step) -> bool {
+    let recovers = plan.kind == Kind::Recover;
+    match (&step.resource, &step.after) {
+        (Resource::NewAccessKey | Resource::Profile(_) | Resource::Secret(_), after) => {
+            after.as_ref().is_some_and(awaits_apply) && plan.recover.is_some()
+        }
+        // A key that is on is never deleted.
+        (Resource::AccessKey(_), None) => step.before == Some(Value::Status(Status::Inactive)),
+        // What the user may do; a deny is for a containment.
+        (Resource::InlinePolicy(name), _) => recovers && !is_our_name(name),
+        (Resource::AttachedPolicy(arn), _) => {
+            recovers && *arn != deny_all_arn(&plan.partition) && !is_our_path(arn)
+        }
+        (Resource::Group(_), None) => recovers,
+        _ => false,
+    }
+}
+
+fn awaits_apply(value: &Value) -> bool {
+    matches!(value, Value::AccessKeyId(Known::Later(_)) | Value::SecretVersion(Known::Later(_)))
+}
+
 /// Whether the values are of the resource's own kind, and the rest of the step is what they say.
 fn is_sound(principal: &PrincipalPlan, step: &Step) -> bool {
     let belongs = |value: &Value| match step.resource {
@@ -59,6 +89,8 @@ fn is_sound(principal: &PrincipalPlan, step: &Step) -> bool {
         }
         // What is only told of is changed by no step.
         Resource::Session(_) | Resource::TrustPolicy => false,
+        Resource::NewAccessKey | Resource::Profile(_) => matches!(value, Value::AccessKeyId(_)),
+        Resource::Secret(_) => matches!(value, Value::SecretVersion(_)),
         Resource::AttachedPolicy(_) => *value == Value::Attached,
         Resource::Group(_) => *value == Value::Member,
         Resource::LoginProfile => *value == Value::Password,
@@ -70,7 +102,8 @@ fn is_sound(principal: &PrincipalPlan, step: &Step) -> bool {
         (Some(_), None) => Some(Change::Delete),
         (None, None) => None,
     };
-    let forever = step.resource == Resource::LoginProfile && step.after.is_none();
+    let forever = step.after.is_none()
+        && matches!(step.resource, Resource::LoginProfile | Resource::AccessKey(_));
     change == Some(step.action)
         && step.reversible != forever
         && step.before.iter().chain(&step.after).all(belongs)

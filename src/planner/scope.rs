@@ -50,7 +50,8 @@ pub(super) fn of(
     for resource in traced {
         add(resource.clone(), Why::Traced);
     }
-    for resource in younger(snapshot, since) {
+    let recovered = |resource: &Resource| state.is_some_and(|state| state.is_recovered(resource));
+    for resource in younger(snapshot, since).into_iter().filter(|one| !recovered(one)) {
         add(resource, Why::YoungerThanSince);
     }
     let contained_before = state.is_some_and(|state| !state.is_released());
@@ -67,7 +68,13 @@ pub(super) fn of(
             }
         }
     }
-    let access_keys = in_scope(snapshot, &compromised, rule);
+    // What was named is in the scope of any posture; what a recovery has made for the workload is not.
+    let mut access_keys = in_scope(snapshot, &compromised, rule);
+    let named = |id: &AccessKeyId| {
+        let resource = Resource::AccessKey(id.clone());
+        compromised.iter().any(|item| item.resource == resource)
+    };
+    access_keys.retain(|key| named(&key.id) || !recovered(&Resource::AccessKey(key.id.clone())));
     Ok(Scope { compromised, access_keys })
 }
 

@@ -81,6 +81,7 @@ impl Script {
         let what = match plan.kind {
             Kind::Contain => "plan",
             Kind::Release => "release",
+            Kind::Recover => "recovery",
         };
         let users = words::users(plan);
         self.comment("", &format!("ringfence {what}: {users}, account {}", plan.account_id));
@@ -150,10 +151,12 @@ impl Script {
         let name = shown(&step.resource.to_string()).into_owned();
         let call = step.call(principal.kind);
         let Some(words) = call.and_then(|call| command(principal.name.as_str(), &call)) else {
-            let left_out = format!(
-                "step {} left out, its name or document is no word for a shell: {name}",
-                step.id
-            );
+            let why = if step.resource.is_of_new_key() {
+                "a script would show the secret of the key that it makes, ringfence apply does not"
+            } else {
+                "its name or document is no word for a shell"
+            };
+            let left_out = format!("step {} left out, {why}: {name}", step.id);
             self.comment("  ", &left_out);
             self.line("  :");
             return;
@@ -263,6 +266,14 @@ fn command(name: &str, call: &Action) -> Option<String> {
         Action::RemoveUserFromGroup { group } => {
             format!("{} --group-name{}", on("remove-user-from-group"), word(group)?)
         }
+        Action::DeleteAccessKey { id } => {
+            format!("{} --access-key-id{}", on("delete-access-key"), word(id)?)
+        }
+        // The secret of a new key is in its answer, which no script should print.
+        Action::CreateAccessKey
+        | Action::CreateSecret { .. }
+        | Action::PutSecretValue { .. }
+        | Action::WriteProfile { .. } => return None,
         Action::PutRolePolicy { name, document } => format!(
             "{} --policy-name{} --policy-document {}",
             on_role("put-role-policy"),

@@ -175,6 +175,7 @@ pub(crate) fn plan_of(kind: Kind, posture: &str, principals: Vec<PrincipalPlan>)
         cut_workloads: false,
         trace: None,
         finding: None,
+        recover: None,
         approval: None,
         principals,
         content_sha256: String::new(),
@@ -385,6 +386,8 @@ pub(crate) fn recorded() -> State {
         clock: Some(Clock::of(at("2026-11-21T03:13:42Z"), vec![key(LEAKED)])),
         last_seen_contained: Some(at("2026-11-21T03:13:12Z")),
         released_at: None,
+        recoveries: Vec::new(),
+        rights: std::collections::BTreeMap::new(),
         runs: vec![
             run(RUN, "2026-11-21T03:12:40Z", Some(end)),
             run("20261121T034802Z-7c41e09a", "2026-11-21T03:48:02Z", None),

@@ -4,6 +4,7 @@ use crate::approval::Verdict;
 use crate::guardrail::{self, Outcome};
 use crate::identity::AccessKeyId;
 use crate::impact::{Line, Stops, told};
+use crate::journal::{Event, Probed};
 use crate::lineage::is_our_name;
 use crate::plan::{Change, Compromised, Kind, Plan, PrincipalKind, PrincipalPlan, Step, Why};
 use crate::policy::{PolicyDocument, hold};
@@ -33,6 +34,7 @@ pub(super) fn value(value: Option<&Value>) -> String {
         Some(Value::Attached) => "attached".to_owned(),
         Some(Value::Member) => "member".to_owned(),
         Some(Value::Password) => "set".to_owned(),
+        Some(Value::AccessKeyId(known) | Value::SecretVersion(known)) => known.words(),
     }
 }
 
@@ -67,9 +69,41 @@ pub(super) fn transition(step: &Step) -> Option<(&'static str, String, String)> 
         | Resource::SigningCertificate(_)
         | Resource::ServiceCredential(_) => "status",
         Resource::PermissionsBoundary => "policy",
+        Resource::NewAccessKey => "id",
+        Resource::Secret(_) => "version",
+        Resource::Profile(_) => "key",
         _ => return None,
     };
     Some((label, value(step.before.as_ref()), value(step.after.as_ref())))
+}
+
+/// What became of a new key that was tried, each with whether it is as it should be.
+pub(super) fn key_checked(event: &Event) -> Vec<(bool, String)> {
+    let Event::KeyChecked { access_key, authenticates, probes, under_hold, error, .. } = event
+    else {
+        return Vec::new();
+    };
+    let mut said = vec![match authenticates {
+        true => (true, format!("access_key/{access_key} authenticates")),
+        false => (false, format!("access_key/{access_key} does not authenticate")),
+    }];
+    if *under_hold {
+        let held = "a deny on everything keeps it from doing anything until it is lifted";
+        said.push((false, held.to_owned()));
+    }
+    said.extend(probes.iter().map(|probe| (probe.allowed == Some(true), probed(probe))));
+    said.extend(error.iter().map(|error| (false, shown(error).into_owned())));
+    said
+}
+
+/// Whether an action is allowed, and how that was seen.
+fn probed(probe: &Probed) -> String {
+    let how = if probe.called { "called" } else { "simulated" };
+    match probe.allowed {
+        Some(true) => format!("{} is allowed ({how})", shown(&probe.action)),
+        Some(false) => format!("{} is denied ({how})", shown(&probe.action)),
+        None => format!("{} could not be tried", shown(&probe.action)),
+    }
 }
 
 /// The last recorded use of an access key, as the snapshot has it; `None` where it has no such key.
@@ -115,7 +149,7 @@ pub(super) fn summary(plan: &Plan) -> String {
     );
     let undone = match (steps.iter().filter(|(_, step)| !step.reversible).count(), plan.kind) {
         (0, Kind::Contain) => " Everything can be undone.".to_owned(),
-        (0, Kind::Release) => String::new(),
+        (0, Kind::Release | Kind::Recover) => String::new(),
         (n, _) => format!(" {} cannot be undone.", count(n, "step", "steps")),
     };
     counts + &undone + &stays_open(plan)
@@ -165,7 +199,7 @@ fn stays_open(plan: &Plan) -> String {
 fn no_changes(plan: &Plan) -> String {
     let users = users(plan);
     let many = plan.principals.len() > 1;
-    if plan.kind == Kind::Release {
+    if plan.kind != Kind::Contain {
         return format!("No changes. There is nothing to release of {users} now.");
     }
     // A warning may say that something could not be planned, so nothing is claimed beside one.
@@ -245,6 +279,7 @@ pub(super) fn purpose(plan: &Plan) -> String {
     match plan.kind {
         Kind::Contain => format!("posture {}", shown(&plan.posture.name)),
         Kind::Release => "release".to_owned(),
+        Kind::Recover => "recovery".to_owned(),
     }
 }
 
@@ -295,8 +330,11 @@ pub(super) const fn compromised(item: &Compromised) -> &'static str {
 }
 
 /// The sentence that says what holds after a run, in which stored and enforced are different words (D2.13).
-pub(super) fn holds(ending: &PrincipalEnding) -> Vec<String> {
+pub(super) fn holds(kind: Kind, ending: &PrincipalEnding) -> Vec<String> {
     let holds = sentence(&ending.holds);
+    if let (Kind::Recover, Some(at)) = (kind, ending.read_back_at) {
+        return vec![format!("{holds}."), format!("Read back at {}.", clock(at))];
+    }
     let Some(at) = ending.read_back_at.map(clock) else {
         let holds = if holds.is_empty() { "What holds is not known" } else { &holds };
         return vec![format!("{holds}: nothing was read back.")];

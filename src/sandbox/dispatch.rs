@@ -39,6 +39,8 @@ pub(super) enum Service {
     Account,
     /// GuardDuty's findings.
     GuardDuty,
+    /// Secrets Manager.
+    Secrets,
 }
 
 impl Service {
@@ -51,12 +53,13 @@ impl Service {
             Self::CloudTrail => "cloudtrail",
             Self::Account => "account",
             Self::GuardDuty => "guardduty",
+            Self::Secrets => "secretsmanager",
         }
     }
 
     /// Whether it speaks JSON.
     const fn is_json(self) -> bool {
-        matches!(self, Self::CloudTrail | Self::Account | Self::GuardDuty)
+        matches!(self, Self::CloudTrail | Self::Account | Self::GuardDuty | Self::Secrets)
     }
 
     const fn space(self) -> &'static str {
@@ -76,8 +79,9 @@ impl Service {
     }
 
     fn of_name(name: &str) -> Option<Self> {
-        [Self::Iam, Self::Sts, Self::S3, Self::CloudTrail, Self::Account, Self::GuardDuty]
-            .into_iter()
+        let all = [Self::Iam, Self::Sts, Self::S3, Self::CloudTrail, Self::Account];
+        all.into_iter()
+            .chain([Self::GuardDuty, Self::Secrets])
             .find(|service| service.name() == name)
     }
 
@@ -230,8 +234,8 @@ fn serve(
                 400,
                 "InvalidAction",
                 format!(
-                    "The sandbox has iam, sts, and a little of s3, cloudtrail, account and \
-                     guardduty, not {service}"
+                    "The sandbox has iam, sts, and a little of s3, cloudtrail, account, \
+                     guardduty and secretsmanager, not {service}"
                 ),
             )
         })?;
@@ -250,7 +254,7 @@ fn serve(
         known.action = format!("{}:{action}", service.name());
         let caller = auth::authenticate(world, request, claim.as_ref(), service, clock)?;
         let asked = json::asked(request)?;
-        known.believed(world, &caller, &params, Some(asked.clone()));
+        known.believed(world, &caller, &params, Some(json::recorded(service, &asked)));
         let mut act = act(world, &caller, &params, service, action, claim.as_ref(), clock, now);
         return json::serve(&mut act, request, &asked).map(Served::Json);
     }

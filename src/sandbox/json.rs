@@ -1,8 +1,11 @@
-//! The services that speak JSON, as much of them as an investigation asks: the events of
-//! CloudTrail, the Regions of an account, the findings of GuardDuty.
+//! The services that speak JSON, as much of them as an incident asks: the events of CloudTrail, the
+//! Regions of an account, the findings of GuardDuty, the secrets of Secrets Manager.
 
 mod events;
 mod findings;
+mod secrets;
+
+pub use secrets::{Secret, SecretVersion};
 
 use super::Request;
 use super::act::Act;
@@ -11,12 +14,30 @@ use super::fault::Fault;
 use serde_json::{Value, json};
 
 /// The actions, in a policy's words.
-pub(super) const ACTIONS: [&str; 5] = [
+pub(super) const ACTIONS: [&str; 12] = [
     "account:ListRegions",
     "cloudtrail:LookupEvents",
     "guardduty:GetFindings",
     "guardduty:ListDetectors",
     "guardduty:ListFindings",
+    "secretsmanager:CreateSecret",
+    "secretsmanager:DeleteSecret",
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:ListSecrets",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:RestoreSecret",
+];
+
+/// The actions of Secrets Manager.
+const OF_SECRETS: [&str; 7] = [
+    "CreateSecret",
+    "DeleteSecret",
+    "DescribeSecret",
+    "GetSecretValue",
+    "ListSecrets",
+    "PutSecretValue",
+    "RestoreSecret",
 ];
 
 /// The Regions that every account has.
@@ -48,6 +69,11 @@ pub(super) fn name(service: Service, request: &Request) -> &'static str {
             let target = request.header("x-amz-target").unwrap_or_default();
             if target.rsplit('.').next() == Some("LookupEvents") { "LookupEvents" } else { "" }
         }
+        (Service::Secrets, "POST", _) => {
+            let target = request.header("x-amz-target").unwrap_or_default();
+            let action = target.strip_prefix("secretsmanager.").unwrap_or_default();
+            OF_SECRETS.into_iter().find(|name| *name == action).unwrap_or_default()
+        }
         (Service::Account, "POST", ["listRegions"]) => "ListRegions",
         (Service::GuardDuty, "GET", ["detector"]) => "ListDetectors",
         (Service::GuardDuty, "POST", ["detector", _, "findings"]) => "ListFindings",
@@ -65,12 +91,25 @@ pub(super) fn asked(request: &Request) -> Result<Value, Fault> {
     asked.ok_or_else(|| Fault::new(400, "SerializationException", "The request is no JSON object."))
 }
 
+/// What of a request stands in its event: CloudTrail hides what a secret holds.
+pub(super) fn recorded(service: Service, asked: &Value) -> Value {
+    let mut asked = asked.clone();
+    if let (Service::Secrets, Some(fields)) = (service, asked.as_object_mut()) {
+        fields.remove("SecretString");
+        fields.remove("SecretBinary");
+    }
+    asked
+}
+
 /// Serves a request.
 pub(super) fn serve(act: &mut Act<'_>, request: &Request, asked: &Value) -> Result<Value, Fault> {
     if act.action.is_empty() {
         let service = act.service.name();
         let message = format!("The sandbox has of {service} only what ringfence asks for");
         return Err(Fault::new(400, "UnknownOperationException", message));
+    }
+    if act.service == Service::Secrets {
+        return secrets::serve(act, asked);
     }
     act.allow("*")?;
     match act.action {

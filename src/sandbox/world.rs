@@ -2,6 +2,7 @@
 
 use super::account::{Account, fold};
 use super::ids::Ids;
+use super::json::Secret;
 use super::lag::Lag;
 use super::policy_store::Permissions;
 use super::session::Session;
@@ -48,6 +49,9 @@ pub struct World {
     /// When events were looked up last, by account and Region.
     #[serde(default)]
     looked_up: BTreeMap<String, VecDeque<Timestamp>>,
+    /// The secrets of every account and Region.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
     /// What GuardDuty would have found, as its API gives it.
     #[serde(default)]
     pub findings: Vec<serde_json::Value>,
@@ -87,6 +91,7 @@ impl World {
             calls: VecDeque::new(),
             trail: None,
             looked_up: BTreeMap::new(),
+            secrets: Vec::new(),
             findings: Vec::new(),
         };
         world.add_account(account, now);

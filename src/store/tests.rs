@@ -77,6 +77,8 @@ pub(super) fn state(serial: u64) -> State {
         clock: None,
         last_seen_contained: None,
         released_at: None,
+        recoveries: Vec::new(),
+        rights: std::collections::BTreeMap::new(),
         runs: Vec::new(),
     }
 }

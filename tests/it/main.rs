@@ -22,6 +22,7 @@ mod replies;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod scenario;
+mod secrets;
 #[cfg(feature = "sandbox")]
 mod simulation;
 #[cfg(feature = "s3")]

@@ -13,6 +13,7 @@ mod place;
 mod plans;
 mod port;
 mod pull_request;
+mod recover;
 mod rego;
 mod releases;
 mod roles;

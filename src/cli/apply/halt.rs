@@ -5,7 +5,8 @@ use crate::execute::Watcher;
 #[cfg(debug_assertions)]
 use futures_util::FutureExt;
 
-/// Names the point to stand still at, as [`crate::execute::Point`] prints it, or lists every point: `list`.
+/// Names the point to stand still at, as [`crate::execute::Point`] prints it, or its beginning before a `*`; or
+/// lists every point: `list`.
 #[cfg(debug_assertions)]
 const HALT_AT: &str = "RINGFENCE_HALT_AT";
 
@@ -19,7 +20,7 @@ pub(super) fn watcher(terminal: &Terminal) -> Option<Box<Watcher>> {
         let name = point.to_string();
         if at == "list" {
             terminal.note(&format!("at {name}"));
-        } else if at == name {
+        } else if at == name || at.strip_suffix('*').is_some_and(|from| name.starts_with(from)) {
             terminal.note(&format!("halted at {name}"));
             return futures_util::future::pending().boxed();
         }

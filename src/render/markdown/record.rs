@@ -162,7 +162,7 @@ pub fn ending(ending: &Ending) -> String {
     parts.extend(words::incomplete(ending).map(|note| format!("**!** {note}\n")));
     for one in &ending.principals {
         let heading = words::open_heading(one.standing);
-        let mut lines = vec![text(&words::holds(one).join(" "))];
+        let mut lines = vec![text(&words::holds(ending.kind, one).join(" "))];
         lines.extend(words::standing(one).map(|standing| text(&standing)));
         lines.extend(
             one.open.iter().map(|open| format!("**!** {heading}: {}", text(&words::finding(open)))),

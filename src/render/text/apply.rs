@@ -97,6 +97,19 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
                 page.look(0, &format!("left out: {why}"));
             }
         }
+        ApplyEvent::KeyChecked { check, .. } => {
+            for (good, line) in words::key_checked(check) {
+                match good {
+                    true => page.line(Style::Plain, 2, &line),
+                    false => page.look(2, &line),
+                }
+            }
+        }
+        ApplyEvent::NewKey { access_key_id, secret_access_key, .. } => {
+            return Some(format!(
+                "AWS_ACCESS_KEY_ID={access_key_id}\nAWS_SECRET_ACCESS_KEY={secret_access_key}\n"
+            ));
+        }
         ApplyEvent::RunStarted { .. } => return Some(String::new()),
         ApplyEvent::StepSkipped { who, wave, resource, why } => {
             let row = Row { wave: Some(*wave), user: label(who), resource: resource.to_string() };

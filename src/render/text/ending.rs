@@ -1,5 +1,6 @@
 //! The end of an apply: what holds, what does not, and what to run next.
 
+use crate::plan::Kind;
 use crate::render::Screen;
 use crate::render::page::{Page, by_word};
 use crate::render::style::Style;
@@ -19,7 +20,7 @@ pub fn ending(ending: &Ending, screen: Screen) -> String {
                 &format!("{} {}", principal.who.kind().title(), principal.who.name()),
             );
         }
-        one(&mut page, &ending.run, principal);
+        one(&mut page, ending.kind, &ending.run, principal);
     }
     if let Some(note) = words::incomplete(ending) {
         page.look(0, note);
@@ -27,8 +28,8 @@ pub fn ending(ending: &Ending, screen: Screen) -> String {
     page.finish()
 }
 
-fn one(page: &mut Page, run: &str, ending: &PrincipalEnding) {
-    let holds = words::holds(ending);
+fn one(page: &mut Page, kind: Kind, run: &str, ending: &PrincipalEnding) {
+    let holds = words::holds(kind, ending);
     // The first sentence may break anywhere; what follows in brackets stays together.
     let (first, rest) = holds.split_first().map_or(("", &[][..]), |(f, r)| (f.as_str(), r));
     let mut phrases = by_word(first);

@@ -162,6 +162,7 @@ fn steps(page: &mut Page, plan: &Plan, principal: &PrincipalPlan) {
         let nothing = match plan.kind {
             Kind::Contain => "change",
             Kind::Release => "release",
+            Kind::Recover => "recover",
         };
         let nothing = format!("ringfence will {nothing} nothing of this {}.", principal.kind);
         page.line(Style::Plain, 0, &nothing);

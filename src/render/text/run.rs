@@ -178,6 +178,12 @@ fn describe(event: &Event, keys_off: bool) -> (bool, String) {
             words.extend(error.as_ref().map(|error| format!(": {error}")));
             words
         }
+        Event::Made { step, id, .. } => format!("step {step} made {id}"),
+        Event::KeyChecked { checked_at, .. } => {
+            let said = words::key_checked(event).into_iter().map(|(_, line)| line);
+            let said: Vec<String> = said.collect();
+            format!("tried at {}: {}", clock(*checked_at), said.join(", "))
+        }
         Event::ReadBack { read_at, stored, not_stored } => {
             let mut words = format!("read back at {}: stored {}", clock(*read_at), numbers(stored));
             if !not_stored.is_empty() {
@@ -204,6 +210,9 @@ fn is_bad(event: &Event) -> bool {
         Event::RunResumed { .. } | Event::Tampering { .. } => true,
         Event::RunFinished { complete } => !complete,
         Event::LockBroken { .. } | Event::FenceOutrun { .. } => true,
+        Event::KeyChecked { authenticates, probes, under_hold, .. } => {
+            !authenticates || *under_hold || probes.iter().any(|one| one.allowed != Some(true))
+        }
         _ => false,
     }
 }

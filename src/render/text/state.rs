@@ -172,6 +172,7 @@ pub(super) const fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Contain => "contain",
         Kind::Release => "release",
+        Kind::Recover => "recover",
     }
 }
 

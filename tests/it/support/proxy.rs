@@ -311,7 +311,12 @@ fn parse(request: &Request) -> Call {
         .collect();
     let mut call = Call { action: String::new(), parameters };
     let first = request.head.first().cloned().unwrap_or_default();
+    let target = request.head.iter().find_map(|line| header(line, "x-amz-target"));
     call.action = match call.get("Action") {
+        "" if target.is_some() => {
+            // A service that speaks JSON names its action in a header.
+            target.and_then(|target| target.rsplit('.').next()).unwrap_or_default().to_owned()
+        }
         "" => match object_call(&first) {
             Some((action, path)) => {
                 let condition = request.head.iter().find_map(|line| {

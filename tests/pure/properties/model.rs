@@ -83,6 +83,11 @@ pub fn act(truth: &mut Snapshot, action: &Action) -> Result<(), Refusal> {
                 document: Observed::Read(document.clone()),
             });
         }
+        Action::CreateAccessKey
+        | Action::DeleteAccessKey { .. }
+        | Action::CreateSecret { .. }
+        | Action::PutSecretValue { .. }
+        | Action::WriteProfile { .. } => panic!("no containment or release does {action:?}"),
         Action::DeleteUserPolicy { name } | Action::DeleteRolePolicy { name } => {
             remove(&mut truth.inline_policies, |policy| policy.name == *name)?;
         }
@@ -509,7 +514,7 @@ impl Account {
             .and_then(|()| ran.waves(self))
             .and_then(|()| match plan.kind {
                 Kind::Contain => ran.tell_outrun(self),
-                Kind::Release => Ok(()),
+                Kind::Release | Kind::Recover => Ok(()),
             })
             .is_err();
         if killed {

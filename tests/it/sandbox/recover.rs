@@ -1,0 +1,407 @@
+//! Phases four and five with the real program: a new key in a secret, no more rights than it needs, and a release
+//! that gives nothing back to whoever had the old key.
+
+use super::place::{Place, RINGFENCE, command, held, ran, ringfence};
+use crate::support::{Credentials, Ran};
+use ringfence::sandbox::{Player, Status};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+const ACCOUNT: &str = "123456789012";
+const USER: &str = "deploy-bot";
+const SECRET: &str = "prod/deploy-bot";
+const READS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListAllMyBuckets","s3:GetObject"],"Resource":"*"}]}"#;
+const EVERYTHING: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+
+/// A user with a leaked key, and a secret that its workload reads its key from.
+struct Incident {
+    place: Place,
+    leaked: Credentials,
+}
+
+impl Incident {
+    fn new() -> Self {
+        let place = Place::new();
+        place.make("iam:CreateUser", &[("UserName", USER)]);
+        let put = [("UserName", USER), ("PolicyName", "all"), ("PolicyDocument", EVERYTHING)];
+        place.make("iam:PutUserPolicy", &put);
+        let made = place.make("iam:CreateAccessKey", &[("UserName", USER)]);
+        let leaked = Credentials {
+            id: made.text("AccessKeyId").unwrap().to_owned(),
+            secret: made.text("SecretAccessKey").unwrap().to_owned(),
+            token: None,
+        };
+        let incident = Self { place, leaked };
+        let holds = format!(
+            r#"{{"AWS_ACCESS_KEY_ID":"{}","AWS_SECRET_ACCESS_KEY":"{}","DATABASE":"orders"}}"#,
+            incident.leaked.id, incident.leaked.secret
+        );
+        incident.secrets("create-secret", &["--name", SECRET, "--secret-string", &holds]);
+        incident
+    }
+
+    /// Secrets Manager as the AWS CLI calls it.
+    fn secrets(&self, verb: &str, arguments: &[&str]) -> Ran {
+        let aws = super::place::emulators().join("bin/aws");
+        let mut cli = command(aws, self.folder(), &self.place.url(), &self.place.admin());
+        ran(cli.arg("secretsmanager").arg(verb).args(arguments)).exits(0)
+    }
+
+    fn folder(&self) -> &Path {
+        self.place.directory.path()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_as(&self.place.admin(), arguments)
+    }
+
+    fn run_as(&self, who: &Credentials, arguments: &[&str]) -> Ran {
+        ringfence(self.folder(), &self.place.url(), who, arguments)
+    }
+
+    fn contain(&self, posture: &str) {
+        let named = ["apply", "--access-key", &self.leaked.id, "--posture", posture];
+        self.run(&[&named[..], &["--auto-approve"]].concat()).exits(0);
+    }
+
+    /// What the secret holds now.
+    fn stored(&self) -> serde_json::Value {
+        let text = self.place.sandbox.edit(|world| {
+            let secret = world.secrets.iter().find(|one| one.name == SECRET).unwrap();
+            let current = |v: &&ringfence::sandbox::SecretVersion| {
+                v.stages.iter().any(|stage| stage == "AWSCURRENT")
+            };
+            secret.versions.iter().find(current).unwrap().text.clone()
+        });
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn stored_key(&self) -> Credentials {
+        let stored = self.stored();
+        let text = |name: &str| stored[name].as_str().unwrap().to_owned();
+        Credentials {
+            id: text("AWS_ACCESS_KEY_ID"),
+            secret: text("AWS_SECRET_ACCESS_KEY"),
+            token: None,
+        }
+    }
+
+    /// The keys of the user, with their secrets.
+    fn keys(&self) -> Vec<(String, String, Status)> {
+        self.place.sandbox.edit(|world| {
+            let user = world.user_mut(ACCOUNT, USER).unwrap();
+            user.keys.iter().map(|k| (k.id.clone(), k.secret.clone(), k.status)).collect()
+        })
+    }
+
+    fn can(&self, who: &Credentials, action: &str, with: &[(&str, &str)]) -> bool {
+        self.place.wire().call(who, action, with).code() == "ok"
+    }
+
+    /// A call of S3 by an SDK-less client.
+    fn lists_buckets(&self, who: &Credentials) -> bool {
+        let credentials = ringfence::sandbox::Credentials {
+            access_key_id: who.id.clone(),
+            secret_access_key: who.secret.clone(),
+            session_token: who.token.clone(),
+        };
+        Player::new(self.place.sandbox.clone(), credentials).list_buckets().is_ok()
+    }
+}
+
+/// Every byte that a command has printed or left behind.
+fn written(incident: &Incident, said: &[&Ran]) -> String {
+    let mut all: String = said.iter().map(|ran| format!("{}{}", ran.out, ran.err)).collect();
+    let mut folders = vec![incident.folder().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                all.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn a_new_key_takes_the_place_of_the_leaked_one_and_nobody_sees_its_secret() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--out", "recover.json"];
+    let probe = ["--probe", "s3:ListAllMyBuckets", "--probe", "dynamodb:GetItem"];
+    let planned = incident.run(&[&recover[..], &probe].concat()).exits(0);
+    assert!(planned.out.contains("new_access_key"), "{}", planned.out);
+    assert!(planned.out.contains("(known after apply)"), "{}", planned.out);
+    let applied = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
+    let new = incident.stored_key();
+    assert_ne!(new.id, incident.leaked.id);
+    assert_eq!(incident.stored()["DATABASE"], "orders");
+    for said in [
+        format!("access_key/{} authenticates", new.id),
+        "s3:ListAllMyBuckets is allowed (called)".to_owned(),
+        "dynamodb:GetItem is allowed (simulated)".to_owned(),
+        "User `deploy-bot` is contained.".to_owned(),
+    ] {
+        assert!(applied.out.contains(&said), "{said}\n{}", applied.out);
+    }
+    assert!(incident.lists_buckets(&new));
+    assert!(!incident.lists_buckets(&incident.leaked));
+    let status = incident.run(&["status", "--format", "json"]).exits(0);
+    let shown = incident.run(&["state", "show", USER]).exits(0);
+    let history = incident.run(&["state", "history", USER]).exits(0);
+    let run = incident.run(&["state", "show", USER, "--format", "json"]).exits(0);
+    let all = written(&incident, &[&planned, &applied, &status, &shown, &history, &run]);
+    assert!(all.contains(&new.id));
+    for (id, secret, _) in incident.keys() {
+        assert!(!all.contains(&secret), "the secret of {id} was written down");
+    }
+    // A new key is younger than any exposure, and the workload's.
+    incident.run(&["apply", "--again", "--user", USER, "--auto-approve"]).exits(0);
+    assert!(incident.lists_buckets(&new));
+}
+
+#[test]
+fn a_key_is_in_the_way_until_it_is_named_and_never_goes_while_it_is_on() {
+    let incident = Incident::new();
+    incident.place.make("iam:CreateAccessKey", &[("UserName", USER)]);
+    incident.contain("revoke");
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--out", "recover.json"];
+    let refused = incident.run(&recover).exits(1);
+    assert!(refused.err.contains("has 2 access keys"), "{}", refused.err);
+    let hint = format!("--delete-key {} makes room", incident.leaked.id);
+    assert!(refused.err.contains(&hint), "{}", refused.err);
+    let second = incident.keys().into_iter().find(|(id, ..)| *id != incident.leaked.id).unwrap().0;
+    let on = incident.run(&[&recover[..], &["--delete-key", &second]].concat()).exits(4);
+    assert!(on.err.contains("is Active"), "{}", on.err);
+    assert!(!incident.folder().join("recover.json").exists());
+    let planned =
+        incident.run(&[&recover[..], &["--delete-key", &incident.leaked.id]].concat()).exits(0);
+    assert!(planned.out.contains("cannot be undone"), "{}", planned.out);
+    incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
+    let keys: BTreeSet<String> = incident.keys().into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(keys, [second, incident.stored_key().id].into());
+    incident.run(&["status"]).exits(0);
+    // Released, with nothing left to keep off.
+    let plan = ["rollback", "--user", USER, "--lift-fence-now", "--out", "release.json"];
+    incident.run(&plan).exits(0);
+    let released = incident.run(&["apply", "release.json", "--auto-approve"]).exits(0);
+    assert!(released.out.contains("is released"), "{}", released.out);
+}
+
+#[test]
+fn rights_are_narrowed_stay_so_at_a_release_and_come_back_when_asked() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    std::fs::write(incident.folder().join("least.json"), READS).unwrap();
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--policy", "least.json"];
+    incident.run(&[&recover[..], &["--out", "recover.json"]].concat()).exits(0);
+    incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
+    let new = incident.stored_key();
+    assert!(incident.lists_buckets(&new));
+    assert!(!incident.can(&new, "iam:ListUsers", &[]));
+    let release = ["rollback", "--user", USER, "--lift-fence-now", "--out", "release.json"];
+    let kept = incident.run(&release).exits(0);
+    assert!(kept.out.contains("--undo-recovery gives it back"), "{}", kept.out);
+    let released = incident.run(&["apply", "release.json", "--auto-approve"]).exits(0);
+    assert!(released.out.contains("is released"), "{}", released.out);
+    assert!(!incident.can(&new, "iam:ListUsers", &[]));
+    assert!(!incident.lists_buckets(&incident.leaked), "the leaked key stays off");
+    incident.run(&[&release[..], &["--undo-recovery"]].concat()).exits(0);
+    incident.run(&["apply", "release.json", "--auto-approve"]).exits(0);
+    assert!(incident.can(&new, "iam:ListUsers", &[]));
+}
+
+#[test]
+fn under_a_hold_it_is_not_called_recovered() {
+    let incident = Incident::new();
+    incident.contain("lockdown");
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--out", "recover.json"];
+    let planned = incident.run(&recover).exits(0);
+    assert!(planned.out.contains("rollback --user deploy-bot --to revoke"), "{}", planned.out);
+    let applied = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
+    assert!(applied.out.contains("a deny on everything keeps it"), "{}", applied.out);
+    let new = incident.stored_key();
+    assert!(!incident.lists_buckets(&new));
+    let lift = ["rollback", "--user", USER, "--to", "revoke", "--out", "lift.json"];
+    let asked = incident.run(&[&lift[..], &["--reactivate-key", &new.id]].concat());
+    assert_eq!(asked.code, 0, "{}{}", asked.out, asked.err);
+    incident.run(&["apply", "lift.json", "--auto-approve"]).exits(0);
+    assert!(incident.lists_buckets(&new));
+    assert!(!incident.lists_buckets(&incident.leaked));
+}
+
+#[test]
+fn bad_input_makes_no_key() {
+    let incident = Incident::new();
+    let recover = ["recover", "--user", USER, "--out", "recover.json", "--secret"];
+    let with = |more: &[&str]| incident.run(&[&recover[..], more].concat());
+    let not_contained = with(&[SECRET]).exits(4);
+    assert!(not_contained.err.contains("is not contained"), "{}", not_contained.err);
+    assert!(not_contained.err.contains("--override"), "{}", not_contained.err);
+    incident.contain("revoke");
+    let none = with(&["prod/other"]).exits(1);
+    assert!(none.err.contains("there is no secret `prod/other`"), "{}", none.err);
+    let odd = with(&[SECRET, "--secret-fields", "only-one"]).exits(64);
+    assert!(odd.err.contains("two fields"), "{}", odd.err);
+    incident.secrets("create-secret", &["--name", "text", "--secret-string", "plain words"]);
+    let text = with(&["text"]).exits(1);
+    assert!(text.err.contains("holds no JSON object"), "{}", text.err);
+    assert!(!text.err.contains("plain words"), "{}", text.err);
+    incident
+        .secrets("create-secret", &["--name", "other", "--secret-string", r#"{"a":"1","b":"2"}"#]);
+    let which = with(&["other"]).exits(1);
+    assert!(which.err.contains("it has a, b"), "{}", which.err);
+    incident.secrets("delete-secret", &["--secret-id", "text"]);
+    let deleted = with(&["text"]).exits(1);
+    assert!(deleted.err.contains("on its way to be deleted"), "{}", deleted.err);
+    for policy in
+        ["{}", "nothing", r#"{"Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#]
+    {
+        std::fs::write(incident.folder().join("bad.json"), policy).unwrap();
+        with(&[SECRET, "--policy", "bad.json"]).exits(1);
+    }
+    assert!(!incident.folder().join("recover.json").exists());
+    assert_eq!(incident.keys().len(), 1);
+}
+
+#[test]
+fn a_key_that_cannot_be_stored_is_deleted_again() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--out", "recover.json"];
+    incident.run(&recover).exits(0);
+    // The secret's version moves on after the plan.
+    incident.secrets(
+        "put-secret-value",
+        &[
+            "--secret-id",
+            SECRET,
+            "--secret-string",
+            r#"{"AWS_ACCESS_KEY_ID":"x","AWS_SECRET_ACCESS_KEY":"y"}"#,
+        ],
+    );
+    let failed = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(6);
+    assert!(failed.out.contains("was deleted again"), "{}", failed.out);
+    assert_eq!(incident.keys().len(), 1);
+    assert_eq!(incident.stored()["AWS_ACCESS_KEY_ID"], "x");
+    incident.run(&["status"]).exits(0);
+    // It can be planned again.
+    incident.run(&recover).exits(0);
+    incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
+    assert!(incident.lists_buckets(&incident.stored_key()));
+}
+
+#[test]
+fn a_profile_and_standard_output_take_the_key_as_well() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    let file = incident.folder().join(".aws/credentials");
+    let recover =
+        ["recover", "--user", USER, "--to-profile", "production", "--out", "recover.json"];
+    incident.run(&recover).exits(0);
+    incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (id, secret, _) = incident.keys().pop().unwrap();
+    assert!(text.contains(&id) && text.contains(&secret), "{text}");
+    let leaked = &incident.leaked.id;
+    let recover = ["recover", "--user", USER, "--secret-to-stdout", "--delete-key", leaked];
+    incident.run(&[&recover[..], &["--out", "shown.json"]].concat()).exits(0);
+    let refused = incident.run(&["apply", "shown.json", "--auto-approve"]).exits(4);
+    assert!(refused.err.contains("--secret-to-stdout"), "{}", refused.err);
+    let shown =
+        incident.run(&["apply", "shown.json", "--auto-approve", "--secret-to-stdout"]).exits(0);
+    let (id, secret, _) = incident.keys().pop().unwrap();
+    assert!(shown.out.contains(&format!("AWS_ACCESS_KEY_ID={id}\n")), "{}", shown.out);
+    assert!(shown.out.contains(&format!("AWS_SECRET_ACCESS_KEY={secret}\n")), "{}", shown.out);
+    let all = written(&incident, &[]);
+    assert!(!all.contains(&secret), "it was written down as well");
+}
+
+/// Every point that applying a plan of recovery passes.
+fn points() -> Vec<String> {
+    let incident = ready();
+    let mut apply =
+        command(RINGFENCE, incident.folder(), &incident.place.url(), &incident.place.admin());
+    let output = apply
+        .args(["apply", "recover.json", "--auto-approve"])
+        .env("RINGFENCE_HALT_AT", "list")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let mut seen = BTreeSet::new();
+    let points = said.lines().filter_map(|line| line.strip_prefix("at "));
+    // Names of secrets and policies differ from run to run.
+    let named = |point: &str| match point.split_once(['/', '-']) {
+        Some((kind, _)) if point.contains('/') => format!("{kind}*"),
+        _ => point.to_owned(),
+    };
+    points.map(named).filter(|point| seen.insert(point.clone())).collect()
+}
+
+/// Contained, and the recovery planned with new rights.
+fn ready() -> Incident {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    std::fs::write(incident.folder().join("least.json"), READS).unwrap();
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--policy", "least.json"];
+    incident.run(&[&recover[..], &["--out", "recover.json"]].concat()).exits(0);
+    incident
+}
+
+#[test]
+fn a_recovery_that_is_killed_anywhere_leaves_no_key_that_nobody_holds() {
+    let points = points();
+    assert!(points.len() > 12, "{points:?}");
+    for point in points {
+        let incident = ready();
+        killed_at(&incident, &point);
+        let resumed = incident.run(&["resume"]);
+        assert!([0, 6].contains(&resumed.code), "{point}: {}{}", resumed.out, resumed.err);
+        let holds = incident.stored_key();
+        for (id, secret, status) in incident.keys() {
+            let known = id == incident.leaked.id || id == holds.id;
+            assert!(known || status == Status::Inactive, "{point}: {id} is on and nobody's");
+            let all = written(&incident, &[&resumed]);
+            assert!(!all.contains(&secret), "{point}: the secret of {id} was written down");
+        }
+        let leaked = incident
+            .keys()
+            .iter()
+            .any(|(id, _, status)| *id == incident.leaked.id && *status == Status::Active);
+        assert!(!leaked, "{point}");
+        if holds.id != incident.leaked.id {
+            assert!(incident.lists_buckets(&holds), "{point}");
+            assert!(!incident.can(&holds, "iam:ListUsers", &[]), "{point}");
+        } else {
+            // Nothing of the rights has changed for the workload either.
+            let all = incident.place.sandbox.edit(|world| {
+                world.user_mut(ACCOUNT, USER).unwrap().permissions.inline.contains_key("all")
+            });
+            assert!(all, "{point}: its rights were narrowed without a key");
+        }
+        incident.run(&["status"]).exits(0);
+    }
+}
+
+fn killed_at(incident: &Incident, point: &str) {
+    let admin = held(&incident.place.sandbox.admin());
+    let mut run = command(RINGFENCE, incident.folder(), &incident.place.url(), &admin)
+        .args(["apply", "recover.json", "--auto-approve"])
+        .env("RINGFENCE_HALT_AT", point)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(run.stderr.take().unwrap());
+    let stands = said.lines().map_while(Result::ok).any(|line| line.starts_with("halted at "));
+    assert!(stands, "it did not come to {point}");
+    run.kill().unwrap();
+    run.wait().unwrap();
+}
