@@ -115,6 +115,10 @@ pub fn recover(
         let narrowed = rights::narrow(&snapshot, &lineage, policy)?;
         steps.extend(narrowed.steps);
         warnings.extend(narrowed.warnings);
+        let on = keys.iter().filter(|key| key.status == Status::Active);
+        warnings.extend(on.map(|key| {
+            format!("access_key/{} is on as well, and may do no more than that either", key.id)
+        }));
     }
     warnings.extend(state.and_then(|state| under_hold(state, &snapshot, request)));
     let posture = state.map_or_else(|| posture.clone(), |state| state.posture.clone());
@@ -277,7 +281,10 @@ fn making() -> Step {
         before: None,
         after: Some(Value::AccessKeyId(Known::later(Later::NewAccessKeyId))),
         reversible: true,
-        reason: "the workload's new key; it is deleted again if it cannot be stored".to_owned(),
+        reason:
+            "the workload's new key, its ID known after apply; it is deleted again if it cannot \
+                 be stored"
+                .to_owned(),
         cautions: Vec::new(),
     }
 }

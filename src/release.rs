@@ -290,6 +290,9 @@ impl Draft<'_> {
 
     /// Why a credential may be the attacker's (D2.7); `None` if it was made before a known exposure.
     fn why_suspect(&self, resource: &Resource) -> Option<String> {
+        if self.state.is_recovered(resource) {
+            return None;
+        }
         if let Some(item) = self.state.compromised.iter().find(|item| item.resource == *resource) {
             return Some(match item.why {
                 Why::YoungerThanSince => "compromised (made after the exposure)".to_owned(),
@@ -539,6 +542,8 @@ impl Draft<'_> {
         let Some(before) = at_apply else { return };
         for (resource, _) in appeared(before, &self.snapshot) {
             let known = self.state.resources.contains_key(&resource)
+                || self.state.rights.contains_key(&resource)
+                || self.state.is_recovered(&resource)
                 || self.drift.iter().any(|item| item.resource == resource);
             if !known {
                 let what = if before.value(&resource) == crate::snapshot::Now::Absent {

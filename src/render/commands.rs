@@ -6,6 +6,7 @@
 use super::{is_aws_endpoint, words};
 use crate::plan::{Action, Kind, Plan, PrincipalKind, PrincipalPlan, Step};
 use crate::policy::{AFTER_APPLY, FENCE_TIME, PolicyDocument};
+use crate::resource::Resource;
 use crate::text::{shell, shown};
 use std::fmt::Write;
 
@@ -149,10 +150,15 @@ impl Script {
 
     fn step(&mut self, principal: &PrincipalPlan, step: &Step) {
         let name = shown(&step.resource.to_string()).into_owned();
-        let call = step.call(principal.kind);
+        // What narrows rights waits for a key that no script makes.
+        let makes_key = principal.steps.iter().any(|one| one.resource == Resource::NewAccessKey);
+        let waits = makes_key && !matches!(step.resource, Resource::AccessKey(_));
+        let call = step.call(principal.kind).filter(|_| !waits);
         let Some(words) = call.and_then(|call| command(principal.name.as_str(), &call)) else {
             let why = if step.resource.is_of_new_key() {
                 "a script would show the secret of the key that it makes, ringfence apply does not"
+            } else if waits {
+                "it waits for the new key"
             } else {
                 "its name or document is no word for a shell"
             };

@@ -69,7 +69,6 @@ pub(super) fn transition(step: &Step) -> Option<(&'static str, String, String)> 
         | Resource::SigningCertificate(_)
         | Resource::ServiceCredential(_) => "status",
         Resource::PermissionsBoundary => "policy",
-        Resource::NewAccessKey => "id",
         Resource::Secret(_) => "version",
         Resource::Profile(_) => "key",
         _ => return None,

@@ -8,7 +8,7 @@ use crate::render::style::Style;
 use crate::render::words::{self, stamp, stamp_ago};
 use crate::render::{Screen, is_aws_endpoint};
 use crate::resource::Resource;
-use crate::state::{Clock, Held, HeldStatus, Run, State};
+use crate::state::{Clock, Held, HeldStatus, KeyStatus, Recovery, Run, State};
 use crate::text::{ago, count, shown};
 use crate::view::StateLine;
 use jiff::Timestamp;
@@ -34,6 +34,7 @@ pub fn state(state: &State, screen: Screen, now: Timestamp) -> String {
     page.gap();
     page.table("Compromised:", &compromised, column);
     page.table("Resources, before ringfence -> as it left them:", &resources, column);
+    recoveries(&mut page, state, now);
     if !state.runs.is_empty() {
         page.line(Style::Bold, 0, "Runs:");
         runs(&mut page, &state.runs, 4);
@@ -90,6 +91,37 @@ fn fence(clock: &Clock, now: Timestamp) -> Vec<String> {
         format!("{},", stamp(clock.fence_time)),
         format!("may be lifted after {}", stamp_ago(clock.lift_after, now)),
     ]
+}
+
+/// The keys that recoveries have made, and the rights that they have changed.
+fn recoveries(page: &mut Page, state: &State, now: Timestamp) {
+    let row = |one: &Recovery| {
+        let key = one.access_key.as_ref().map(|id| format!("access_key/{id}"));
+        let mut phrases = vec![match one.status {
+            KeyStatus::InDoubt => "not known whether it was made".to_owned(),
+            KeyStatus::NotMade => "not made".to_owned(),
+            KeyStatus::Made => "made, not known to be stored".to_owned(),
+            KeyStatus::Stored => "made and stored".to_owned(),
+            KeyStatus::Discarded => "could not be stored, deleted again".to_owned(),
+        }];
+        phrases.extend(one.stored_in.iter().map(|place| format!("in {place}")));
+        phrases.push(match one.checked_at {
+            Some(at) => format!("tried {}", ago(at, now)),
+            None => "not seen to work".to_owned(),
+        });
+        let look = one.status != KeyStatus::Stored || one.checked_at.is_none();
+        let name = key.unwrap_or_else(|| Resource::NewAccessKey.to_string());
+        Row { look, name, phrases, below: None }
+    };
+    let keys: Vec<Row> = state.recoveries.iter().map(row).collect();
+    page.table("New keys:", &keys, column(keys.iter(), page.screen()));
+    let rights = state.rights.iter().map(|(resource, held)| held_row(resource, held, now));
+    let rights: Vec<Row> = rights.collect();
+    page.table(
+        "Rights, before the recovery -> as it left them:",
+        &rights,
+        column(rights.iter(), page.screen()),
+    );
 }
 
 fn held_row(resource: &Resource, held: &Held, now: Timestamp) -> Row {

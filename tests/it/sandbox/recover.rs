@@ -137,7 +137,7 @@ fn a_new_key_takes_the_place_of_the_leaked_one_and_nobody_sees_its_secret() {
     let probe = ["--probe", "s3:ListAllMyBuckets", "--probe", "dynamodb:GetItem"];
     let planned = incident.run(&[&recover[..], &probe].concat()).exits(0);
     assert!(planned.out.contains("new_access_key"), "{}", planned.out);
-    assert!(planned.out.contains("(known after apply)"), "{}", planned.out);
+    assert!(planned.out.contains("-> (known after apply)"), "{}", planned.out);
     let applied = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
     let new = incident.stored_key();
     assert_ne!(new.id, incident.leaked.id);
@@ -229,11 +229,43 @@ fn under_a_hold_it_is_not_called_recovered() {
     let new = incident.stored_key();
     assert!(!incident.lists_buckets(&new));
     let lift = ["rollback", "--user", USER, "--to", "revoke", "--out", "lift.json"];
-    let asked = incident.run(&[&lift[..], &["--reactivate-key", &new.id]].concat());
-    assert_eq!(asked.code, 0, "{}{}", asked.out, asked.err);
+    incident.run(&lift).exits(0);
     incident.run(&["apply", "lift.json", "--auto-approve"]).exits(0);
     assert!(incident.lists_buckets(&new));
     assert!(!incident.lists_buckets(&incident.leaked));
+}
+
+#[test]
+fn the_examples_grant_what_a_recovery_needs() {
+    const RESPONDER: &str = include_str!("../../../examples/responder-policy.json");
+    const RECOVERER: &str = include_str!("../../../examples/recoverer-policy.json");
+    let incident = Incident::new();
+    incident.contain("revoke");
+    incident.place.make("iam:CreateUser", &[("UserName", "recoverer")]);
+    for (name, document) in [("Responder", RESPONDER), ("Recoverer", RECOVERER)] {
+        let arn = format!("arn:aws:iam::{ACCOUNT}:policy/{name}");
+        let made = [("PolicyName", name), ("PolicyDocument", document)];
+        incident.place.make("iam:CreatePolicy", &made);
+        let attach = [("UserName", "recoverer"), ("PolicyArn", &arn)];
+        incident.place.make("iam:AttachUserPolicy", &attach);
+    }
+    let made = incident.place.make("iam:CreateAccessKey", &[("UserName", "recoverer")]);
+    let recoverer = made.credentials();
+    std::fs::write(incident.folder().join("least.json"), READS).unwrap();
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--policy", "least.json"];
+    let more = ["--probe", "s3:GetObject", "--out", "recover.json"];
+    incident.run_as(&recoverer, &[&recover[..], &more].concat()).exits(0);
+    let applied =
+        incident.run_as(&recoverer, &["apply", "recover.json", "--auto-approve"]).exits(0);
+    assert!(applied.out.contains("s3:GetObject is allowed (simulated)"), "{}", applied.out);
+    // Without the rights to store there is no plan: nothing is made that could not be.
+    let attach = format!("arn:aws:iam::{ACCOUNT}:policy/Recoverer");
+    let detach = [("UserName", "recoverer"), ("PolicyArn", attach.as_str())];
+    incident.place.make("iam:DetachUserPolicy", &detach);
+    let denied = incident
+        .run_as(&recoverer, &[&recover[..], &["--delete-key", &incident.leaked.id]].concat());
+    assert_eq!(denied.code, 1, "{}{}", denied.out, denied.err);
+    assert!(denied.err.contains("secretsmanager:DescribeSecret"), "{}", denied.err);
 }
 
 #[test]
