@@ -163,6 +163,7 @@ fn write(file: &Path, text: &str) -> Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the test's own files")]
 mod tests {
     use super::*;
     use tempfile::TempDir;

@@ -94,7 +94,7 @@ fn is_sound(plan: &Plan) -> bool {
                         )
                     })
                     && step.call(principal.kind).is_some()
-                    && step.reversible == !forever(step)
+                    && step.reversible != forever(step)
                     && match plan.kind {
                         Kind::Contain => takes_away(plan, step),
                         Kind::Release => !forever(step) || step.resource.kind() == "login_profile",

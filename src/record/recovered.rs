@@ -16,14 +16,13 @@ pub(super) fn begin(state: &mut State, principal: &PrincipalPlan, run: &str) {
         }
     }
     if principal.steps.iter().any(|step| step.resource == Resource::NewAccessKey) {
-        let stored_in = principal.steps.iter().map(|step| &step.resource);
+        let mut stored_in = principal.steps.iter().map(|step| &step.resource);
         state.recoveries.push(Recovery {
             run: run.to_owned(),
             access_key: None,
             stored_in: stored_in
-                .filter(|resource| matches!(resource, Resource::Secret(_) | Resource::Profile(_)))
-                .cloned()
-                .next(),
+                .find(|resource| matches!(resource, Resource::Secret(_) | Resource::Profile(_)))
+                .cloned(),
             version: None,
             status: KeyStatus::InDoubt,
             checked_at: None,
