@@ -251,9 +251,16 @@ impl Found {
                 Some(_) => "",
                 None => "; --advisor knows of which services at least",
             };
+            let touched = touched(given);
+            let of = match touched.is_empty() {
+                true => String::new(),
+                false => format!(" of {}", touched.join(", ")),
+            };
             gap(
-                "objects, items, messages and functions that were used".to_owned(),
-                format!("there is no data event of the user's{and}"),
+                format!("objects, items, messages and functions{of} that were used"),
+                format!(
+                    "there is no data event of the user's, so that nothing is suggested for them{and}"
+                ),
             );
         }
         for source in &given.used.shared {
@@ -271,6 +278,33 @@ impl Found {
             );
         }
     }
+}
+
+/// The services that the user has called, and that have data events.
+fn touched(given: &Given<'_>) -> Vec<&'static str> {
+    const DATA: [&str; 14] = [
+        "bedrock",
+        "cognito-identity",
+        "dynamodb",
+        "ebs",
+        "kinesis",
+        "lambda",
+        "rds-data",
+        "s3",
+        "sagemaker",
+        "sns",
+        "sqs",
+        "ssmmessages",
+        "states",
+        "timestream",
+    ];
+    let called = |prefix: &&str| {
+        let advised = given.advice.is_some_and(|advice| {
+            advice.services.iter().any(|one| one.service == *prefix && one.last.is_some())
+        });
+        advised || given.used.actions.keys().any(|(of, _)| of == prefix)
+    };
+    DATA.into_iter().filter(called).collect()
 }
 
 fn words(stands: Stands) -> &'static str {
