@@ -50,11 +50,9 @@ pub fn suggest(given: &Given<'_>) -> Suggestion {
     }
     found.advised(given);
     found.told(given);
-    let denies = given.present.denies();
     let mut statements = found.draft.statements();
-    let granted = !found.draft.is_empty();
-    if granted || !denies.is_empty() {
-        statements.extend(denies);
+    if !statements.is_empty() {
+        statements.extend(given.present.denies());
     }
     let policies = documents(&statements, given.inline_quota);
     let mut checks: Vec<_> = policies.iter().flat_map(|one| checked(given.catalog, one)).collect();

@@ -24,10 +24,6 @@ impl Draft {
         self.grants.entry(key).or_default().insert(grant.element);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.grants.is_empty()
-    }
-
     /// The statements: those of a service together, and actions with the same resources in one.
     pub(super) fn statements(&self) -> Vec<Value> {
         let mut grouped: BTreeMap<(&str, &str, Vec<Element>), BTreeSet<&str>> = BTreeMap::new();

@@ -174,7 +174,38 @@ fn a_policy_is_written_from_what_was_used() {
         Call { error: Some("NoSuchEntityException"), ..Call::new("iam", "ListRoles", json!(null)) },
     ];
     let suggestion = suggested(&present, ledger(&calls), &Exclusions::default());
-    insta::assert_snapshot!(suggestion.policies[0].pretty(), @"");
+    insta::assert_snapshot!(suggestion.policies[0].pretty(), @r#"
+    {
+      "Version": "2012-10-17",
+      "Statement": [
+        {
+          "Effect": "Allow",
+          "Action": "dynamodb:PutItem",
+          "Resource": "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
+        },
+        {
+          "Effect": "Allow",
+          "Action": "ec2:DescribeInstances",
+          "Resource": "*"
+        },
+        {
+          "Effect": "Allow",
+          "Action": "iam:ListRoles",
+          "Resource": "*"
+        },
+        {
+          "Effect": "Allow",
+          "Action": "s3:ListBucket",
+          "Resource": "arn:aws:s3:::data"
+        },
+        {
+          "Effect": "Allow",
+          "Action": "s3:GetObject",
+          "Resource": "arn:aws:s3:::data/exports/*"
+        }
+      ]
+    }
+    "#);
     assert_eq!(suggestion.placement, Placement::Inline);
     assert_eq!(suggestion.unmapped[0].name, "DoThing");
     assert_eq!(suggestion.refused[0].name, "ListUsers");
@@ -202,7 +233,13 @@ fn what_is_not_allowed_today_is_left_out_and_told() {
             format!("{} {}: {}", one.action, one.resource.as_deref().unwrap_or("-"), one.why)
         })
         .collect();
-    insta::assert_snapshot!(format!("{}\n{}", only_policy(&suggestion), left.join("\n")), @"");
+    insta::assert_snapshot!(format!("{}\n{}", only_policy(&suggestion), left.join("\n")), @r#"
+    {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::data/a"},{"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::data/secret/*"}]}
+    s3:GetObject arn:aws:s3:::data/secret/a: a policy of today denies it
+    s3:GetObject arn:aws:s3:::other/a: no policy of the user's allows it today; a resource's own policy may
+    s3:ListAllMyBuckets -: no policy of the user's allows it today; a resource's own policy may
+    sqs:ReceiveMessage arn:aws:sqs:eu-west-1:123456789012:jobs: no policy of the user's allows it today; a resource's own policy may
+    "#);
 }
 
 #[test]
@@ -372,7 +409,74 @@ fn the_screen_says_what_goes_what_comes_and_what_is_left_out() {
     suggestion.evidence.events = 1_204;
     let saved = ["policy.json".to_owned()];
     let text = ringfence::render::text::suggestion(&suggestion, Screen::default(), &saved);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    Account 123456789012 · user deploy-bot (AIDAEXAMPLE0DEPLOYBT) · least privilege
+    Read    2026-11-01T03:00:00Z
+    Events  7 calls of its own in 1,204 events, 2026-11-01T01:00:00Z to
+            2026-11-01T01:00:00Z
+
+    In place of today's policies:
+
+      ~ inline_policy/work
+            … 2 unchanged lines
+              "Statement": [
+                {
+                  "Effect": "Allow",
+          -       "Action": [
+          -         "s3:*",
+          -         "sqs:*"
+          -       ],
+          -       "Resource": [
+          -         "*"
+          -       ]
+          +       "Action": "s3:GetObject",
+          +       "Resource": "arn:aws:s3:::data/in/*"
+          +     },
+          +     {
+          +       "Effect": "Allow",
+          +       "Action": "sqs:ReceiveMessage",
+          +       "Resource": "*"
+                }
+              ]
+            }
+
+    Stays beside it:
+        group/devs/inline_policy/read   a group's: it goes on granting what it
+                                        grants
+        attached_policy/arn:aws:iam::aws:policy/AWSDenyAll
+                                        containment: not counted as what the user
+                                        may do, and not touched
+
+    Counted as its own use:
+        AKIAEXAMPLE0OWNWORK1 from 10.0.3.7   7 calls, last 2 h ago
+
+    Not counted:
+      ! AKIAEXAMPLE0OWNWORK1 from 203.0.113.50
+           1 call, last 2 h ago: --exclude-source 203.0.113.0/24
+
+    Not narrowed:
+        sqs:ReceiveMessage   as wide as today: its events name no resource
+
+    Used, and left out:
+      ! kms:Decrypt   no policy of the user's allows it today; a resource's own
+                      policy may
+
+    Not mapped to an action:
+      ! new\u{1b}[2J Thing   1 call, last 2 h ago
+
+    Refused, which is no use:
+      ! iam ListUsers   1 call, last 2 h ago
+
+    Not known:
+      ! objects, items, messages and functions of s3, sqs that were used: there is
+        no data event of the user's, so that nothing is suggested for them;
+        --advisor knows of which services at least
+
+    2 of 220 actions that it may call today were used in 1 day.
+    181 of 2,048 characters: it fits as the inline policy.
+    Saved policy.json
+    Next: ringfence recover --user deploy-bot --policy policy.json
+    "#);
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
 

@@ -35,8 +35,8 @@ pub fn suggestion(it: &Suggestion, screen: Screen, saved: &[String]) -> String {
 }
 
 fn header(page: &mut Page, it: &Suggestion) {
-    let who = format!("Account {} · user {} ({})", it.account_id, it.user, it.user_id);
-    let mut lines = vec![("Policy", vec![shown(&who).into_owned()]), ("Read", vec![stamp(it.at)])];
+    let who = format!("{} · user {} ({}) · least privilege", it.account_id, it.user, it.user_id);
+    let mut lines = vec![("Account", vec![shown(&who).into_owned()]), ("Read", vec![stamp(it.at)])];
     let seen = &it.evidence;
     if let (Some(from), Some(to)) = (seen.from, seen.to) {
         let own = number(seen.calls, "call of its own", "calls of its own");

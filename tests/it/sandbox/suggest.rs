@@ -223,6 +223,42 @@ fn what_cannot_be_asked_is_said() {
     assert!(nobody.err.contains("nobody"), "{}", nobody.err);
 }
 
+/// What the examples grant is enough, and each action of the one that is for this verb is needed.
+#[test]
+fn the_examples_grant_what_it_takes() {
+    const PLANNER: &str = include_str!("../../../examples/planner-policy.json");
+    const SUGGESTER: &str = include_str!("../../../examples/suggester-policy.json");
+    let desk = Desk::new();
+    let place = &desk.place;
+    let with = |name: &str, suggester: &str| {
+        place.make("iam:CreateUser", &[("UserName", name)]);
+        for (policy, document) in [("planner", PLANNER), ("suggester", suggester)] {
+            let put = [("UserName", name), ("PolicyName", policy), ("PolicyDocument", document)];
+            place.make("iam:PutUserPolicy", &put);
+        }
+        place.make("iam:CreateAccessKey", &[("UserName", name)]).credentials()
+    };
+    let run = |who: &Credentials| {
+        let arguments =
+            ["suggest-policy", "--user", "deploy-bot", "--lookup", "--advisor", "--validate"];
+        ringfence(place.directory.path(), &place.url(), who, &arguments)
+    };
+    let all = run(&with("suggester", SUGGESTER)).exits(0);
+    assert!(!all.out.contains("AccessDenied"), "{}", all.out);
+    let policy: Value = serde_json::from_str(SUGGESTER).unwrap();
+    for (n, action) in policy["Statement"][0]["Action"].as_array().unwrap().iter().enumerate() {
+        let action = action.as_str().unwrap();
+        let lacking = SUGGESTER.replace(action, "iam:GetUser");
+        let ran = run(&with(&format!("without-{n}"), &lacking));
+        assert!(
+            format!("{}{}", ran.out, ran.err).contains(action),
+            "{action}: {}{}",
+            ran.out,
+            ran.err
+        );
+    }
+}
+
 /// D2.1: it reads, and the account is as before.
 #[test]
 fn nothing_is_changed() {
