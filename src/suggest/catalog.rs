@@ -374,7 +374,7 @@ mod tests {
             ("bedrock", "Converse", "bedrock:InvokeModel"),
             ("sts", "GetCallerIdentity", "none"),
             ("sts", "AssumeRole", "sts:AssumeRole"),
-            ("signin", "ConsoleLogin", "none"),
+            ("amazonmq", "ListBrokers", "mq:ListBrokers"),
             ("dynamodb", "GetItem", "dynamodb:GetItem"),
             ("ec2", "RunInstances", "ec2:RunInstances"),
             ("iam", "NoSuchThing", "unknown"),

@@ -39,6 +39,11 @@ struct Facts {
 
 /// Reads an event.
 pub(super) fn taken(catalog: &Catalog, event: &Event<'_>) -> Taken {
+    // A sign-in asks for no permission, and what a service does is nobody's call.
+    let is_call = !matches!(&*event.kind, "AwsConsoleSignIn" | "AwsServiceEvent");
+    if !is_call || event.service() == "signin" {
+        return Taken::Nothing;
+    }
     let Some(service) = catalog.of_source(&event.source) else { return Taken::Unmapped };
     let actions = match service.mapped(&event.name) {
         Mapped::Unknown => return Taken::Unmapped,

@@ -34,7 +34,7 @@ SOURCES = {
     "lex": "lex", "iot": "iot", "iotdata": "iot", "pricing": "pricing", "ce": "ce", "q": "q",
     "apprunner": "apprunner", "appsync": "appsync", "servicecatalog-appregistry": "servicecatalog",
     "transcribestreaming": "transcribe", "xray": "xray", "s3-outposts": "s3-outposts",
-    "redshift-data": "redshift-data", "cloudtrail-data": "cloudtrail-data", "codeartifact": "codeartifact",
+    "amazonmq": "mq", "redshift-data": "redshift-data", "cloudtrail-data": "cloudtrail-data", "codeartifact": "codeartifact",
 }
 
 
@@ -127,6 +127,7 @@ EVENTS = {
     ("s3", "GetBucketObjectLockConfiguration"): ["s3:GetBucketObjectLockConfiguration"],
     ("s3", "GetObjectAttributes"): ["s3:GetObject", "s3:GetObjectAttributes"],
     ("s3", "GetAccountPublicAccessBlock"): ["s3:GetAccountPublicAccessBlock"],
+    ("s3", "DeleteAccountPublicAccessBlock"): ["s3:PutAccountPublicAccessBlock"],
     ("lambda", "Invoke"): ["lambda:InvokeFunction"],
     ("lambda", "InvokeWithResponseStream"): ["lambda:InvokeFunction"],
     ("lambda", "AddPermission"): ["lambda:AddPermission"],
@@ -142,9 +143,6 @@ EVENTS = {
     ("kms", "ReEncrypt"): ["kms:ReEncryptFrom", "kms:ReEncryptTo"],
     ("ses", "SendBulkTemplatedEmail"): ["ses:SendBulkTemplatedEmail"],
     ("ssm", "OpenDataChannel"): [],
-    ("signin", "ConsoleLogin"): [], ("signin", "CheckMfa"): [], ("signin", "SwitchRole"): [],
-    ("signin", "ExitRole"): [], ("signin", "RenewRole"): [], ("signin", "CredentialVerification"): [],
-    ("signin", "CredentialChallenge"): [], ("signin", "UserAuthentication"): [],
 }
 NAMES = {
     ("s3", "*"): {"BucketName": {"bucketName"}, "ObjectName": {"key"}},

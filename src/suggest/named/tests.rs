@@ -181,4 +181,5 @@ fn a_call_that_takes_more_than_one_action_names_each_its_own() {
     let put = json!({"bucketName": "b", "key": "k", "x-amz-acl": "public-read"});
     assert_eq!(told("s3", "PutObject", &put, &json!(null)).len(), 2);
     assert!(told("sts", "GetCallerIdentity", &json!({}), &json!(null)).is_empty());
+    assert!(told("signin", "ConsoleLogin", &json!(null), &json!(null)).is_empty());
 }

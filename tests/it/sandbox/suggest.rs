@@ -113,6 +113,8 @@ impl Desk {
 #[test]
 fn what_was_used_goes_on_working_and_nothing_else_does() {
     let desk = Desk::new();
+    // The AWS CLI has the machine's clock.
+    desk.place.clock.forward(SignedDuration::from_hours(1));
     desk.aws(&["s3api", "create-bucket", "--bucket", "app-data"]).exits(0);
     fs::write(desk.place.directory.path().join("body"), "hello").unwrap();
     for key in ["exports/1.csv", "exports/2.csv", "exports/3.csv"] {
@@ -238,23 +240,25 @@ fn the_examples_grant_what_it_takes() {
         }
         place.make("iam:CreateAccessKey", &[("UserName", name)]).credentials()
     };
-    let run = |who: &Credentials| {
+    let run = |who: &Credentials, more: &[&str]| {
         let arguments =
             ["suggest-policy", "--user", "deploy-bot", "--lookup", "--advisor", "--validate"];
+        let arguments = [&arguments[..], more].concat();
         ringfence(place.directory.path(), &place.url(), who, &arguments)
     };
-    let all = run(&with("suggester", SUGGESTER)).exits(0);
+    let one_region = ["--regions", "us-east-1"];
+    let all = run(&with("suggester", SUGGESTER), &one_region).exits(0);
     assert!(!all.out.contains("AccessDenied"), "{}", all.out);
     let policy: Value = serde_json::from_str(SUGGESTER).unwrap();
     for (n, action) in policy["Statement"][0]["Action"].as_array().unwrap().iter().enumerate() {
         let action = action.as_str().unwrap();
         let lacking = SUGGESTER.replace(action, "iam:GetUser");
-        let ran = run(&with(&format!("without-{n}"), &lacking));
+        let more = if action == "account:ListRegions" { &[][..] } else { &one_region };
+        let ran = run(&with(&format!("without-{n}"), &lacking), more);
+        let said = format!("{}{}", ran.out, ran.err);
         assert!(
-            format!("{}{}", ran.out, ran.err).contains(action),
-            "{action}: {}{}",
-            ran.out,
-            ran.err
+            said.contains(action) || said.replace("\n    ", " ").contains(action),
+            "{action}: {said}"
         );
     }
 }
