@@ -71,7 +71,7 @@ pub(super) async fn run(session: &Session<'_>, args: &SuggestPolicyArgs) -> Resu
     });
     name(&mut suggestion, &reading, snapshot, read);
     suggestion.unknown.extend(unknown);
-    if args.validate {
+    if args.validate && !suggestion.policies.is_empty() {
         let analyzer = match session.sdk() {
             Some(sdk) => Analyzer::from_config(sdk),
             None => Analyzer::connect(session.settings()).await,

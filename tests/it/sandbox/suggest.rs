@@ -41,6 +41,8 @@ impl Desk {
             assert_eq!(desk.from("203.0.113.50", action, &[]), "ok", "{action}");
         }
         desk.works();
+        // The AWS CLI and the SDK have the machine's clock.
+        desk.place.clock.forward(SignedDuration::from_hours(1));
         Self { since, ..desk }
     }
 
@@ -113,8 +115,6 @@ impl Desk {
 #[test]
 fn what_was_used_goes_on_working_and_nothing_else_does() {
     let desk = Desk::new();
-    // The AWS CLI has the machine's clock.
-    desk.place.clock.forward(SignedDuration::from_hours(1));
     desk.aws(&["s3api", "create-bucket", "--bucket", "app-data"]).exits(0);
     fs::write(desk.place.directory.path().join("body"), "hello").unwrap();
     for key in ["exports/1.csv", "exports/2.csv", "exports/3.csv"] {
