@@ -1,5 +1,6 @@
 //! The AWS SDK, and nothing else that knows it: reading into snapshots, and one action as one call.
 
+mod advisor;
 mod call;
 mod caller;
 mod check;
@@ -20,6 +21,7 @@ mod secrets;
 mod session;
 mod words;
 
+pub use advisor::{Analyzer, advice, managed_policy};
 pub use call::{Reply, call};
 pub use check::{authenticates, probe};
 pub use findings::{About, Asked, Detectors};

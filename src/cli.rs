@@ -21,6 +21,7 @@ mod session;
 mod show;
 mod state;
 mod status;
+mod suggest_policy;
 mod terminal;
 mod trace;
 
@@ -118,6 +119,7 @@ async fn verb(cli: &Cli, session: &Session<'_>) -> Result<Exit, Error> {
         Verb::Rollback(args) => rollback::run(session, args).await,
         Verb::Recover(args) => recover::run(session, args).await,
         Verb::Trace(args) => trace::run(session, args).await,
+        Verb::SuggestPolicy(args) => suggest_policy::run(session, args).await,
         Verb::State(args) => state::run(session, args).await,
         Verb::Findings(args) => findings::run(session, args).await,
         // These work on no account, and never come here.

@@ -267,7 +267,11 @@ impl Counted {
 
 impl Subject {
     /// With which of its credentials the event was, if it is this principal's.
-    fn uses(&self, event: &Event<'_>, identity: &Identity<'_>) -> Option<(Kind, String)> {
+    pub(crate) fn uses(
+        &self,
+        event: &Event<'_>,
+        identity: &Identity<'_>,
+    ) -> Option<(Kind, String)> {
         let (unique, session) = match identity.principal_id.split_once(':') {
             Some((unique, session)) => (unique, session),
             None => (&*identity.principal_id, ""),

@@ -1,7 +1,7 @@
 //! ringfence contains a compromised AWS IAM user: it plans, applies, checks and rolls back.
 //!
 //! Pure modules decide: [`identity`], [`snapshot`], [`resource`], [`policy`], [`posture`], [`planner`],
-//! [`release`], [`renewal`], [`trail`], [`trust`], [`trace`], [`traced`], [`impact`], [`approval`], [`guardrail`], [`finding`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
+//! [`release`], [`renewal`], [`trail`], [`trust`], [`trace`], [`traced`], [`impact`], [`suggest`], [`evaluate`], [`approval`], [`guardrail`], [`finding`], [`drift`], [`standing`], [`record`], [`journal`], and what they speak of: [`plan`],
 //! [`state`], [`lineage`], [`config`]. They know no clock, environment, files or SDK, and build without
 //! default features. [`view`] and [`render`] say it. Effect modules act: `aws`, `execute`, `store`, `cli`;
 //! `sandbox` is an IAM to act on that is not AWS.
@@ -10,6 +10,7 @@ pub mod approval;
 pub mod config;
 pub mod drift;
 pub mod error;
+pub mod evaluate;
 pub mod exit;
 pub mod finding;
 pub mod guardrail;
@@ -33,6 +34,7 @@ pub mod settle;
 pub mod snapshot;
 pub mod standing;
 pub mod state;
+pub mod suggest;
 pub mod text;
 pub mod trace;
 pub mod traced;

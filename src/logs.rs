@@ -20,7 +20,7 @@ mod walk;
 mod bucket;
 
 pub use result::Gathered;
-pub use usage::{Measured, measure};
+pub use usage::{Counter, Measured, measure};
 
 use crate::error::{Error, Result};
 use crate::text::shown;

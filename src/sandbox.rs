@@ -13,7 +13,6 @@ mod auth;
 mod context;
 mod dispatch;
 mod dump;
-pub mod evaluate;
 mod fault;
 mod iam;
 mod ids;
@@ -46,6 +45,7 @@ mod user;
 mod world;
 mod xml;
 
+pub use crate::evaluate;
 pub use account::{Account, Bucket, MfaDevice};
 pub use adversary::Adversary;
 pub use dispatch::actions;

@@ -9,6 +9,7 @@ mod text;
 use crate::journal::Entry;
 use crate::plan::Plan;
 use crate::state::State;
+use crate::suggest::Suggestion;
 use crate::trace::Trace;
 use crate::view::{ApplyEvent, Checked, FindingsReport, StatusReport};
 use schemars::generate::SchemaSettings;
@@ -94,7 +95,7 @@ struct Format {
     root: fn(SchemaGenerator) -> Schema,
 }
 
-const FORMATS: [Format; 8] = [
+const FORMATS: [Format; 9] = [
     Format {
         name: "plan",
         version: crate::plan::FORMAT_VERSION,
@@ -143,6 +144,13 @@ const FORMATS: [Format; 8] = [
         about: "What `ringfence findings --format json` prints: findings of GuardDuty, and how a containment starts from each. Fields may be added: pass over those that are not known.",
         printed: true,
         root: SchemaGenerator::into_root_schema_for::<FindingsReport>,
+    },
+    Format {
+        name: "suggest-policy",
+        version: crate::suggest::FORMAT_VERSION,
+        about: "What `ringfence suggest-policy --format json` prints: a policy from what a user's credentials were really used for, what it rests on, and what it leaves out. `policies` are the documents. Fields may be added: pass over those that are not known.",
+        printed: true,
+        root: SchemaGenerator::into_root_schema_for::<Suggestion>,
     },
     Format {
         name: "trace",

@@ -89,6 +89,8 @@ pub(super) enum Verb {
     Findings(FindingsArgs),
     /// Find in CloudTrail what a leaked key was used for; nothing is changed
     Trace(TraceArgs),
+    /// Write a policy from what a user's credentials were really used for; nothing is changed
+    SuggestPolicy(SuggestPolicyArgs),
     /// Look after the state files
     State(StateArgs),
     /// A whole incident, rehearsed in a sandbox: nothing in it can reach AWS
@@ -439,6 +441,43 @@ pub(super) struct TraceArgs {
     /// Draw the credentials and when they were used
     #[arg(long, value_name = "FILE")]
     pub(super) svg: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SuggestPolicyArgs {
+    /// User that the policy is for
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: UserName,
+    /// CloudTrail files: a file, a folder, or s3://BUCKET/PREFIX (repeatable)
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(super) logs: Vec<String>,
+    /// Ask CloudTrail's history of the last 90 days, which has no data events
+    #[arg(long)]
+    pub(super) lookup: bool,
+    /// Ask IAM when the user's permissions were last used
+    #[arg(long)]
+    pub(super) advisor: bool,
+    /// Keep what is looked up in this folder, and go on from what is there
+    #[arg(long, value_name = "DIR", requires = "lookup")]
+    pub(super) keep: Option<PathBuf>,
+    /// Look up in these Regions only [default: every enabled one]
+    #[arg(long, value_name = "REGION", value_delimiter = ',', value_parser = region, requires = "lookup")]
+    pub(super) regions: Vec<String>,
+    /// Leave out what the lineage of this trace did, and what came from its addresses
+    #[arg(long, value_name = "TRACE.json")]
+    pub(super) trace: Option<PathBuf>,
+    /// Time of the exposure: sources first seen after it are left out [default: the trace's]
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub(super) since: Option<Timestamp>,
+    /// Leave out what came from this address, network or service (repeatable)
+    #[arg(long, value_name = "IP|CIDR|NAME")]
+    pub(super) exclude_source: Vec<String>,
+    /// Have Access Analyzer look at the policy, too
+    #[arg(long)]
+    pub(super) validate: bool,
+    /// Write the policy alone to this file, as `aws iam put-user-policy` takes it
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

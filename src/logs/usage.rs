@@ -1,11 +1,12 @@
-//! One reading of all files that only counts: what a plan's principals were really used for.
+//! One reading of all files that only counts: what principals were really used for.
 
 use super::inflate::{Inflater, inside};
 use super::names::Names;
 use super::pass::{Content, Piece};
 use super::{Access, Limits, Place, Progress, Reading, Source, list, nothing};
 use crate::error::{Error, Result};
-use crate::impact::{Meter, Subject};
+use crate::impact::Meter;
+use crate::suggest::Ledger;
 use crate::trail::{Event, Flaw, Sink, Tally, quick};
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -20,11 +21,45 @@ use tokio::sync::mpsc::Receiver;
 /// beyond is counted as often as it was delivered.
 const REMEMBERED: usize = 4_000_000;
 
+/// What counts the events of some principals.
+pub trait Counter: Clone + Send {
+    /// Whether an event is theirs.
+    fn means(&self, event: &Event<'_>) -> bool;
+    /// Notes when an event was that is not counted.
+    fn pass_over(&mut self, event: &Event<'_>);
+    /// Takes an event of theirs.
+    fn see(&mut self, event: &Event<'_>);
+    /// Takes what was counted elsewhere.
+    fn merge(&mut self, other: Self);
+}
+
+/// A type counts by the methods that it has itself.
+macro_rules! counts {
+    ($($name:ident)+) => {$(
+        impl Counter for $name {
+            fn means(&self, event: &Event<'_>) -> bool {
+                Self::means(self, event)
+            }
+            fn pass_over(&mut self, event: &Event<'_>) {
+                Self::pass_over(self, event);
+            }
+            fn see(&mut self, event: &Event<'_>) {
+                Self::see(self, event);
+            }
+            fn merge(&mut self, other: Self) {
+                Self::merge(self, other);
+            }
+        }
+    )+};
+}
+
+counts!(Meter Ledger);
+
 /// What was counted.
 #[derive(Debug)]
-pub struct Measured {
+pub struct Measured<C> {
     /// The uses.
-    pub meter: Meter,
+    pub counter: C,
     /// What could not be read.
     pub tally: Tally,
     /// The events that were read, whoever's.
@@ -33,17 +68,17 @@ pub struct Measured {
     pub repeats: bool,
 }
 
-/// Reads all logs and counts the uses of these principals.
+/// Reads all logs and counts what `empty` counts.
 ///
 /// # Errors
 /// If a place is not there or cannot be listed, or if there are no events at all.
-pub async fn measure(
+pub async fn measure<C: Counter + 'static>(
     places: &[Place],
-    subjects: &[Subject],
+    empty: C,
     limits: &Limits,
     access: &Access,
     progress: &Arc<Progress>,
-) -> Result<Measured> {
+) -> Result<Measured<C>> {
     let (names, sources, mut tally) = list(places, limits, access).await?;
     let names = Arc::new(names);
     progress.files.store(names.len() as u64, Ordering::Relaxed);
@@ -59,8 +94,8 @@ pub async fn measure(
         progress: Arc::clone(progress),
         seen: Mutex::default(),
     };
-    let (limits, subjects) = (*limits, subjects.to_vec());
-    let threads = tokio::task::spawn_blocking(move || read(&shared, &limits, &subjects));
+    let limits = *limits;
+    let threads = tokio::task::spawn_blocking(move || read(&shared, &limits, &empty));
     reading.feed(&|_| true, send).await?;
     let parts = threads
         .await
@@ -68,7 +103,7 @@ pub async fn measure(
     let mut parts = parts.into_iter();
     let Some(mut whole) = parts.next() else { return Err(nothing(places, &tally)) };
     for part in parts {
-        whole.meter.merge(part.meter);
+        whole.counter.merge(part.counter);
         whole.tally.merge(part.tally);
         whole.events += part.events;
         whole.repeats |= part.repeats;
@@ -92,31 +127,33 @@ struct Shared {
     seen: Mutex<HashSet<(u64, u64)>>,
 }
 
-fn read(shared: &Shared, limits: &Limits, subjects: &[Subject]) -> Vec<Measured> {
+fn read<C: Counter>(shared: &Shared, limits: &Limits, empty: &C) -> Vec<Measured<C>> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..limits.threads.max(1))
-            .map(|_| scope.spawn(|| Counting::new(shared, subjects).run(Inflater::new(*limits))))
+            .map(|_| {
+                let own = empty.clone();
+                scope.spawn(|| Counting::new(shared, own).run(Inflater::new(*limits)))
+            })
             .collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     })
 }
 
 /// One thread at work.
-struct Counting<'a> {
+struct Counting<'a, C> {
     shared: &'a Shared,
-    counted: Measured,
+    counted: Measured<C>,
     order: u64,
     name: String,
 }
 
-impl<'a> Counting<'a> {
-    fn new(shared: &'a Shared, subjects: &[Subject]) -> Self {
-        let meter = Meter::new(subjects.to_vec());
-        let counted = Measured { meter, tally: Tally::default(), events: 0, repeats: false };
+impl<'a, C: Counter> Counting<'a, C> {
+    fn new(shared: &'a Shared, counter: C) -> Self {
+        let counted = Measured { counter, tally: Tally::default(), events: 0, repeats: false };
         Self { shared, counted, order: 0, name: String::new() }
     }
 
-    fn run(mut self, mut inflater: Inflater) -> Measured {
+    fn run(mut self, mut inflater: Inflater) -> Measured<C> {
         self.files(&mut inflater);
         self.objects(&mut inflater);
         self.counted
@@ -189,13 +226,13 @@ impl<'a> Counting<'a> {
     }
 }
 
-impl Sink for Counting<'_> {
+impl<C: Counter> Sink for Counting<'_, C> {
     fn event(&mut self, event: &Event<'_>, raw: &[u8]) {
         self.counted.events += 1;
-        if !self.counted.meter.means(event) {
-            self.counted.meter.pass_over(event);
+        if !self.counted.counter.means(event) {
+            self.counted.counter.pass_over(event);
         } else if !self.is_repeated(event, raw) {
-            self.counted.meter.see(event);
+            self.counted.counter.see(event);
         }
     }
 

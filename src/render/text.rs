@@ -9,6 +9,7 @@ mod run;
 mod state;
 mod status;
 mod step;
+mod suggestion;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -23,4 +24,5 @@ pub use plan::{plan, summary};
 pub use run::run;
 pub use state::{history, state, state_list};
 pub use status::status;
+pub use suggestion::suggestion;
 pub use trace::trace;

@@ -41,9 +41,23 @@ pub(super) enum Service {
     GuardDuty,
     /// Secrets Manager.
     Secrets,
+    /// Access Analyzer's opinion of a policy.
+    AccessAnalyzer,
 }
 
 impl Service {
+    /// Every one.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Iam,
+        Self::Sts,
+        Self::S3,
+        Self::CloudTrail,
+        Self::Account,
+        Self::GuardDuty,
+        Self::Secrets,
+        Self::AccessAnalyzer,
+    ];
+
     /// Its name in policies and in the scope of a signature.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -54,12 +68,13 @@ impl Service {
             Self::Account => "account",
             Self::GuardDuty => "guardduty",
             Self::Secrets => "secretsmanager",
+            Self::AccessAnalyzer => "access-analyzer",
         }
     }
 
     /// Whether it speaks JSON.
     const fn is_json(self) -> bool {
-        matches!(self, Self::CloudTrail | Self::Account | Self::GuardDuty | Self::Secrets)
+        !matches!(self, Self::Iam | Self::Sts | Self::S3)
     }
 
     const fn space(self) -> &'static str {
@@ -79,10 +94,7 @@ impl Service {
     }
 
     fn of_name(name: &str) -> Option<Self> {
-        let all = [Self::Iam, Self::Sts, Self::S3, Self::CloudTrail, Self::Account];
-        all.into_iter()
-            .chain([Self::GuardDuty, Self::Secrets])
-            .find(|service| service.name() == name)
+        Self::ALL.into_iter().find(|service| service.name() == name)
     }
 
     fn find(self, action: &str) -> Option<(&'static str, Run)> {
@@ -235,7 +247,7 @@ fn serve(
                 "InvalidAction",
                 format!(
                     "The sandbox has iam, sts, and a little of s3, cloudtrail, account, \
-                     guardduty and secretsmanager, not {service}"
+                     guardduty, secretsmanager and access-analyzer, not {service}"
                 ),
             )
         })?;

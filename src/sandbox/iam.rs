@@ -1,5 +1,6 @@
 //! IAM: one file for each noun of its API.
 
+mod advisor;
 mod attached;
 mod boundary;
 mod certificates;
@@ -34,6 +35,7 @@ use super::xml::Xml;
 
 /// The actions of IAM.
 pub(super) const TABLES: &[Table] = &[
+    advisor::ACTIONS,
     attached::ACTIONS,
     boundary::ACTIONS,
     certificates::ACTIONS,

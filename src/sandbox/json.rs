@@ -1,9 +1,11 @@
 //! The services that speak JSON, as much of them as an incident asks: the events of CloudTrail, the
-//! Regions of an account, the findings of GuardDuty, the secrets of Secrets Manager.
+//! Regions of an account, the findings of GuardDuty, the secrets of Secrets Manager, Access Analyzer's
+//! opinion of a policy.
 
 mod events;
 mod findings;
 mod secrets;
+mod validation;
 
 pub use secrets::{Secret, SecretVersion};
 
@@ -14,7 +16,8 @@ use super::fault::Fault;
 use serde_json::{Value, json};
 
 /// The actions, in a policy's words.
-pub(super) const ACTIONS: [&str; 12] = [
+pub(super) const ACTIONS: [&str; 13] = [
+    "access-analyzer:ValidatePolicy",
     "account:ListRegions",
     "cloudtrail:LookupEvents",
     "guardduty:GetFindings",
@@ -78,6 +81,7 @@ pub(super) fn name(service: Service, request: &Request) -> &'static str {
         (Service::GuardDuty, "GET", ["detector"]) => "ListDetectors",
         (Service::GuardDuty, "POST", ["detector", _, "findings"]) => "ListFindings",
         (Service::GuardDuty, "POST", ["detector", _, "findings", "get"]) => "GetFindings",
+        (Service::AccessAnalyzer, "POST", ["policy", "validation"]) => "ValidatePolicy",
         _ => "",
     }
 }
@@ -117,6 +121,7 @@ pub(super) fn serve(act: &mut Act<'_>, request: &Request, asked: &Value) -> Resu
         "ListRegions" => Ok(regions(asked)),
         "ListDetectors" => Ok(json!({ "detectorIds": [findings::DETECTOR] })),
         "ListFindings" => findings::list(act, request, asked),
+        "ValidatePolicy" => validation::validate(asked),
         _ => findings::get(act, request, asked),
     }
 }

@@ -63,6 +63,12 @@ impl Trail {
         numbered.filter(move |(_, one)| here(one)).map(move |(n, one)| (gone + n as u64, one))
     }
 
+    /// The events of one account, in whatever Region.
+    pub(super) fn of_account<'a>(&'a self, account: &'a str) -> impl Iterator<Item = &'a Value> {
+        let here = self.events.iter().filter(move |one| one.account == account);
+        here.map(|one| &one.event)
+    }
+
     /// The events from a number on, and the number to go on from.
     pub(super) fn since(&self, number: u64) -> (Vec<Recorded>, u64) {
         let kept = self.events.len();

@@ -23,6 +23,7 @@ mod scene;
 mod schemas;
 mod settle;
 mod standings;
+mod suggest;
 mod traced;
 mod watch;
 mod wire;

@@ -24,5 +24,6 @@ mod schema;
 mod schemas;
 mod settle;
 mod standing;
+mod suggest;
 mod traces;
 mod trail;

@@ -6,7 +6,7 @@ use crate::cli::progress::shown_while;
 use crate::cli::session::Session;
 use crate::error::Result;
 use crate::identity::PrincipalKind;
-use crate::impact::{Subject, Usage};
+use crate::impact::{Meter, Subject, Usage};
 use crate::logs::{Limits, Place, Progress, measure};
 use crate::plan::{Plan, PrincipalPlan};
 use crate::resource::Resource;
@@ -57,7 +57,7 @@ pub(super) async fn measured(
     let progress = Arc::new(Progress::default());
     let access = session.access();
     let limits = Limits::of_this_machine();
-    let work = measure(&places, &subjects, &limits, &access, &progress);
+    let work = measure(&places, Meter::new(subjects), &limits, &access, &progress);
     // The history of somebody who has done nothing holds no event: then nothing is stopped that is in it.
     let result = shown_while(session, &progress, work).await;
     let only_looked_up = fetched.is_some() && places.len() == 1;
@@ -81,7 +81,7 @@ pub(super) async fn measured(
                     "warning: so many events are theirs that one delivered twice may be counted twice",
                 );
             }
-            measured.meter.finish(&since).unwrap_or_default()
+            measured.counter.finish(&since).unwrap_or_default()
         }
         None => plan.principals.iter().map(|_| none(plan.created_at)).collect(),
     };

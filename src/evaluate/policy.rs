@@ -135,12 +135,14 @@ impl Policy {
     }
 
     /// Whether a statement allows the request, whoever asks.
-    pub(super) fn allows(&self, request: &Request<'_>) -> bool {
+    #[must_use]
+    pub fn allows(&self, request: &Request<'_>) -> bool {
         self.applying(request, false).next().is_some()
     }
 
     /// Whether a statement denies the request, whoever asks.
-    pub(super) fn denies(&self, request: &Request<'_>) -> bool {
+    #[must_use]
+    pub fn denies(&self, request: &Request<'_>) -> bool {
         self.applying(request, true).next().is_some()
     }
 

@@ -1,0 +1,26 @@
+//! Least privilege: a policy from what a user's credentials were really used for. Pure.
+//!
+//! A [`Ledger`] takes CloudTrail's events, of which each becomes the actions that it took on the resources that it
+//! names ([`Catalog`]); what the lineage of a trace did, and what came from the attacker's addresses, is set apart.
+//! [`suggest`] cuts the rest to what the user may do today ([`Present`]), and writes the policy.
+
+mod advice;
+mod catalog;
+mod check;
+mod fold;
+mod ledger;
+mod named;
+mod present;
+mod report;
+mod settle;
+mod target;
+mod write;
+
+pub use advice::{Advice, ServiceUse};
+pub use catalog::{Catalog, Mapped};
+pub use check::{Check, Level, checked};
+pub use ledger::{Exclusions, Ledger, Origin, Seen, Used, UsedAction};
+pub use present::{Held, Present, Role};
+pub use report::*;
+pub use settle::{Given, suggest};
+pub use target::Target;
