@@ -8,6 +8,7 @@ mod text;
 
 use crate::journal::Entry;
 use crate::plan::Plan;
+use crate::report::Report;
 use crate::state::State;
 use crate::trace::Trace;
 use crate::view::{ApplyEvent, Checked, FindingsReport, StatusReport};
@@ -94,7 +95,7 @@ struct Format {
     root: fn(SchemaGenerator) -> Schema,
 }
 
-const FORMATS: [Format; 8] = [
+const FORMATS: [Format; 9] = [
     Format {
         name: "plan",
         version: crate::plan::FORMAT_VERSION,
@@ -143,6 +144,13 @@ const FORMATS: [Format; 8] = [
         about: "What `ringfence findings --format json` prints: findings of GuardDuty, and how a containment starts from each. Fields may be added: pass over those that are not known.",
         printed: true,
         root: SchemaGenerator::into_root_schema_for::<FindingsReport>,
+    },
+    Format {
+        name: "report",
+        version: crate::report::FORMAT_VERSION,
+        about: "What `ringfence report --out FILE.json` writes and `report --format json` prints: what happened, what was contained and how it was verified, who did it, what is still open, and what cannot be known. Fields and words of a list may be added: pass over those that are not known.",
+        printed: true,
+        root: SchemaGenerator::into_root_schema_for::<Report>,
     },
     Format {
         name: "trace",

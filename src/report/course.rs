@@ -1,0 +1,137 @@
+//! What happened, in the order of time.
+
+use super::{Moment, MomentKind, Report, RunRecord, StepRecord};
+use crate::journal::StepStatus;
+use crate::plan::Kind;
+use crate::render::words;
+use crate::trace::Trace;
+use jiff::Timestamp;
+
+/// How many moments of a trace stand in the course of the incident: the rest is in the trace's own tables.
+const OF_TRACE: usize = 120;
+
+/// The moments.
+pub(super) fn moments(report: &Report) -> Vec<Moment> {
+    let mut found = Vec::new();
+    for one in &report.principals {
+        let about = Some(one.who.clone());
+        if let Some(since) = one.since {
+            let what = "the time of exposure, as it was named";
+            found.push(Moment { about: about.clone(), ..moment(since, MomentKind::Exposed, what) });
+        }
+        if let Some(fence) = one.fence.as_ref().filter(|fence| fence.void.is_none()) {
+            let what = "every session that it stops has expired by then";
+            let at = fence.lift_after;
+            found.push(Moment { about, ..moment(at, MomentKind::FenceMayGo, what) });
+        }
+    }
+    found.extend(report.runs.iter().flat_map(run));
+    found.extend(
+        report.read_at.map(|at| {
+            moment(at, MomentKind::Read, "how it stands was read again, for this report")
+        }),
+    );
+    if let Some(of) = &report.trace {
+        found.extend(trace(&of.trace));
+    }
+    found.sort_by(|a, b| (a.at, a.kind, &a.about).cmp(&(b.at, b.kind, &b.about)));
+    found.dedup();
+    found
+}
+
+fn moment(at: Timestamp, kind: MomentKind, what: impl Into<String>) -> Moment {
+    let what = what.into();
+    Moment { at, by_this_machine: false, kind, about: None, what, look: false, run: None }
+}
+
+fn run(run: &RunRecord) -> Vec<Moment> {
+    let id = Some(run.id.clone());
+    let of = |moment: Moment| Moment { run: id.clone(), ..moment };
+    let word = words::run_kind(run.kind);
+    let mut found = Vec::new();
+    if let Some(at) = run.planned_at {
+        let by = run.planned_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        found.push(of(moment(at, MomentKind::Planned, format!("{word}{by}"))));
+    }
+    for one in &run.approvals {
+        let what = format!("{} with {}", one.person, one.fingerprint);
+        found.push(of(moment(one.verified_at, MomentKind::Approved, what)));
+    }
+    let glass = run.break_glass.as_ref().map(|why| words::without_approval(why));
+    let mut began = moment(
+        run.started_at,
+        MomentKind::Began,
+        match &glass {
+            Some(glass) => format!("{word} by {}; {glass}", run.applied_by),
+            None => format!("{word} by {}", run.applied_by),
+        },
+    );
+    began.look = glass.is_some();
+    found.push(of(began));
+    for part in &run.parts {
+        let about = Some(part.who.clone());
+        for step in &part.steps {
+            let about = about.clone();
+            found.extend(steps(step).map(|moment| of(Moment { about, ..moment })));
+            found.extend(
+                fence(run.kind, step)
+                    .map(|moment| of(Moment { about: Some(part.who.clone()), ..moment })),
+            );
+        }
+        for seen in &part.tampering {
+            let what = words::finding(&seen.finding);
+            let moment = moment(seen.at, MomentKind::Tampering, what);
+            found.push(of(Moment { about: about.clone(), look: true, ..moment }));
+        }
+    }
+    if let Some(at) = run.ended_at {
+        let mut ended = moment(at, MomentKind::Ended, format!("{word}, {}", run.stands.words()));
+        ended.look = run.stands != crate::incident::RunStands::Complete;
+        found.push(of(ended));
+    }
+    found
+}
+
+fn steps(step: &StepRecord) -> Option<Moment> {
+    let at = step.done_at?;
+    let what = words::step_done(step);
+    let look = !matches!(step.status, StepStatus::Stored | StepStatus::Done | StepStatus::Skipped);
+    Some(Moment { look, ..moment(at, MomentKind::Step, what) })
+}
+
+/// The time that stands in a fence that a step wrote.
+fn fence(kind: Kind, step: &StepRecord) -> Option<Moment> {
+    if kind == Kind::Release || step.done_at.is_none() {
+        return None;
+    }
+    let Some(crate::resource::Value::Document(document)) = &step.after else { return None };
+    let at = document.fence_time()?;
+    Some(moment(at, MomentKind::Fence, "sessions issued before are denied"))
+}
+
+/// What a trace knows of when credentials were made and used, and of what they left behind.
+fn trace(trace: &Trace) -> Vec<Moment> {
+    let mut found = Vec::new();
+    for one in &trace.credentials {
+        if let (Some(at), Some(by)) = (one.issued_at, &one.parent) {
+            let via = one.via.as_deref().unwrap_or("an event that is not in the data");
+            let what = format!("{} by {via}, with {by}", one.id);
+            found.push(Moment { look: true, ..moment(at, MomentKind::Issued, what) });
+        }
+        if let Some(at) = one.last_used {
+            let from = one.source_ips.first().map(|ip| format!(", from {ip}")).unwrap_or_default();
+            let what = format!("{}{from}", one.id);
+            found.push(moment(at, MomentKind::Used, what));
+        }
+    }
+    for made in &trace.persistence {
+        if let Some(at) = made.time {
+            let what = format!("{} {} by {}, with {}", made.kind, made.name, made.action, made.by);
+            let look = made.live;
+            found.push(Moment { look, ..moment(at, MomentKind::LeftBehind, what) });
+        }
+    }
+    found.sort_by_key(|moment| (moment.kind == MomentKind::Used, !moment.look));
+    found.truncate(OF_TRACE);
+    found
+}
