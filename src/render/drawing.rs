@@ -16,7 +16,7 @@ use svg::node::element::{Circle, Group, Line, Path, Rectangle, Style, Text, Titl
 const ROWS: usize = 120;
 
 const ROW: f64 = 46.0;
-const TOP: f64 = 84.0;
+const TOP: f64 = 98.0;
 const LEFT: f64 = 24.0;
 const STEP: f64 = 22.0;
 const BOX: f64 = 250.0;

@@ -43,7 +43,7 @@ fn prose(text: &str) -> Markup {
 fn table(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
     html! {
         @if !rows.is_empty() {
-            div .scroll tabindex="0" role="region" aria-label=(Told(caption)) {
+            div .scroll tabindex="0" role="group" aria-label=(Told(caption)) {
                 table {
                     caption { (Told(caption)) }
                     thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
@@ -66,7 +66,7 @@ fn table(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
 fn picture(caption: &str, drawn: String) -> Markup {
     html! {
         figure {
-            div .scroll tabindex="0" role="region" aria-label=(Told(caption)) { (PreEscaped(drawn)) }
+            div .scroll tabindex="0" role="group" aria-label=(Told(caption)) { (PreEscaped(drawn)) }
             figcaption { (Told(caption)) }
         }
     }

@@ -12,7 +12,10 @@ const OF_TRACE: usize = 120;
 
 /// The moments.
 pub(super) fn moments(report: &Report) -> Vec<Moment> {
-    let mut found = Vec::new();
+    let mut found: Vec<Moment> = Vec::new();
+    if let Some(of) = &report.trace {
+        found.extend(trace(&of.trace));
+    }
     for one in &report.principals {
         let about = Some(one.who.clone());
         if let Some(since) = one.since {
@@ -31,10 +34,8 @@ pub(super) fn moments(report: &Report) -> Vec<Moment> {
             moment(at, MomentKind::Read, "how it stands was read again, for this report")
         }),
     );
-    if let Some(of) = &report.trace {
-        found.extend(trace(&of.trace));
-    }
-    found.sort_by(|a, b| (a.at, a.kind, &a.about).cmp(&(b.at, b.kind, &b.about)));
+    // Within one second the order is that in which it was recorded.
+    found.sort_by_key(|moment| moment.at);
     found.dedup();
     found
 }

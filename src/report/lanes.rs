@@ -36,7 +36,7 @@ pub(super) fn all(source: &Source, report: &Report) -> Vec<Lane> {
             };
             let Some(part) = super::runs::of_principal(plan, one) else { continue };
             let whole = part.with_added(journal.added());
-            before(part, plan.created_at, &mut turns);
+            before(part, plan.created_at, source, &mut turns);
             for entry in journal.entries() {
                 event(&entry.event, entry.at, &whole, &mut turns);
             }
@@ -56,20 +56,26 @@ pub(super) fn all(source: &Source, report: &Report) -> Vec<Lane> {
 }
 
 /// A credential that a plan turns off could act before: since it was exposed or made, where that is known.
-fn before(part: &PrincipalPlan, planned: Timestamp, turns: &mut Turns) {
+fn before(part: &PrincipalPlan, planned: Timestamp, source: &Source, turns: &mut Turns) {
     for step in part.steps.iter().filter(|step| can_act(&step.resource, step.before.as_ref())) {
         let made = crate::drift::created_at(&step.resource, &part.snapshot);
         let from = match (part.since, made) {
             (Some(since), Some(made)) => since.max(made),
             (Some(since), None) => since,
-            // Without a time of exposure only what was read is known: it was on.
-            (None, _) => planned,
+            // Without a time of exposure only this is known: it was seen to act, or was read to be on.
+            (None, _) => first_seen(&step.resource, source).map_or(planned, |at| at.min(planned)),
         };
         let list = turns.entry(step.resource.clone()).or_default();
         if list.is_empty() {
             list.push((from, Turn::Acts));
         }
     }
+}
+
+/// When a trace has seen a credential act for the first time.
+fn first_seen(resource: &Resource, source: &Source) -> Option<Timestamp> {
+    let all = source.trace.iter().flat_map(|traced| &traced.trace.credentials);
+    all.filter(|one| one.id == resource.id()).filter_map(|one| one.first_used).min()
 }
 
 fn event(event: &Event, written: Timestamp, part: &PrincipalPlan, turns: &mut Turns) {

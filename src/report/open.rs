@@ -171,9 +171,17 @@ fn left_behind(source: &Source, traced: &Traced) -> Open {
     }
     for made in traced.trace.persistence.iter().filter(|made| made.live) {
         if !is_stopped(source, &made.kind, &made.name) {
-            let by = format!("made or changed by {}", made.action);
-            let what = format!("{} {}, {by}, stands at the end of the trace", made.kind, made.name);
-            open.findings.push(say(what));
+            let contained = source.principals.iter().any(|one| {
+                let principal = &one.state.principal;
+                made.kind == principal.kind.word() && principal.name.same_user(&made.name)
+            });
+            open.findings.push(say(format!(
+                "{} {}, made or changed by {}, stands at the end of the trace{}",
+                made.kind,
+                made.name,
+                made.action,
+                if contained { ", and is in this record" } else { "" }
+            )));
         }
     }
     open

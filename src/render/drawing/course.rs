@@ -78,7 +78,12 @@ pub(in crate::render) fn course(report: &Report) -> String {
     let mut last = None;
     for lane in lanes {
         if last != Some(&lane.who) {
-            document = document.add(text("", 8.0, y + 20.0, &cut(&lane.who.to_string(), 60)));
+            document = document.add(text(
+                "",
+                8.0,
+                y + 20.0,
+                &cut(&format!("{} {}", lane.who.kind(), lane.who.name()), 60),
+            ));
             y += ROW;
             last = Some(&lane.who);
         }
@@ -148,11 +153,11 @@ fn legend(y: f64, more: usize) -> Group {
         .add(text("small", 36.0, y, "could act"))
         .add(bar("stood", 100.0, 6.0))
         .add(text("small", 128.0, y, "read, as ringfence wrote it"))
-        .add(bar("unsure", 268.0, 6.0))
-        .add(text("small", 296.0, y, "not read since, or not until it was found otherwise"));
+        .add(bar("unsure", 300.0, 6.0))
+        .add(text("small", 328.0, y, "not read since, or not until it was found otherwise"));
     if more > 0 {
         let line = format!("{more} more resources are in the tables");
-        group = group.add(text("small", 560.0, y, &line));
+        group = group.add(text("small", 620.0, y, &line));
     }
     group
 }
@@ -191,7 +196,7 @@ impl Scale {
     }
 
     fn right(&self) -> f64 {
-        self.places.values().copied().fold(LEFT + 400.0, f64::max)
+        self.places.values().copied().fold(LEFT + 520.0, f64::max)
     }
 
     /// A line for each time that has room for it; the day stands where it changes, a long gap in words.

@@ -124,7 +124,9 @@ fn moment(number: usize, one: &Moment) -> Vec<Markup> {
     vec![
         html! { (number) },
         html! { (time(one.at)) @if one.by_this_machine { "*" } },
-        html! { @if one.look { (look(one.kind.words())) } @else { (one.kind.words()) } },
+        html! {
+            span .kind { @if one.look { (look(one.kind.words())) } @else { (one.kind.words()) } }
+        },
         one.about.as_ref().map_or_else(|| html! {}, who),
         html! { div .wide { (Told(&one.what)) } },
     ]
@@ -244,7 +246,7 @@ fn change(step: &StepRecord) -> Markup {
         @if !step.reason.is_empty() { p .quiet { (Told(&step.reason)) } }
         @if !step.reversible { p { (look("cannot be undone")) } }
         @if words::step_looks(step) { p { (look(words::step_status(step.status))) } }
-        pre tabindex="0" role="region" aria-label={ "Change of " (Told(&step.resource.to_string())) } {
+        pre tabindex="0" role="group" aria-label={ "Change of " (Told(&step.resource.to_string())) } {
             @if words::has_document(step) {
                 @for line in documents(step.before.as_ref(), step.after.as_ref(), "the last key-off") {
                     @let text = line.shown().0;
@@ -323,7 +325,7 @@ fn one_open(open: &Open) -> Markup {
 
 fn lines(name: &str, commands: &[String]) -> Markup {
     html! {
-        pre tabindex="0" role="region" aria-label=(name) {
+        pre tabindex="0" role="group" aria-label=(name) {
             @for command in commands { (Told(command)) "\n" }
         }
     }
@@ -359,7 +361,7 @@ fn commands(report: &Report) -> Markup {
             @if let Some(script) = &run.aws_cli {
                 details {
                     summary { "The steps of run " (Told(&run.id)) " as AWS CLI commands" }
-                    pre tabindex="0" role="region" aria-label={ "AWS CLI commands of run " (Told(&run.id)) } {
+                    pre tabindex="0" role="group" aria-label={ "AWS CLI commands of run " (Told(&run.id)) } {
                         @for line in script.lines() { (Told(line)) "\n" }
                     }
                 }
