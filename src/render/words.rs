@@ -29,7 +29,7 @@ pub(super) fn stamp_ago(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// A value in a few words.
-pub(super) fn value(value: Option<&Value>) -> String {
+pub(crate) fn value(value: Option<&Value>) -> String {
     match value {
         None => "absent".to_owned(),
         Some(Value::Status(status)) => status.to_string(),

@@ -1,11 +1,14 @@
 //! What happened, in the order of time.
 
 use super::{Moment, MomentKind, Report, RunRecord, StepRecord};
+use crate::identity::PrincipalId;
 use crate::journal::StepStatus;
 use crate::plan::Kind;
 use crate::render::words;
+use crate::resource::{Resource, Value};
 use crate::trace::Trace;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// How many moments of a trace stand in the course of the incident: the rest is in the trace's own tables.
 const OF_TRACE: usize = 120;
@@ -28,12 +31,21 @@ pub(super) fn moments(report: &Report) -> Vec<Moment> {
             found.push(Moment { about, ..moment(at, MomentKind::FenceMayGo, what) });
         }
     }
-    found.extend(report.runs.iter().flat_map(run));
-    found.extend(
-        report.read_at.map(|at| {
-            moment(at, MomentKind::Read, "how it stands was read again, for this report")
-        }),
-    );
+    let mut left = Left::new();
+    for one in &report.runs {
+        found.extend(found_otherwise(one, &left));
+        found.extend(run(one));
+        let parts = one.parts.iter();
+        left.extend(
+            parts.flat_map(|part| part.steps.iter().map(move |step| (part, step))).filter_map(
+                |(part, step)| {
+                    let done = step.done_at.is_some();
+                    done.then(|| ((part.id.clone(), step.resource.clone()), step.after.clone()))
+                },
+            ),
+        );
+    }
+    found.extend(report.read_at.map(|at| moment(at, MomentKind::Read, "for this report")));
     // Within one second the order is that in which it was recorded.
     found.sort_by_key(|moment| moment.at);
     found.dedup();
@@ -43,6 +55,33 @@ pub(super) fn moments(report: &Report) -> Vec<Moment> {
 fn moment(at: Timestamp, kind: MomentKind, what: impl Into<String>) -> Moment {
     let what = what.into();
     Moment { at, by_this_machine: false, kind, about: None, what, look: false, run: None }
+}
+
+/// What ringfence wrote last of a principal's resources.
+type Left = BTreeMap<(PrincipalId, Resource), Option<Value>>;
+
+/// What a plan has found otherwise than an earlier run had left it.
+fn found_otherwise(run: &RunRecord, left: &Left) -> Vec<Moment> {
+    let Some(at) = run.planned_at else { return Vec::new() };
+    let mut found = Vec::new();
+    for part in &run.parts {
+        for step in part.steps.iter().filter(|step| !step.added) {
+            let Some(was) = left.get(&(part.id.clone(), step.resource.clone())) else { continue };
+            if *was != step.before {
+                let what = format!(
+                    "{} was found {}, and had been left {}",
+                    step.resource,
+                    words::value(step.before.as_ref()),
+                    words::value(was.as_ref())
+                );
+                let about = Some(part.who.clone());
+                let id = Some(run.id.clone());
+                let seen = moment(at, MomentKind::Tampering, what);
+                found.push(Moment { about, look: true, run: id, ..seen });
+            }
+        }
+    }
+    found
 }
 
 fn run(run: &RunRecord) -> Vec<Moment> {

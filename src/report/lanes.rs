@@ -1,6 +1,6 @@
 //! From when to when each resource could act, or stood as it was written: only as far as something read says so.
 
-use super::runs::{can_act, of};
+use super::runs::{can_act, of, written};
 use super::{Lane, Recorded, Report, Source, Stretch, Was, status_of};
 use crate::journal::{Event, StepResult};
 use crate::plan::{PrincipalPlan, Step};
@@ -24,11 +24,14 @@ enum Turn {
 
 type Turns = BTreeMap<Resource, Vec<(Timestamp, Turn)>>;
 
+/// The value that ringfence wrote last.
+type Left = BTreeMap<Resource, Option<Value>>;
+
 /// The lanes, by principal and resource.
 pub(super) fn all(source: &Source, report: &Report) -> Vec<Lane> {
     let mut lanes = Vec::new();
     for one in &source.principals {
-        let mut turns = Turns::new();
+        let (mut turns, mut left) = (Turns::new(), Left::new());
         for (run, recorded, _) in of(one) {
             let shown = report.runs.iter().any(|known| known.id == run.id);
             let (Ok(plan), Ok(journal), true) = (&recorded.plan, &recorded.journal, shown) else {
@@ -36,9 +39,12 @@ pub(super) fn all(source: &Source, report: &Report) -> Vec<Lane> {
             };
             let Some(part) = super::runs::of_principal(plan, one) else { continue };
             let whole = part.with_added(journal.added());
-            before(part, plan.created_at, source, &mut turns);
+            before(part, plan.created_at, source, &left, &mut turns);
             for entry in journal.entries() {
                 event(&entry.event, entry.at, &whole, &mut turns);
+            }
+            for step in whole.steps.iter().filter(|step| journal.was_written(step.id)) {
+                left.insert(step.resource.clone(), written(step, journal));
             }
         }
         let status = status_of(&source.now, &one.state);
@@ -55,20 +61,39 @@ pub(super) fn all(source: &Source, report: &Report) -> Vec<Lane> {
     lanes
 }
 
-/// A credential that a plan turns off could act before: since it was exposed or made, where that is known.
-fn before(part: &PrincipalPlan, planned: Timestamp, source: &Source, turns: &mut Turns) {
-    for step in part.steps.iter().filter(|step| can_act(&step.resource, step.before.as_ref())) {
-        let made = crate::drift::created_at(&step.resource, &part.snapshot);
-        let from = match (part.since, made) {
-            (Some(since), Some(made)) => since.max(made),
-            (Some(since), None) => since,
-            // Without a time of exposure only this is known: it was seen to act, or was read to be on.
-            (None, _) => first_seen(&step.resource, source).map_or(planned, |at| at.min(planned)),
-        };
-        let list = turns.entry(step.resource.clone()).or_default();
-        if list.is_empty() {
-            list.push((from, Turn::Acts));
+/// What a plan has read of what it changes: a credential that is on can act, and what is not as it was left has
+/// been taken away since (D2.13).
+fn before(
+    part: &PrincipalPlan,
+    planned: Timestamp,
+    source: &Source,
+    left: &Left,
+    turns: &mut Turns,
+) {
+    for step in &part.steps {
+        let known = turns.contains_key(&step.resource);
+        if can_act(&step.resource, step.before.as_ref()) {
+            let at = if known { planned } else { could_act_from(step, part, planned, source) };
+            turns.entry(step.resource.clone()).or_default().push((at, Turn::Acts));
+        } else if known && left.get(&step.resource).is_some_and(|left| *left != step.before) {
+            turns.entry(step.resource.clone()).or_default().push((planned, Turn::Ends));
         }
+    }
+}
+
+/// Since when a credential could act that was on when it was contained first.
+fn could_act_from(
+    step: &Step,
+    part: &PrincipalPlan,
+    planned: Timestamp,
+    source: &Source,
+) -> Timestamp {
+    let made = crate::drift::created_at(&step.resource, &part.snapshot);
+    match (part.since, made) {
+        (Some(since), Some(made)) => since.max(made),
+        (Some(since), None) => since,
+        // Without a time of exposure only this is known: it was seen to act, or was read to be on.
+        (None, _) => first_seen(&step.resource, source).map_or(planned, |at| at.min(planned)),
     }
 }
 

@@ -218,7 +218,7 @@ fn step_record(step: &Step, added: bool, journal: &Journal) -> StepRecord {
 }
 
 /// What a step wrote: the fence's time stands in it once that is known.
-fn written(step: &Step, journal: &Journal) -> Option<Value> {
+pub(super) fn written(step: &Step, journal: &Journal) -> Option<Value> {
     match &step.after {
         Some(Value::Document(document)) if document.awaits_fence_time() => {
             let fence = journal.fence(&[step.id]);

@@ -262,6 +262,44 @@ fn the_lane_of_a_key_is_what_was_read_of_it() {
 }
 
 #[test]
+fn what_a_later_plan_found_otherwise_has_not_stood_until_then() {
+    let mut source = source(true, offline());
+    let one = &mut source.principals[0];
+    let (mut plan, mut journal) = (sample::revoke(), Journal::default());
+    plan.created_at = at("2026-11-21T03:47:00Z");
+    plan.principals[0].steps.truncate(1);
+    journal.append(
+        at("2026-11-21T03:48:01Z"),
+        Event::Outcome {
+            step: 1,
+            resource: resource(KEY),
+            result: StepResult::Done,
+            service_date: Some(at("2026-11-21T03:48:01Z")),
+            request_id: None,
+            error: None,
+        },
+    );
+    one.state.runs.push(Run {
+        id: "20261121T034800Z-7c41e09a".into(),
+        started_at: at("2026-11-21T03:48:00Z"),
+        ..one.state.runs[0].clone()
+    });
+    one.runs.push(RecordedRun { plan: Ok(plan), journal: Ok(journal) });
+    let told = report(&source);
+    let lane = told.lanes.iter().find(|lane| lane.resource == resource(KEY)).unwrap();
+    let was = |time: &str| {
+        let time = at(time);
+        lane.stretches.iter().find(|one| one.from <= time && time < one.to).unwrap().was
+    };
+    assert_eq!(was("2026-11-21T03:13:00Z"), Was::Stood);
+    assert_eq!(was("2026-11-21T03:30:00Z"), Was::NotReadSince);
+    assert_eq!(was("2026-11-21T03:47:30Z"), Was::Acting);
+    let seen = told.timeline.iter().find(|one| one.at == at("2026-11-21T03:47:00Z")).unwrap();
+    assert_eq!(seen.kind, MomentKind::Tampering);
+    assert_eq!(seen.what, format!("{KEY} was found Active, and had been left Inactive"));
+}
+
+#[test]
 fn how_long_it_held_begins_after_the_last_change() {
     let told = report(&source(true, offline()));
     let part = &told.runs[0].parts[0];

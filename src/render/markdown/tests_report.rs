@@ -10,7 +10,7 @@ fn the_incident_of_the_screens_as_it_was_found_weakened() {
     insta::assert_snapshot!(report(&told(&source(true, read(Standing::Weakened)))), @r#"
     # Incident INC-2041
 
-    **User \`deploy-bot\`: what contained it was taken away in part, as read at 2026-11-21T04:00:00Z.**
+    **The containment of user \`deploy-bot\` is weakened, as read at 2026-11-21T04:00:00Z.**
 
     Stage: **assessed** · contained · recovered · released
 
@@ -28,14 +28,14 @@ fn the_incident_of_the_screens_as_it_was_found_weakened() {
     | 8 | 2026-11-21T03:12:54Z | step | user `deploy-bot` | access\_key/AKIA3EXAMPLE4LEAKED1: Inactive |
     | 9 | 2026-11-21T03:13:12Z | run ends |  | contain, complete |
     | 10 | 2026-11-21T03:13:42Z | fence time | user `deploy-bot` | sessions issued before are denied |
-    | 11 | 2026-11-21T04:00:00Z | read again |  | how it stands was read again, for this report |
+    | 11 | 2026-11-21T04:00:00Z | read again |  | for this report |
     | 12 | 2026-11-22T15:18:42Z | fence may go | user `deploy-bot` | every session that it stops has expired by then |
 
     ## What was contained, and how it was verified
 
     ### user `deploy-bot`
 
-    - User \`deploy-bot\`: what contained it was taken away in part, as read at 2026-11-21T04:00:00Z.
+    - The containment of user \`deploy-bot\` is weakened, as read at 2026-11-21T04:00:00Z.
     - Account `123456789012`, ID `AIDA3EXAMPLEDEPLOYBT`
     - Posture revoke, stage assessed
     - Exposed 2026-11-21T01:40:00Z

@@ -29,14 +29,16 @@ pub fn report(report: &Report, screen: Screen, saved: Option<&str>) -> String {
         }
     }
     page.gap();
-    page.line(Style::Bold, 0, "Not known:");
-    for one in &report.unknown {
-        page.phrases(Style::Plain, 4, 2, &by_word(&format!("{}: {}", one.what, one.why)));
-    }
-    page.gap();
     match saved {
         Some(path) => page.line(Style::Plain, 0, &format!("Saved {path}")),
-        None => page.sentence(0, "The whole report: --out report.html, or report.md"),
+        None => {
+            page.line(Style::Bold, 0, "Not known:");
+            for one in &report.unknown {
+                page.phrases(Style::Plain, 4, 2, &by_word(&format!("{}: {}", one.what, one.why)));
+            }
+            page.gap();
+            page.sentence(0, "The whole report: --out report.html, or report.md");
+        }
     }
     page.finish()
 }

@@ -224,7 +224,11 @@ fn incident(page: &mut Page, line: &StateLine) {
     if let Some(incident) = &line.incident {
         let stage = line.incident_stage.map(Stage::word).unwrap_or_default();
         let heading = format!("Incident {}: ", shown(incident));
-        page.pieces(0, &[(Style::Plain, &heading), (Style::Bold, stage)]);
+        // Nothing was read for it (D2.13).
+        page.pieces(
+            0,
+            &[(Style::Plain, &heading), (Style::Bold, stage), (Style::Dim, " by record")],
+        );
     }
 }
 

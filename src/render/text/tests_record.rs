@@ -379,7 +379,7 @@ fn a_state_its_history_and_its_list() {
                 ! the state file is no state: line 3, column 1
                 123456789012/AIDA3EXAMPLEDEPLOYBT
 
-    Incident INC-2041: assessed
+    Incident INC-2041: assessed by record
     USER        STATE                POSTURE  SERIAL  LAST RUN
     deploy-bot  contained by record  revoke   3       20261121T031240Z-7c41e09a
                 123456789012/AIDA3EXAMPLEDEPLOYBT

@@ -110,7 +110,7 @@ pub(crate) fn stands(one: &Principal) -> String {
         Some(Standing::Contained) => format!("{who} is contained{read}."),
         Some(Standing::NotContained) => format!("{who} is NOT contained{read}."),
         Some(Standing::Weakened) => {
-            format!("{who}: what contained it was taken away in part{read}.")
+            format!("The containment of {} is weakened{read}.", one.who)
         }
         Some(Standing::Partial) => format!("{who} is NOT contained completely{read}."),
         Some(Standing::Released) => format!("{who} is released{read}."),

@@ -136,13 +136,11 @@ fn an_incident_is_told_from_the_trace_to_the_release() {
     // A user was made with the leaked key: it is contained, and still there.
     let open = told["open"].to_string();
     assert!(open.contains("user backdoor, made or changed by CreateUser"), "{open}");
+    let mut stages = incident.stages();
+    stages.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(
-        incident.stages(),
-        [("build", "contained"), (USER, "contained")].map(|(name, stage)| (
-            name.to_owned(),
-            id.clone(),
-            json!(stage)
-        ))
+        stages,
+        ["backdoor", "build", USER].map(|name| (name.to_owned(), id.clone(), json!("contained")))
     );
     // The trace names the incident, and another is not it.
     assert_eq!(incident.report(&["--trace", "trace.json"])["incident"], id);
@@ -161,6 +159,10 @@ fn an_incident_is_told_from_the_trace_to_the_release() {
     let ran = incident.run(&["report", "--user", USER, "--offline"]).exits(0);
     assert!(ran.out.contains("By the record alone, user `deploy-bot` was last seen contained"));
     incident.run(&["apply", "--again", "--user", USER, "--auto-approve"]).exits(0);
+    let told = incident.report(&["--user", USER]);
+    let seen = told["timeline"].as_array().unwrap().iter().find(|one| one["kind"] == "tampering");
+    let seen = seen.unwrap()["what"].as_str().unwrap();
+    assert!(seen.ends_with("was found Active, and had been left Inactive"), "{seen}");
 
     incident.release();
     let told = incident.report(&["--incident", "INC-2041"]);
@@ -168,7 +170,7 @@ fn an_incident_is_told_from_the_trace_to_the_release() {
     assert_eq!(told["runs"].as_array().unwrap().len(), 5);
     assert!(incident.stages().iter().all(|(_, _, stage)| stage == "released"));
     let shown = incident.run(&["state", "list"]).exits(0).out;
-    assert!(shown.starts_with("Incident INC-2041: released\n"), "{shown}");
+    assert!(shown.starts_with("Incident INC-2041: released by record\n"), "{shown}");
 }
 
 #[test]
