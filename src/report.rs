@@ -218,12 +218,26 @@ pub struct RunRecord {
     pub applied_from: Option<String>,
     /// When it began, by the service's clock.
     pub started_at: Timestamp,
+    /// Who went on with it after it was cut off.
+    pub resumed: Vec<Resumed>,
     /// When it ended, by the service's clock.
     pub ended_at: Option<Timestamp>,
     /// What it did to each principal.
     pub parts: Vec<Part>,
     /// The same steps as AWS CLI commands; `null` where the plan cannot be read.
     pub aws_cli: Option<String>,
+}
+
+/// That a run which was cut off went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Resumed {
+    /// When the principal was read again, by the service's clock.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Arn,
+    /// From which machine.
+    pub from: Option<String>,
 }
 
 /// What a run did to one principal.
@@ -285,6 +299,8 @@ pub struct StepRecord {
     pub status: StepStatus,
     /// When the service did it, by its clock.
     pub done_at: Option<Timestamp>,
+    /// When it was last tried, by the clock of the machine that ringfence ran on.
+    pub tried_at: Option<Timestamp>,
     /// When it was last read back as it was written, by the service's clock.
     pub read_back_at: Option<Timestamp>,
     /// The last error, where there was one.
@@ -320,6 +336,8 @@ pub enum MomentKind {
     Fence,
     /// Others were seen to undo, change or make something.
     Tampering,
+    /// What a run had done was read back, at the end of its watch.
+    ReadBack,
     /// A run ended.
     Ended,
     /// The principals were read for this report.
@@ -344,6 +362,7 @@ impl MomentKind {
             Self::Step => "step",
             Self::Fence => "fence time",
             Self::Tampering => "tampering seen",
+            Self::ReadBack => "read back",
             Self::Ended => "run ends",
             Self::Read => "read again",
             Self::FenceMayGo => "fence may go",

@@ -2,7 +2,6 @@
 
 use super::{Moment, MomentKind, Report, RunRecord, StepRecord};
 use crate::identity::PrincipalId;
-use crate::journal::StepStatus;
 use crate::plan::Kind;
 use crate::render::words;
 use crate::resource::{Resource, Value};
@@ -118,12 +117,21 @@ fn run(run: &RunRecord) -> Vec<Moment> {
                     .map(|moment| of(Moment { about: Some(part.who.clone()), ..moment })),
             );
         }
+        if let Some(at) = part.read_back_at {
+            let what = words::verified(part);
+            let read = moment(at, MomentKind::ReadBack, what);
+            found.push(of(Moment { about: about.clone(), ..read }));
+        }
         for seen in &part.tampering {
             let what = words::finding(&seen.finding);
             let moment = moment(seen.at, MomentKind::Tampering, what);
             found.push(of(Moment { about: about.clone(), look: true, ..moment }));
         }
     }
+    found.extend(run.resumed.iter().map(|one| {
+        let resumed = moment(one.at, MomentKind::Resumed, format!("{word} by {}", one.by));
+        of(Moment { look: true, ..resumed })
+    }));
     if let Some(at) = run.ended_at {
         let mut ended = moment(at, MomentKind::Ended, format!("{word}, {}", run.stands.words()));
         ended.look = run.stands != crate::incident::RunStands::Complete;
@@ -132,11 +140,18 @@ fn run(run: &RunRecord) -> Vec<Moment> {
     found
 }
 
+/// What became of a step: when the service did it, or when it was last tried where it did not say.
 fn steps(step: &StepRecord) -> Option<Moment> {
-    let at = step.done_at?;
     let what = words::step_done(step);
-    let look = !matches!(step.status, StepStatus::Stored | StepStatus::Done | StepStatus::Skipped);
-    Some(Moment { look, ..moment(at, MomentKind::Step, what) })
+    let look = words::step_looks(step);
+    if let Some(at) = step.done_at {
+        return Some(Moment { look, ..moment(at, MomentKind::Step, what) });
+    }
+    let status = words::step_status(step.status);
+    let error = step.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let what = format!("{what}: {status}{error}");
+    let tried = moment(step.tried_at?, MomentKind::Step, what);
+    Some(Moment { look, by_this_machine: true, ..tried })
 }
 
 /// The time that stands in a fence that a step wrote.

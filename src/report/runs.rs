@@ -1,6 +1,6 @@
 //! The runs of an incident, each once, with what it did to each of its principals.
 
-use super::{Part, Recorded, RecordedRun, RunRecord, Seen, Source, StepRecord};
+use super::{Part, Recorded, RecordedRun, Resumed, RunRecord, Seen, Source, StepRecord};
 use crate::incident::{RunStands, of_runs};
 use crate::journal::{Event, Journal, StepResult, StepStatus};
 use crate::plan::{Plan, PrincipalPlan, Step};
@@ -20,6 +20,11 @@ pub(super) fn all(source: &Source) -> Vec<RunRecord> {
             match found.iter_mut().find(|known| known.id == run.id) {
                 Some(known) => {
                     known.parts.push(part);
+                    for one in resumed(recorded) {
+                        if !known.resumed.contains(&one) {
+                            known.resumed.push(one);
+                        }
+                    }
                     known.stands = worse(known.stands, stands);
                     known.ended_at = known.ended_at.max(run.end.as_ref().map(|end| end.at));
                 }
@@ -96,10 +101,21 @@ fn record(
         applied_by: run.applied_by.clone(),
         applied_from: run.applied_from.clone(),
         started_at: run.started_at,
+        resumed: resumed(recorded).collect(),
         ended_at: run.end.as_ref().map(|end| end.at),
         parts: vec![part],
         aws_cli: plan.map(commands::plan),
     }
+}
+
+fn resumed(recorded: &RecordedRun) -> impl Iterator<Item = Resumed> {
+    let entries = recorded.journal.as_ref().map(Journal::entries).unwrap_or_default();
+    entries.iter().filter_map(|entry| match &entry.event {
+        Event::RunResumed { by, from, read_at, .. } => {
+            Some(Resumed { at: *read_at, by: by.clone(), from: from.clone() })
+        }
+        _ => None,
+    })
 }
 
 fn part(one: &Recorded, recorded: &RecordedRun) -> Part {
@@ -182,6 +198,7 @@ fn held_for(read: Option<Timestamp>, changed: Option<Timestamp>, watched_s: u32)
 
 fn step_record(step: &Step, added: bool, journal: &Journal) -> StepRecord {
     let mut done_at = None;
+    let mut tried_at = None;
     let mut read_back_at = None;
     let mut error = None;
     for entry in journal.entries() {
@@ -194,6 +211,7 @@ fn step_record(step: &Step, added: bool, journal: &Journal) -> StepRecord {
                 }
                 error.clone_from(said);
             }
+            Event::Intent { step: id, .. } if *id == step.id => tried_at = Some(entry.at),
             Event::ReadBack { read_at, stored, .. } if stored.contains(&step.id) => {
                 read_back_at = Some(*read_at);
             }
@@ -211,6 +229,7 @@ fn step_record(step: &Step, added: bool, journal: &Journal) -> StepRecord {
         reason: step.reason.clone(),
         status: journal.status(step.id),
         done_at,
+        tried_at,
         read_back_at,
         error,
         added,

@@ -216,6 +216,49 @@ fn a_run_that_is_not_over_is_marked() {
 }
 
 #[test]
+fn what_was_refused_and_who_went_on_stand_in_the_course() {
+    let mut source = source(false, offline());
+    let Ok(journal) = &mut source.principals[0].runs[0].journal else { unreachable!() };
+    let by = "arn:aws:iam::123456789012:user/carol";
+    for event in [
+        Event::RunResumed {
+            by: by.parse().unwrap(),
+            from: None,
+            read_at: at("2026-11-21T03:20:00Z"),
+            ringfence_version: "0.1.0".into(),
+        },
+        Event::ReadBack {
+            read_at: at("2026-11-21T03:20:01Z"),
+            stored: vec![1],
+            not_stored: vec![2],
+        },
+        Event::Intent {
+            step: 2,
+            resource: resource(FENCE),
+            action: "PutUserPolicy".into(),
+            attempt: 2,
+        },
+        Event::Outcome {
+            step: 2,
+            resource: resource(FENCE),
+            result: StepResult::Refused,
+            service_date: None,
+            request_id: None,
+            error: Some("AccessDenied".into()),
+        },
+    ] {
+        journal.append(at("2026-11-21T03:20:02Z"), event);
+    }
+    let told = report(&source);
+    let of = |kind| told.timeline.iter().filter(move |one| one.kind == kind);
+    assert_eq!(of(MomentKind::Resumed).next().unwrap().what, format!("contain by {by}"));
+    let read = of(MomentKind::ReadBack).next().unwrap();
+    assert!(read.what.starts_with("1 of 2 steps read back"), "{}", read.what);
+    assert!(of(MomentKind::Step).any(|one| one.look && one.what.contains("fence")), "{told:#?}");
+    assert_eq!(told.commands.last().unwrap().command, "ringfence resume --user deploy-bot");
+}
+
+#[test]
 fn what_cannot_be_read_of_a_record_is_told_and_the_rest_too() {
     let mut source = source(true, offline());
     source.principals[0].runs[0].journal = Err("the journal is broken at line 3".into());

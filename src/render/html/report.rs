@@ -280,6 +280,9 @@ fn people(report: &Report) -> Markup {
             html! {
                 (code(run.applied_by.as_str())) br; (Told(&words::applied_from(run))) " "
                 (time(run.started_at))
+                @for one in &run.resumed {
+                    div { (look("resumed")) " by " (code(one.by.as_str())) " " (time(one.at)) }
+                }
             },
             html! {
                 @if run.stands == RunStands::Complete { (run.stands.words()) }

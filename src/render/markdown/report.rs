@@ -6,7 +6,7 @@ use crate::incident::Stage;
 use crate::render::diff::documents;
 use crate::render::is_aws_endpoint;
 use crate::render::words::{self, stamp};
-use crate::report::{Report, StepRecord};
+use crate::report::{Report, RunRecord, StepRecord};
 use jiff::Timestamp;
 
 /// The report.
@@ -211,17 +211,23 @@ fn people(report: &Report) -> String {
                 format!("{} {}", code(&run.id), words::run_kind(run.kind)),
                 format!("{} {}", planned.unwrap_or_default(), time(run.planned_at)),
                 format!("{mark}{}", approved.join("<br>")),
-                format!(
-                    "{} {} {}",
-                    code(run.applied_by.as_str()),
-                    text(&words::applied_from(run)),
-                    stamp(run.started_at)
-                ),
+                applied(run),
                 format!("{} {}", run.stands.words(), time(run.ended_at)),
             ]
         })
         .collect();
     table(&["run", "planned by", "approved by", "applied by", "end"], &rows)
+}
+
+/// Who applied a run, from where and when, and who went on with it.
+fn applied(run: &RunRecord) -> String {
+    let by = code(run.applied_by.as_str());
+    let mut said = format!("{by} {} {}", text(&words::applied_from(run)), stamp(run.started_at));
+    for one in &run.resumed {
+        let by = code(one.by.as_str());
+        said.push_str(&format!("<br>**!** resumed by {by} {}", stamp(one.at)));
+    }
+    said
 }
 
 fn traced(report: &Report) -> String {

@@ -26,10 +26,11 @@ fn the_incident_of_the_screens_as_it_was_found_weakened() {
     | 6 | 2026-11-21T03:12:42Z | step | user `deploy-bot` | inline\_policy/RingfenceFence-7c41e09a: fence 2026-11-21T03:13:42Z |
     | 7 | 2026-11-21T03:12:53Z | **!** tampering seen | user `deploy-bot` | access\_key/AKIA3EXAMPLE4LEAKED1 is Active again |
     | 8 | 2026-11-21T03:12:54Z | step | user `deploy-bot` | access\_key/AKIA3EXAMPLE4LEAKED1: Inactive |
-    | 9 | 2026-11-21T03:13:12Z | run ends |  | contain, complete |
-    | 10 | 2026-11-21T03:13:42Z | fence time | user `deploy-bot` | sessions issued before are denied |
-    | 11 | 2026-11-21T04:00:00Z | read again |  | for this report |
-    | 12 | 2026-11-22T15:18:42Z | fence may go | user `deploy-bot` | every session that it stops has expired by then |
+    | 9 | 2026-11-21T03:13:12Z | read back | user `deploy-bot` | 3 of 3 steps read back as written at 2026-11-21T03:13:12Z, watched for 30 s, undone 1 time meanwhile, held for the last 18 s |
+    | 10 | 2026-11-21T03:13:12Z | run ends |  | contain, complete |
+    | 11 | 2026-11-21T03:13:42Z | fence time | user `deploy-bot` | sessions issued before are denied |
+    | 12 | 2026-11-21T04:00:00Z | read again |  | for this report |
+    | 13 | 2026-11-22T15:18:42Z | fence may go | user `deploy-bot` | every session that it stops has expired by then |
 
     ## What was contained, and how it was verified
 
