@@ -62,11 +62,13 @@ pub fn stage(state: &State) -> Stage {
                 given_back = false;
             }
             Kind::Release => given_back |= is_complete(run),
+            Kind::Recover => recovered |= is_complete(run) && contained.is_some(),
         }
     }
     // A run that holds all it wrote has contained nobody while something else can act (D2.13).
     let seen = contained.is_some_and(|began| state.last_seen_contained >= Some(began));
-    match (seen, recovered) {
+    // Its key was stored and seen to work, and no deny on everything keeps it from doing so.
+    match (seen, recovered && state.recovered().is_some()) {
         (false, _) => Stage::Assessed,
         (true, false) => Stage::Contained,
         (true, true) => Stage::Recovered,
@@ -219,6 +221,28 @@ mod tests {
         state.released_at = None;
         state.runs.push(run(Kind::Contain, "55:00", Some(false)));
         assert_eq!(stage(&state), Stage::Assessed, "a new containment is a new count");
+    }
+
+    #[test]
+    fn a_recovery_counts_after_a_containment_and_once_its_key_was_seen_to_work() {
+        let runs = || {
+            vec![run(Kind::Contain, "12:40", Some(true)), run(Kind::Recover, "50:00", Some(true))]
+        };
+        let mut state = state(runs(), Some("13:12"));
+        assert_eq!(stage(&state), Stage::Contained, "no key was made");
+        state.recoveries.push(crate::state::Recovery {
+            run: state.runs[1].id.clone(),
+            access_key: Some("AKIA3EXAMPLE6NEWKEY33".parse().unwrap()),
+            stored_in: None,
+            version: None,
+            status: crate::state::KeyStatus::Stored,
+            checked_at: Some(sample::at("2026-11-21T03:50:02Z")),
+        });
+        assert_eq!(stage(&state), Stage::Recovered);
+        state.runs[1] = run(Kind::Recover, "50:00", Some(false));
+        assert_eq!(stage(&state), Stage::Contained);
+        state.runs = runs().into_iter().rev().collect();
+        assert_eq!(stage(&state), Stage::Contained, "it was contained after it");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::journal::{Journal, StepStatus};
 use crate::lineage::Lineage;
 use crate::plan::{Change, Compromised, Kind, Plan};
 use crate::resource::{Resource, Value};
-use crate::state::{HeldStatus, State};
+use crate::state::{HeldStatus, Recovery, State};
 use crate::trace::{Trace, Unknown};
 use crate::view::{FenceView, Finding, PrincipalStatus, Standing, StatusReport};
 use jiff::Timestamp;
@@ -165,6 +165,8 @@ pub struct Principal {
     pub released_at: Option<Timestamp>,
     /// The clock of the fence.
     pub fence: Option<FenceView>,
+    /// The keys that recoveries have made, oldest first.
+    pub recoveries: Vec<Recovery>,
     /// What ringfence changed of it, and where that stands.
     pub resources: Vec<HeldView>,
     /// What else is worth knowing, by what was read now.
@@ -550,9 +552,11 @@ fn principal(one: &Recorded, now: &Now) -> Principal {
             || crate::standing::fence_view(state, None),
             |status| status.fence.clone(),
         ),
+        recoveries: state.recoveries.clone(),
         resources: state
             .resources
             .iter()
+            .chain(&state.rights)
             .map(|(resource, held)| HeldView {
                 resource: resource.clone(),
                 status: held.status,

@@ -76,11 +76,12 @@ fn by_record(open: &mut Open, one: &Recorded) {
                 open.commands.push(format!("ringfence resume {flag}"));
             }
             RunStands::Partial => {
-                let next = match run.kind {
-                    Kind::Contain => format!("ringfence apply --again {flag}"),
-                    Kind::Release => format!("ringfence rollback {flag} --out release.json"),
-                };
-                open.commands.push(next);
+                open.commands.extend(match run.kind {
+                    Kind::Contain => Some(format!("ringfence apply --again {flag}")),
+                    Kind::Release => Some(format!("ringfence rollback {flag} --out release.json")),
+                    // What it takes depends on what of it holds, which is read.
+                    Kind::Recover => None,
+                });
             }
         }
         if let (Ok(plan), Some(journal)) = (&recorded.plan, journal) {

@@ -5,7 +5,7 @@ use crate::incident::{RunStands, of_runs};
 use crate::journal::{Event, Journal, StepResult, StepStatus};
 use crate::plan::{Plan, PrincipalPlan, Step};
 use crate::render::commands;
-use crate::resource::{Resource, Value};
+use crate::resource::{Known, Resource, Value};
 use crate::state::Run;
 use crate::view::Finding;
 use jiff::Timestamp;
@@ -236,7 +236,7 @@ fn step_record(step: &Step, added: bool, journal: &Journal) -> StepRecord {
     }
 }
 
-/// What a step wrote: the fence's time stands in it once that is known.
+/// What a step wrote, with what only became known by it: the fence's time, a new key's ID, a secret's version.
 pub(super) fn written(step: &Step, journal: &Journal) -> Option<Value> {
     match &step.after {
         Some(Value::Document(document)) if document.awaits_fence_time() => {
@@ -245,6 +245,14 @@ pub(super) fn written(step: &Step, journal: &Journal) -> Option<Value> {
                 Some(fence) => document.with_fence_time(fence.fence_time),
                 None => document.clone(),
             }))
+        }
+        Some(Value::AccessKeyId(Known::Later(_))) => {
+            let made = journal.made(step.id).map(|id| Known::Is(id.to_owned()));
+            made.map(Value::AccessKeyId).or_else(|| step.after.clone())
+        }
+        Some(Value::SecretVersion(Known::Later(_))) => {
+            let made = journal.made(step.id).map(|id| Known::Is(id.to_owned()));
+            made.map(Value::SecretVersion).or_else(|| step.after.clone())
         }
         other => other.clone(),
     }

@@ -2,7 +2,7 @@
 
 use super::{Source, Used, runs};
 use crate::journal::Event;
-use crate::plan::{Kind, Plan, PrincipalPlan, Why};
+use crate::plan::{Destination, Kind, Plan, PrincipalPlan, Why};
 use crate::resource::Resource;
 use crate::text::shell;
 use std::collections::BTreeSet;
@@ -57,6 +57,7 @@ const fn file(kind: Kind) -> &'static str {
     match kind {
         Kind::Contain => "plan.json",
         Kind::Release => "release.json",
+        Kind::Recover => "recover.json",
     }
 }
 
@@ -70,6 +71,11 @@ fn planned(plan: &Plan, source: &Source) -> String {
         Kind::Release => {
             words.push("rollback".to_owned());
             words.extend(plan.principals.iter().map(|part| part.who().flag()));
+        }
+        Kind::Recover => {
+            words.push("recover".to_owned());
+            words.extend(plan.principals.iter().map(|part| part.who().flag()));
+            recover(plan, &mut words);
         }
     }
     if let Some(incident) = &plan.incident {
@@ -107,6 +113,35 @@ fn contain(plan: &Plan, source: &Source, words: &mut Vec<String>) {
     }
     if plan.cut_workloads {
         words.push("--cut-workloads".to_owned());
+    }
+}
+
+fn recover(plan: &Plan, words: &mut Vec<String>) {
+    if let Some(recover) = &plan.recover {
+        match &recover.to {
+            Destination::Secret { id, .. } => words.push(format!("--secret {}", shell(id))),
+            Destination::Profile { file, profile } => words.push(format!(
+                "--to-profile {} --credentials-file {}",
+                shell(profile),
+                shell(file)
+            )),
+            Destination::Stdout => words.push("--secret-to-stdout".to_owned()),
+        }
+        words.extend(recover.probes.iter().map(|probe| format!("--probe {}", shell(probe))));
+    }
+    for (_, step) in plan.steps() {
+        match &step.resource {
+            Resource::Secret(_) if step.before.is_none() => {
+                words.push("--create-secret".to_owned());
+            }
+            Resource::AccessKey(id) if step.after.is_none() => {
+                words.push(format!("--delete-key {id}"));
+            }
+            Resource::InlinePolicy(_) if step.after.is_some() => {
+                words.push("--policy policy.json".to_owned());
+            }
+            _ => {}
+        }
     }
 }
 

@@ -205,6 +205,9 @@ fn facts(one: &Principal) -> Markup {
                     }
                 }
             }
+            @for made in &one.recoveries {
+                dt { "New key" } dd { (Told(&words::recovery(made))) }
+            }
             @if let Some(at) = one.released_at { dt { "Released" } dd { (time(at)) } }
             dt { "Lineage" } dd { (code(one.lineage.as_str())) ", serial " (one.serial) }
         }

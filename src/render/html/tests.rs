@@ -32,11 +32,10 @@ mod quick {
     pub(super) fn pieces(page: &str) -> Vec<Piece<'_>> {
         let mut found = Vec::new();
         let mut rest = page;
-        while let Some(begin) = rest.find('<') {
-            found.push(Piece::Text(&rest[..begin]));
-            let end = begin + rest[begin..].find('>').expect("a tag ends");
-            let inside = &rest[begin + 1..end];
-            rest = &rest[end + 1..];
+        while let Some((text, tag)) = rest.split_once('<') {
+            found.push(Piece::Text(text));
+            let (inside, after) = tag.split_once('>').expect("a tag ends");
+            rest = after;
             if let Some(name) = inside.strip_prefix('/') {
                 found.push(Piece::Close(name));
                 continue;
@@ -55,8 +54,9 @@ mod quick {
                 found.push(Piece::Close(name));
             }
             if name == "style" {
-                let end = rest.find("</style>").expect("a style ends");
-                rest = &rest[end..];
+                let (_, after) = rest.split_once("</style>").expect("a style ends");
+                found.push(Piece::Close(name));
+                rest = after;
             }
         }
         found.push(Piece::Text(rest));

@@ -124,6 +124,9 @@ fn contained(report: &Report) -> String {
                 stamp(fence.lift_after)
             ),
         }));
+        lines.extend(
+            one.recoveries.iter().map(|made| format!("New key: {}", text(&words::recovery(made)))),
+        );
         lines.extend(one.notes.iter().map(|note| text(note)));
         out.push_str(&format!("### {}\n\n{}\n", who(&one.who), bullets(lines)));
         for run in &report.runs {

@@ -6,6 +6,7 @@ use crate::journal::StepStatus;
 use crate::plan::Kind;
 use crate::report::{Part, Principal, Report, RunRecord, StepRecord, Was};
 use crate::resource::Value;
+use crate::state::{KeyStatus, Recovery};
 use crate::text::{count, shown};
 use crate::view::Standing;
 
@@ -14,6 +15,7 @@ pub(crate) const fn run_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Contain => "contain",
         Kind::Release => "release",
+        Kind::Recover => "recover",
     }
 }
 
@@ -213,4 +215,22 @@ pub(crate) const fn was(was: Was) -> &'static str {
         Was::Stood => "as ringfence wrote it",
         Was::NotReadSince => "not read since",
     }
+}
+
+/// A key that a recovery has made, and where it went.
+pub(crate) fn recovery(one: &Recovery) -> String {
+    let key = one.access_key.as_ref().map_or_else(|| "not known".to_owned(), ToString::to_string);
+    let stored = one.stored_in.as_ref().map(|place| format!(" in {}", shown(&place.to_string())));
+    let status = match one.status {
+        KeyStatus::InDoubt => "in doubt",
+        KeyStatus::NotMade => "not made",
+        KeyStatus::Made => "made, not known to be stored",
+        KeyStatus::Stored => "stored",
+        KeyStatus::Discarded => "deleted again, since it could not be stored",
+    };
+    let checked = match one.checked_at {
+        Some(at) => format!(", checked {}", stamp(at)),
+        None => ", not checked".to_owned(),
+    };
+    format!("{key}, {status}{}{checked}", stored.unwrap_or_default())
 }
