@@ -13,6 +13,7 @@ mod history;
 mod plan;
 mod progress;
 mod recover;
+mod report;
 mod resume;
 mod rollback;
 #[cfg(feature = "sandbox")]
@@ -120,6 +121,7 @@ async fn verb(cli: &Cli, session: &Session<'_>) -> Result<Exit, Error> {
         Verb::Recover(args) => recover::run(session, args).await,
         Verb::Trace(args) => trace::run(session, args).await,
         Verb::SuggestPolicy(args) => suggest_policy::run(session, args).await,
+        Verb::Report(args) => report::run(session, args).await,
         Verb::State(args) => state::run(session, args).await,
         Verb::Findings(args) => findings::run(session, args).await,
         // These work on no account, and never come here.

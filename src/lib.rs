@@ -16,6 +16,7 @@ pub mod finding;
 pub mod guardrail;
 pub mod identity;
 pub mod impact;
+pub mod incident;
 pub mod journal;
 pub mod lineage;
 pub mod pattern;
@@ -27,6 +28,7 @@ pub mod record;
 pub mod recover;
 pub mod release;
 pub mod renewal;
+pub mod report;
 pub mod resource;
 #[cfg(test)]
 mod schema;

@@ -1,4 +1,4 @@
-//! Models to text, Markdown and AWS CLI commands. No I/O, no clock, no environment.
+//! Models to text, Markdown, HTML and AWS CLI commands. No I/O, no clock, no environment.
 //!
 //! Whatever AWS or an attacker may have written is escaped where it enters a line (D2.14), so no caller
 //! has to remember it.
@@ -6,11 +6,12 @@
 pub mod commands;
 mod diff;
 pub mod drawing;
+pub mod html;
 pub mod markdown;
 mod page;
 mod style;
 pub mod text;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -8,6 +8,7 @@ mod text;
 
 use crate::journal::Entry;
 use crate::plan::Plan;
+use crate::report::Report;
 use crate::state::State;
 use crate::suggest::Suggestion;
 use crate::trace::Trace;
@@ -95,7 +96,7 @@ struct Format {
     root: fn(SchemaGenerator) -> Schema,
 }
 
-const FORMATS: [Format; 9] = [
+const FORMATS: [Format; 10] = [
     Format {
         name: "plan",
         version: crate::plan::FORMAT_VERSION,
@@ -151,6 +152,13 @@ const FORMATS: [Format; 9] = [
         about: "What `ringfence suggest-policy --format json` prints: a policy from what a user's credentials were really used for, what it rests on, and what it leaves out. `policies` are the documents. Fields may be added: pass over those that are not known.",
         printed: true,
         root: SchemaGenerator::into_root_schema_for::<Suggestion>,
+    },
+    Format {
+        name: "report",
+        version: crate::report::FORMAT_VERSION,
+        about: "What `ringfence report --out FILE.json` writes and `report --format json` prints: what happened, what was contained and how it was verified, who did it, what is still open, and what cannot be known. Fields and words of a list may be added: pass over those that are not known.",
+        printed: true,
+        root: SchemaGenerator::into_root_schema_for::<Report>,
     },
     Format {
         name: "trace",

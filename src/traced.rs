@@ -39,6 +39,8 @@ pub struct Traced {
     pub targets: Vec<Wanted>,
     /// What is compromised of them.
     pub found: Vec<Found>,
+    /// The incident that it belongs to.
+    pub incident: Option<String>,
     /// The time of exposure that it was told.
     pub since: Option<jiff::Timestamp>,
 }
@@ -58,6 +60,7 @@ impl Traced {
             },
             targets: Vec::new(),
             found: Vec::new(),
+            incident: trace.incident.clone(),
             since: trace.start.since,
         };
         for target in &trace.targets {

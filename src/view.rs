@@ -9,6 +9,7 @@ pub use found::{FindingsReport, Judged, Skipped, Unknown};
 
 use crate::approval::Approval;
 use crate::identity::{AccountId, Arn, PrincipalId, PrincipalKind, UserName, Who};
+use crate::incident::Stage;
 use crate::journal::{Event, StepResult};
 use crate::lineage::Lineage;
 use crate::plan::{Change, Kind};
@@ -372,8 +373,13 @@ pub struct StateLine {
     pub posture: Option<String>,
     /// The serial.
     pub serial: Option<u64>,
+    /// How far the principal has come, by the record; `None` where it cannot be read.
+    pub reached: Option<Stage>,
     /// The incident.
     pub incident: Option<String>,
+    /// How far the incident has come: as far as the principal that has come least far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident_stage: Option<Stage>,
     /// The last run's ID.
     pub last_run: Option<String>,
     /// The runs that went without the approvals that they needed.

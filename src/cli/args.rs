@@ -39,7 +39,7 @@ pub(super) struct Global {
     /// How long to wait for another run's lock
     #[arg(long, global = true, value_name = "D", default_value = "0s", value_parser = duration)]
     pub(super) lock_timeout: Duration,
-    /// Incident that the plan belongs to
+    /// Incident that a plan or a trace belongs to; `report`, `status` and `state list` are of it alone
     #[arg(long, global = true, value_name = "ID", value_parser = incident)]
     pub(super) incident: Option<String>,
     /// Form of the output
@@ -91,6 +91,8 @@ pub(super) enum Verb {
     Trace(TraceArgs),
     /// Write a policy from what a user's credentials were really used for; nothing is changed
     SuggestPolicy(SuggestPolicyArgs),
+    /// Tell an incident: what happened, what was contained, who did it, what is still open
+    Report(ReportArgs),
     /// Look after the state files
     State(StateArgs),
     /// A whole incident, rehearsed in a sandbox: nothing in it can reach AWS
@@ -481,6 +483,25 @@ pub(super) struct SuggestPolicyArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// Only this user (repeatable)
+    #[arg(long = "user", value_name = "NAME")]
+    pub(super) users: Vec<UserName>,
+    /// Only this role (repeatable)
+    #[arg(long = "role", value_name = "NAME", value_parser = role)]
+    pub(super) roles: Vec<UserName>,
+    /// What the credentials were used for, as `trace --out` has written it
+    #[arg(long, value_name = "TRACE.json")]
+    pub(super) trace: Option<PathBuf>,
+    /// Write the report to this file: a page (.html), Markdown (.md) or JSON (.json)
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Read nothing but the record
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct StateArgs {
     #[command(subcommand)]
     pub(super) verb: StateVerb,
@@ -622,8 +643,7 @@ fn reason(text: &str) -> Result<String, String> {
 }
 
 fn incident(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
-    if (1..=128).contains(&text.len()) && text.chars().all(fits) {
+    if crate::incident::is_id(text) {
         Ok(text.to_owned())
     } else {
         Err("expected 1 to 128 letters, digits or any of . _ : / -".to_owned())

@@ -388,7 +388,11 @@ pub(super) async fn make(
     for note in recreated {
         session.terminal.note(&note);
     }
-    let plan = contain(subjects, &request, &context(session, &reading, on_drift))?;
+    let mut context = context(session, &reading, on_drift);
+    // What a trace was made for is what its plan is for, unless a person says otherwise.
+    let traced = wanted.traced.as_ref().and_then(|traced| traced.incident.clone());
+    context.incident = context.incident.or(traced);
+    let plan = contain(subjects, &request, &context)?;
     session.requiring(usage::measured(session, plan, &wanted.usage).await?).await
 }
 

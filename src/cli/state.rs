@@ -9,6 +9,7 @@ use crate::approval::contradiction;
 use crate::aws::read_known;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::incident;
 use crate::plan::{Plan, PrincipalPlan};
 use crate::record;
 use crate::render::{markdown, text};
@@ -49,7 +50,9 @@ async fn list(session: &Session<'_>) -> Result<Exit> {
                     stage: "cannot be read".to_owned(),
                     posture: None,
                     serial: None,
+                    reached: None,
                     incident: None,
+                    incident_stage: None,
                     last_run: None,
                     break_glass: Vec::new(),
                 });
@@ -63,7 +66,9 @@ async fn list(session: &Session<'_>) -> Result<Exit> {
             stage: stage(&state, session.context.now()),
             posture: Some(state.posture.name.clone()),
             serial: Some(state.serial),
+            reached: Some(incident::stage(&state)),
             incident: state.incident.clone(),
+            incident_stage: None,
             last_run: state.runs.last().map(|run| run.id.clone()),
             break_glass: without_approval(&state),
         });
@@ -71,6 +76,7 @@ async fn list(session: &Session<'_>) -> Result<Exit> {
     if let Some(incident) = &session.incident {
         lines.retain(|line| line.incident.as_ref() == Some(incident));
     }
+    incident::group(&mut lines);
     // Serialising to memory fails only for maps with keys that are no text; there are none here.
     let mut json = serde_json::to_vec_pretty(&lines).unwrap_or_default();
     json.push(b'\n');

@@ -67,17 +67,31 @@ pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Lo
             None => {
                 let location = session.store.location();
                 let location = crate::text::shown(&location);
-                (format!("Nobody is contained in `{location}`."), Exit::Done)
+                let of = session.incident.as_ref().map(|id| format!(" for incident {id}"));
+                let of = of.unwrap_or_default();
+                (format!("Nobody is contained{of} in `{location}`."), Exit::Done)
             }
         };
         return Ok((Looked::Nobody(text), exit));
     }
+    let report = reading(session, &states).await?;
+    let weak = report.principals.iter().any(|principal| principal.standing.is_weak());
+    let exit = match (broken.first(), weak) {
+        (_, true) => Exit::Changes,
+        (Some(error), false) => error.exit(),
+        (None, false) => Exit::Done,
+    };
+    Ok((Looked::At(report), exit))
+}
+
+/// Reads reality and compares it with these states.
+pub(super) async fn reading(session: &Session<'_>, states: &[State]) -> Result<StatusReport> {
     let aws = session.aws().await;
     let users: Vec<Who> = states.iter().map(|state| state.principal.who()).collect();
     let managed: Vec<_> = states.iter().flat_map(managed_of).collect();
     let reading = read_known(&aws, &users, &managed).await?;
     let mut principals = Vec::new();
-    for state in &states {
+    for state in states {
         let key = Key::of_state(state);
         // Who holds the lock is told where it can be told; the judgement does not rest on it.
         let holder = session.store.holder(&key).await.ok().flatten();
@@ -88,19 +102,12 @@ pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Lo
         principals.push(status);
     }
     principals.sort_by(|a, b| (&a.who, &a.id).cmp(&(&b.who, &b.id)));
-    let report = StatusReport {
+    Ok(StatusReport {
         format_version: FORMAT_VERSION,
         at: reading.service_time,
         endpoint: reading.endpoint.clone(),
         principals,
-    };
-    let weak = report.principals.iter().any(|principal| principal.standing.is_weak());
-    let exit = match (broken.first(), weak) {
-        (_, true) => Exit::Changes,
-        (Some(error), false) => error.exit(),
-        (None, false) => Exit::Done,
-    };
-    Ok((Looked::At(report), exit))
+    })
 }
 
 /// The states asked for, and what is wrong with those that cannot be read.
@@ -124,6 +131,9 @@ async fn states(session: &Session<'_>, whos: &[Who]) -> Result<(Vec<State>, Vec<
             Ok(state) => states.push(state),
             Err(error) => broken.push(error),
         }
+    }
+    if session.incident.is_some() {
+        states.retain(|state| state.incident == session.incident);
     }
     Ok((states, broken))
 }

@@ -36,11 +36,12 @@ pub(super) async fn run(session: &Session<'_>, args: &TraceArgs) -> Result<Exit>
             .hint("--out trace.json --svg trace.svg"));
     }
     let places = args.logs.iter().map(|text| Place::parse(text)).collect::<Result<Vec<_>>>()?;
-    let trace = match (args.lookup, places.is_empty()) {
+    let mut trace = match (args.lookup, places.is_empty()) {
         (true, _) => looked_up(session, args, &question, places).await?,
         (false, true) => return Err(nowhere()),
         (false, false) => read(session, &question, &places).await?,
     };
+    trace.incident.clone_from(&session.incident);
     if let Some(path) = &args.out {
         write_private(path, &trace.bytes())?;
     }

@@ -1,5 +1,9 @@
-//! A trace as a picture: which credential was made with which, and beside it when each could act and did. SVG that
+//! A trace, and the course of an incident, as pictures. A trace: which credential was made with which, and beside it when each could act and did. SVG that
 //! stands alone, and is readable on light and on dark ground.
+
+mod course;
+
+pub(super) use course::course;
 
 use crate::text::shown;
 use crate::trace::{Credential, Persistence, Trace};
@@ -12,32 +16,53 @@ use svg::node::element::{Circle, Group, Line, Path, Rectangle, Style, Text, Titl
 const ROWS: usize = 120;
 
 const ROW: f64 = 46.0;
-const TOP: f64 = 84.0;
+const TOP: f64 = 98.0;
 const LEFT: f64 = 24.0;
 const STEP: f64 = 22.0;
 const BOX: f64 = 250.0;
 const AXIS: f64 = 620.0;
 const GAP: f64 = 40.0;
 
-/// The colours, for light ground and for dark.
-const LOOKS: &str = "
-text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #1f2328; }
-.ground { fill: #ffffff; } .small { font-size: 10.5px; fill: #59636e; } .title { font-size: 16px; font-weight: 600; }
-.id { font-family: ui-monospace, monospace; font-size: 11px; }
+/// The colours for light ground.
+pub(super) const LIGHT: &str = "
+svg text { font: 12px ui-sans-serif, system-ui, sans-serif; fill: #1f2328; }
+.ground { fill: #ffffff; } svg .small { font-size: 10.5px; fill: #59636e; }
+svg .title { font-size: 16px; font-weight: 600; }
+svg .id { font-family: ui-monospace, monospace; font-size: 11px; }
 .box { fill: #f6f8fa; stroke: #8c959f; } .live { fill: #ffebe9; stroke: #cf222e; }
 .perhaps { fill: #fff8c5; stroke: #9a6700; stroke-dasharray: 4 3; }
 .edge { fill: none; stroke: #8c959f; stroke-width: 1.5; } .grid { stroke: #d1d9e0; }
 .can { fill: #d1d9e0; } .used { fill: #0969da; } .made { fill: #cf222e; } .undone { fill: none; stroke: #8c959f; }
-@media (prefers-color-scheme: dark) {
-text { fill: #f0f6fc; } .ground { fill: #0d1117; } .small { fill: #9198a1; }
+.acting { fill: #cf222e; } .stood { fill: #0969da; }
+.unsure { fill: none; stroke: #0969da; stroke-width: 1.5; stroke-dasharray: 4 3; }
+.mark { fill: #1f2328; } .look { fill: #b0131f; } svg .number { font-size: 11px; font-weight: 600; fill: #ffffff; }
+";
+
+/// The colours for dark ground.
+pub(super) const DARK: &str = "
+svg text { fill: #f0f6fc; } .ground { fill: #0d1117; } svg .small { fill: #9198a1; }
 .box { fill: #151b23; stroke: #656c76; } .live { fill: #3c1618; stroke: #f85149; }
 .perhaps { fill: #2e2a1f; stroke: #d29922; } .edge { stroke: #656c76; } .grid { stroke: #3d444d; }
 .can { fill: #3d444d; } .used { fill: #4493f8; } .made { fill: #f85149; } .undone { stroke: #656c76; }
-}";
+.acting { fill: #f85149; } .stood { fill: #4493f8; } .unsure { stroke: #4493f8; }
+.mark { fill: #d1d7e0; } .look { fill: #ff8a80; } svg .number { fill: #0d1117; }
+";
 
-/// The picture.
+/// The picture, with its style, as a file of its own.
 #[must_use]
 pub fn trace(trace: &Trace) -> String {
+    let style = format!("{LIGHT}@media (prefers-color-scheme: dark) {{{DARK}}}");
+    let mut out = lineage(trace, Some(&style)).to_string();
+    out.push('\n');
+    out
+}
+
+/// The same for a page that brings the style along.
+pub(super) fn within_page(trace: &Trace) -> String {
+    lineage(trace, None).to_string()
+}
+
+fn lineage(trace: &Trace, style: Option<&str>) -> Document {
     let rows = rows(trace);
     let deepest = rows.iter().map(|row| row.depth).max().unwrap_or(0).min(12);
     let axis = Axis::of(trace, LEFT + f64::from(deepest) * STEP + BOX + GAP);
@@ -49,9 +74,11 @@ pub fn trace(trace: &Trace) -> String {
         .set("width", width)
         .set("height", height)
         .set("role", "img")
-        .add(Title::new("ringfence trace"))
-        .add(Style::new(LOOKS))
-        .add(rectangle("ground", 0.0, 0.0, width, height));
+        .add(Title::new("ringfence trace"));
+    if let Some(style) = style {
+        document = document.add(Style::new(style));
+    }
+    document = document.add(rectangle("ground", 0.0, 0.0, width, height));
     let start: Vec<&str> =
         trace.start.access_keys.iter().chain(&trace.start.users).map(String::as_str).collect();
     document = document
@@ -78,9 +105,7 @@ pub fn trace(trace: &Trace) -> String {
         let line = format!("{more} more credentials are in the JSON");
         document = document.add(text("small", LEFT, height - 16.0, &line));
     }
-    let mut out = document.to_string();
-    out.push('\n');
-    out
+    document
 }
 
 /// A credential in its place.

@@ -4,10 +4,14 @@
 mod escape;
 mod plan;
 mod record;
+mod report;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_report;
 mod trace;
 
 pub use plan::plan;
 pub use record::{ending, run, state, status};
+pub use report::report;
 pub use trace::trace;

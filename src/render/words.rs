@@ -1,4 +1,8 @@
-//! What text and Markdown say alike: values, counts and sentences, so that they cannot disagree.
+//! What text, Markdown and HTML say alike: values, counts and sentences, so that they cannot disagree.
+
+mod report;
+
+pub(crate) use report::*;
 
 use crate::approval::Verdict;
 use crate::guardrail::{self, Outcome};
@@ -15,7 +19,7 @@ use crate::view::{Ending, Finding, PrincipalEnding, Standing};
 use jiff::Timestamp;
 
 /// A time in whole seconds.
-pub(super) fn stamp(time: Timestamp) -> String {
+pub(crate) fn stamp(time: Timestamp) -> String {
     whole_seconds(time).to_string()
 }
 
@@ -25,7 +29,7 @@ pub(super) fn stamp_ago(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// A value in a few words.
-pub(super) fn value(value: Option<&Value>) -> String {
+pub(crate) fn value(value: Option<&Value>) -> String {
     match value {
         None => "absent".to_owned(),
         Some(Value::Status(status)) => status.to_string(),
@@ -312,7 +316,7 @@ fn keys_off(principal: &PrincipalPlan) -> usize {
 }
 
 /// A finding as a sentence without its end: the resource, then what there is to say of it.
-pub(super) fn finding(finding: &Finding) -> String {
+pub(crate) fn finding(finding: &Finding) -> String {
     let what = shown(&finding.what);
     let Some(resource) = &finding.resource else {
         return what.into_owned();
@@ -483,6 +487,6 @@ pub(super) fn without_age(text: &str) -> String {
 }
 
 /// That a run went without its approvals, and why.
-pub(super) fn without_approval(reason: &str) -> String {
+pub(crate) fn without_approval(reason: &str) -> String {
     format!("break-glass, without the approvals that it needs: {}", shown(reason))
 }

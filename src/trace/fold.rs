@@ -123,6 +123,7 @@ pub fn follow(question: &Question, reading: &Reading<'_>, kept: &dyn Kept) -> Re
     Ok(Trace {
         format_version: FORMAT_VERSION,
         ringfence_version: question.version.clone(),
+        incident: None,
         start: Start {
             access_keys: question.keys.iter().map(ToString::to_string).collect(),
             users: question.users.iter().map(ToString::to_string).collect(),

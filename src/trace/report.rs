@@ -18,6 +18,9 @@ pub struct Trace {
     pub format_version: u32,
     /// The program that wrote it.
     pub ringfence_version: String,
+    /// The incident that it belongs to, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
     /// What was asked for.
     pub start: Start,
     /// The events that were read, duplicates too.
@@ -356,6 +359,9 @@ impl Trace {
             .all(|id| ids.contains(id))
         {
             return Err("it names a credential that it does not hold");
+        }
+        if self.incident.as_deref().is_some_and(|id| !crate::incident::is_id(id)) {
+            return Err("its incident is none");
         }
         if self.window.is_some_and(|window| window.to < window.from) {
             return Err("its window ends before it begins");

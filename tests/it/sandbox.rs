@@ -16,6 +16,7 @@ mod pull_request;
 mod recover;
 mod rego;
 mod releases;
+mod reports;
 mod roles;
 mod rules;
 mod scenarios;

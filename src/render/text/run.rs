@@ -2,7 +2,7 @@
 
 use super::apply::result_words;
 use super::plan::{file, header};
-use super::state::{kind, twelve};
+use super::state::twelve;
 use crate::approval::{Approval, Signed};
 use crate::journal::{Entry, Event, Journal, StepStatus};
 use crate::plan::{Plan, PrincipalPlan, Step};
@@ -50,7 +50,7 @@ pub fn run(plan: &Plan, journal: &Journal, screen: Screen, saved: Option<&Saved<
                     StepStatus::Skipped | StepStatus::Done | StepStatus::Stored
                 ),
                 name: step.resource.to_string(),
-                phrases: vec![status_words(status).to_owned()],
+                phrases: vec![words::step_status(status).to_owned()],
             }
         })
         .collect();
@@ -116,7 +116,7 @@ fn describe(event: &Event, keys_off: bool) -> (bool, String) {
             let mut words = format!(
                 "run {run} begins: {}, lineage {lineage}, serial {serial}, by {applied_by}{}, at {endpoint}, \
                  plan {}",
-                kind(*what),
+                words::run_kind(*what),
                 from_host(applied_from.as_deref()),
                 twelve(plan_sha256)
             );
@@ -223,19 +223,5 @@ fn numbers(steps: &[u32]) -> String {
         [] => "none".to_owned(),
         [one] => format!("step {one}"),
         many => format!("steps {}", many.join(", ")),
-    }
-}
-
-const fn status_words(status: StepStatus) -> &'static str {
-    match status {
-        StepStatus::Planned => "not tried",
-        StepStatus::Intended => "tried, and the outcome is not recorded",
-        StepStatus::Repeated => "tried again, and the outcome is not recorded",
-        StepStatus::Skipped => "skipped: it was so already",
-        StepStatus::Done => "done, not read back",
-        StepStatus::Open => "open",
-        StepStatus::InDoubt => "in doubt",
-        StepStatus::Stored => "stored",
-        StepStatus::NotStored => "not stored",
     }
 }

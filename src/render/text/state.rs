@@ -2,7 +2,7 @@
 
 use super::plan::{dotted, labelled};
 use crate::identity::Who;
-use crate::plan::Kind;
+use crate::incident::Stage;
 use crate::render::page::{Page, Row, cells, column};
 use crate::render::style::Style;
 use crate::render::words::{self, stamp, stamp_ago};
@@ -163,7 +163,7 @@ fn runs(page: &mut Page, runs: &[Run], indent: usize) {
             Some(_) => (Style::Yellow, "partial"),
             None => (Style::Yellow, "cut off"),
         };
-        let words = format!("{}  {}  ", shown(&run.id), kind(run.kind));
+        let words = format!("{}  {}  ", shown(&run.id), words::run_kind(run.kind));
         page.pieces(indent, &[(Style::Plain, &words), (style, how)]);
         let began = format!("{},", stamp(run.started_at));
         let by = format!("by {}", run.applied_by);
@@ -199,15 +199,6 @@ fn runs(page: &mut Page, runs: &[Run], indent: usize) {
     }
 }
 
-/// What a run is for, in a word.
-pub(super) const fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Contain => "contain",
-        Kind::Release => "release",
-        Kind::Recover => "recover",
-    }
-}
-
 /// The first twelve digits of a digest: enough to tell two apart.
 pub(super) fn twelve(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
@@ -239,21 +230,38 @@ pub fn state_list(lines: &[StateLine], screen: Screen) -> String {
         let cells: Vec<String> = cells.iter().zip(&widths).map(pad).collect();
         cells.join("  ").trim_end().to_owned()
     };
-    page.line(Style::Bold, 0, &join(&headings.map(str::to_owned)));
     let indent = widths.first().copied().unwrap_or_default() + 2;
-    for (line, row) in lines.iter().zip(&rows) {
+    let mut of = None;
+    for (place, (line, row)) in lines.iter().zip(&rows).enumerate() {
+        if place == 0 || of != Some(&line.incident) {
+            page.gap();
+            incident(&mut page, line);
+            page.line(Style::Bold, 0, &join(&headings.map(str::to_owned)));
+            of = Some(&line.incident);
+        }
         page.line(Style::Plain, 0, &join(row));
         if line.name.who().is_none() {
             page.look(indent, &line.stage);
         }
-        let mut more = vec![format!("{}/{}", line.account_id, line.id)];
-        more.extend(line.incident.as_ref().map(|incident| format!("incident {incident}")));
-        page.phrases(Style::Dim, indent, 0, &dotted(&more));
+        page.phrases(Style::Dim, indent, 0, &dotted(&[format!("{}/{}", line.account_id, line.id)]));
         for run in &line.break_glass {
             page.look(indent, &format!("run {} was applied by break-glass", shown(run)));
         }
     }
     page.finish()
+}
+
+/// The incident that the lines below are of, and how far it has come.
+fn incident(page: &mut Page, line: &StateLine) {
+    if let Some(incident) = &line.incident {
+        let stage = line.incident_stage.map(Stage::word).unwrap_or_default();
+        let heading = format!("Incident {}: ", shown(incident));
+        // Nothing was read for it (D2.13).
+        page.pieces(
+            0,
+            &[(Style::Plain, &heading), (Style::Bold, stage), (Style::Dim, " by record")],
+        );
+    }
 }
 
 fn list_row(line: &StateLine) -> [String; 5] {

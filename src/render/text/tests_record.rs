@@ -355,7 +355,9 @@ fn a_state_its_history_and_its_list() {
         stage: "contained by record".into(),
         posture: Some("revoke".into()),
         serial: Some(3),
+        reached: Some(crate::incident::Stage::Contained),
         incident: Some("INC-2041".into()),
+        incident_stage: Some(crate::incident::Stage::Assessed),
         last_run: Some(RUN.into()),
         break_glass: vec![RUN.into()],
     };
@@ -364,19 +366,24 @@ fn a_state_its_history_and_its_list() {
         stage: "the state file is no state: line 3, column 1".into(),
         posture: None,
         serial: None,
+        reached: None,
         incident: None,
+        incident_stage: None,
         last_run: None,
         break_glass: Vec::new(),
         ..line.clone()
     };
-    insta::assert_snapshot!(state_list(&[line, broken], PLAIN), @"
+    insta::assert_snapshot!(state_list(&[broken, line], PLAIN), @"
     USER        STATE                POSTURE  SERIAL  LAST RUN
-    deploy-bot  contained by record  revoke   3       20261121T031240Z-7c41e09a
-                123456789012/AIDA3EXAMPLEDEPLOYBT · incident INC-2041
-                ! run 20261121T031240Z-7c41e09a was applied by break-glass
     -           unreadable           -        -       -
                 ! the state file is no state: line 3, column 1
                 123456789012/AIDA3EXAMPLEDEPLOYBT
+
+    Incident INC-2041: assessed by record
+    USER        STATE                POSTURE  SERIAL  LAST RUN
+    deploy-bot  contained by record  revoke   3       20261121T031240Z-7c41e09a
+                123456789012/AIDA3EXAMPLEDEPLOYBT
+                ! run 20261121T031240Z-7c41e09a was applied by break-glass
     ");
 }
 

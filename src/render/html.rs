@@ -1,0 +1,106 @@
+//! Pages for a browser: one file, nothing from outside, no script.
+//!
+//! `maud` escapes whatever enters a page as text or as an attribute; control characters are escaped by [`Told`]
+//! (D2.14).
+
+mod report;
+#[cfg(test)]
+mod tests;
+mod trace;
+
+pub use report::report;
+
+use crate::text::shown;
+use maud::{Markup, PreEscaped, Render, html};
+
+/// How a page looks, on a screen of any width and ground, and on paper.
+const STYLE: &str = include_str!("html/page.css");
+
+/// A text that others may have chosen.
+struct Told<'a>(&'a str);
+
+impl Render for Told<'_> {
+    fn render_to(&self, buffer: &mut String) {
+        shown(self.0).as_ref().render_to(buffer);
+    }
+}
+
+/// An identifier: it may be broken anywhere, since it has to fit on paper.
+fn code(text: &str) -> Markup {
+    html! { code { (Told(text)) } }
+}
+
+/// A sentence in which what stands between backquotes is a name.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (place, part) in text.split('`').enumerate() {
+            @if place % 2 == 0 { (Told(part)) } @else { (code(part)) }
+        }
+    }
+}
+
+/// A table that scrolls within its own box where it is wider than the page.
+fn table(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
+    html! {
+        @if !rows.is_empty() {
+            div .scroll tabindex="0" role="group" aria-label=(Told(caption)) {
+                table {
+                    caption { (Told(caption)) }
+                    thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
+                    tbody {
+                        @for row in rows {
+                            tr {
+                                @for (place, cell) in row.into_iter().enumerate() {
+                                    @if place == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A picture of ours: the library that draws it has escaped what is in it.
+fn picture(caption: &str, drawn: String) -> Markup {
+    html! {
+        figure {
+            div .scroll tabindex="0" role="group" aria-label=(Told(caption)) { (PreEscaped(drawn)) }
+            figcaption { (Told(caption)) }
+        }
+    }
+}
+
+/// Something that a person has to look at: the word says so, and the colour only repeats it.
+fn look(text: &str) -> Markup {
+    html! { span .look-at { "! " (prose(text)) } }
+}
+
+/// A whole page.
+fn page(title: &str, body: &Markup) -> String {
+    use super::drawing::{DARK, LIGHT};
+    let style =
+        format!("{LIGHT}{STYLE}@media screen and (prefers-color-scheme: dark) {{{DARK}}}\n");
+    // Nothing is fetched and nothing runs, whatever a name in it says.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+    let page = html! {
+        (maud::DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                link rel="icon" href="data:,";
+                title { (Told(title)) }
+                style { (PreEscaped(style)) }
+            }
+            body { (body) }
+        }
+    };
+    let mut out = page.into_string();
+    out.push('\n');
+    out
+}
