@@ -97,3 +97,70 @@ fn openings(bytes: &[u8]) -> usize {
     let opens = |byte: &u8| u8::from(byte | 0x20 == b'{');
     bytes.chunks(255).map(|chunk| usize::from(chunk.iter().map(opens).sum::<u8>())).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::one;
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    const EVENT: &str = r#"{"eventVersion":"1.08","userIdentity":{"type":"AssumedRole","principalId":"AROA:s","arn":"arn:aws:sts::123456789012:assumed-role/R/s","accountId":123456789012,"accessKeyId":"ASIAEXAMPLE000000001","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::123456789012:role/R","userName":"R"},"attributes":{"creationDate":"2026-11-21T01:40:00Z"}}},"eventTime":"2026-11-21T01:40:00Z","eventName":"GetObject","eventSource":"s3.amazonaws.com","userAgent":"a \"b\" \\ é","errorCode":null,"requestParameters":{"n":[1,-2.5,0.10e+7,true,{"x":"y\/z"}]},"responseElements":{"say":"\"no\""},"resources":[],"tlsDetails":{"v":-0.0,"w":18446744073709551616},"readOnly":true,"managementEvent":false,"eventID":-0.0,"detail":{"eventName":"Inner"}}"#;
+
+    /// What is put anywhere: what JSON is made of, and what it must not have.
+    const PIECES: &[&str] = &[
+        "\"", "\\", "{", "}", "[", "]", ":", ",", "\\u", "\\ud800", "\\u00e9", "\\n", "\\x", "0", "-",
+        "1", ".", "e", "E+", "-0", "1e999", "00", "t", "true", "nul", "null", " ", "\n", "\t", "\u{0}",
+        "\u{1f}", "\u{7f}", "é", "\u{feff}", "\"eventName\":\"Z\",", "\"message\":[", "{}", "[]", "/",
+    ];
+
+    fn long(raw: &str) -> Option<String> {
+        one(raw.as_bytes()).map(|event| format!("{event:?}"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_goes_the_short_way_is_what_the_long_way_reads(
+            changes in proptest::collection::vec((any::<Index>(), 0..3_usize, select(PIECES)), 0..4),
+        ) {
+            let mut text: Vec<char> = EVENT.chars().collect();
+            for (place, gone, piece) in &changes {
+                let at = place.index(text.len());
+                let end = (at + gone).min(text.len());
+                text.splice(at..end, piece.chars());
+            }
+            let text: String = text.into_iter().collect();
+            let mut cutter = Cutter::new(text.as_bytes(), true);
+            if let Some((event, raw)) = cutter.event(0, Ends::Line) {
+                prop_assert_eq!(Some(format!("{event:?}")), long(raw), "{}", raw);
+            } else if changes.is_empty() {
+                prop_assert!(false, "the event itself goes the short way");
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_ends_where_the_next_one_begins() {
+        let array = format!("{EVENT} ,\n{EVENT}]}}");
+        let mut cutter = Cutter::new(array.as_bytes(), false);
+        let (found, raw) = cutter.event(0, Ends::Next).unwrap();
+        assert_eq!((Some(format!("{found:?}")), raw), (long(EVENT), EVENT));
+        // Of the last one, nothing says where it ends.
+        assert!(cutter.event(EVENT.len() + 3, Ends::Next).is_none());
+        assert!(cutter.event(EVENT.len() + 3, Ends::Line).is_none(), "nor whether the line ends here");
+    }
+
+    #[test]
+    fn what_is_deep_does_not_go_the_short_way_and_costs_no_stack() {
+        for (deep, taken) in [(500, true), (OPENINGS, false), (30_000, false)] {
+            let value = format!("{}{}", "[".repeat(deep), "]".repeat(deep));
+            let text = EVENT.replace("\"readOnly\":true", &format!("\"readOnly\":{value}"));
+            let mut cutter = Cutter::new(text.as_bytes(), true);
+            assert_eq!(cutter.event(0, Ends::Line).is_some(), taken, "{deep}");
+        }
+        let open = format!("{{\"eventVersion\":{}", "[".repeat(OPENINGS - 20));
+        assert!(Cutter::new(open.as_bytes(), true).event(0, Ends::Line).is_none());
+    }
+}
