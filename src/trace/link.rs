@@ -154,8 +154,7 @@ fn switched(event: &Event<'_>) -> Vec<(Actor, Actor)> {
         #[serde(rename = "SwitchFrom")]
         from: String,
     }
-    let additional =
-        event.additional.and_then(|raw| serde_json::from_str::<Additional>(raw).ok());
+    let additional = event.additional.and_then(|raw| serde_json::from_str::<Additional>(raw).ok());
     let from = additional.and_then(|additional| of_arn(&additional.from));
     let to = event.identity.as_ref().and_then(console);
     from.zip(to).map(|(from, to)| (Actor::Console(from), Actor::Console(to))).into_iter().collect()

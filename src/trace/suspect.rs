@@ -36,7 +36,9 @@ pub(super) fn is_address(ip: &str) -> bool {
 #[must_use]
 pub fn sighted(event: &Event<'_>) -> u64 {
     event.identity.as_ref().map_or(0, |who| {
-        number(&[&who.access_key, &event.source_ip, &who.arn, &who.kind].map(|text| text.as_bytes()))
+        number(
+            &[&who.access_key, &event.source_ip, &who.arn, &who.kind].map(|text| text.as_bytes()),
+        )
     })
 }
 

@@ -109,9 +109,45 @@ mod tests {
 
     /// What is put anywhere: what JSON is made of, and what it must not have.
     const PIECES: &[&str] = &[
-        "\"", "\\", "{", "}", "[", "]", ":", ",", "\\u", "\\ud800", "\\u00e9", "\\n", "\\x", "0", "-",
-        "1", ".", "e", "E+", "-0", "1e999", "00", "t", "true", "nul", "null", " ", "\n", "\t", "\u{0}",
-        "\u{1f}", "\u{7f}", "é", "\u{feff}", "\"eventName\":\"Z\",", "\"message\":[", "{}", "[]", "/",
+        "\"",
+        "\\",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\\u",
+        "\\ud800",
+        "\\u00e9",
+        "\\n",
+        "\\x",
+        "0",
+        "-",
+        "1",
+        ".",
+        "e",
+        "E+",
+        "-0",
+        "1e999",
+        "00",
+        "t",
+        "true",
+        "nul",
+        "null",
+        " ",
+        "\n",
+        "\t",
+        "\u{0}",
+        "\u{1f}",
+        "\u{7f}",
+        "é",
+        "\u{feff}",
+        "\"eventName\":\"Z\",",
+        "\"message\":[",
+        "{}",
+        "[]",
+        "/",
     ];
 
     fn long(raw: &str) -> Option<String> {
@@ -149,7 +185,10 @@ mod tests {
         assert_eq!((Some(format!("{found:?}")), raw), (long(EVENT), EVENT));
         // Of the last one, nothing says where it ends.
         assert!(cutter.event(EVENT.len() + 3, Ends::Next).is_none());
-        assert!(cutter.event(EVENT.len() + 3, Ends::Line).is_none(), "nor whether the line ends here");
+        assert!(
+            cutter.event(EVENT.len() + 3, Ends::Line).is_none(),
+            "nor whether the line ends here"
+        );
     }
 
     #[test]

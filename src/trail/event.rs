@@ -5,7 +5,8 @@ use super::time::when;
 use super::wrap::Wrap;
 use jiff::Timestamp;
 use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
 };
 use serde_json::value::RawValue;
 use sonic_rs::LazyValue;
@@ -366,7 +367,8 @@ fn keep<'de, A: MapAccess<'de>, R: Raw<'de>>(
     place: &mut Option<&'de str>,
 ) -> Result<(), A::Error> {
     let value = map.next_value::<Option<R>>()?;
-    *place = value.map(|value| value.text().ok_or_else(|| A::Error::custom("a text"))).transpose()?;
+    *place =
+        value.map(|value| value.text().ok_or_else(|| A::Error::custom("a text"))).transpose()?;
     Ok(())
 }
 
