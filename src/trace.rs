@@ -26,7 +26,7 @@ pub use report::{
     Suspect, Target, TargetKind, Technique, Trace, Unknown, Unread, Window,
 };
 pub use survey::Survey;
-pub use suspect::{Sight, sights};
+pub use suspect::{Sight, sighted, sights};
 
 use crate::error::Error;
 use crate::identity::{AccessKeyId, AccountId, UserName};

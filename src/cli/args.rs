@@ -573,6 +573,9 @@ pub(super) struct DrillArgs {
     /// Do not pause
     #[arg(long)]
     pub(super) fast: bool,
+    /// Keep the report that it ends with
+    #[arg(long, value_name = "FILE.html")]
+    pub(super) report: Option<PathBuf>,
 }
 
 #[cfg(feature = "sandbox")]

@@ -5,7 +5,7 @@ mod story;
 
 use super::args::DrillArgs;
 use super::terminal::Terminal;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use stage::{Pace, Stage};
 
@@ -15,8 +15,10 @@ pub(super) async fn run(terminal: &Terminal, args: &DrillArgs) -> Result<Exit> {
         (false, true) => Pace::Straight,
         (false, false) => Pace::Pausing,
     };
+    let keep = args.report.as_deref().map(std::path::absolute).transpose();
+    let keep = keep.map_err(|error| Error::failed("the report has no place").because(error))?;
     let stage = Stage::set_up(terminal, pace)?;
-    let told = story::tell(&stage).await;
+    let told = story::tell(&stage, keep.as_deref()).await;
     stage.clear_away();
     told.map(|()| Exit::Done)
 }

@@ -11,6 +11,8 @@ use std::io::Read;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 /// A member begins like this; deflate is the only method there is.
 const MEMBER: &[u8] = &[0x1f, 0x8b, 0x08];
+/// Bits behind it that are none of a member's.
+const RESERVED: u8 = 0xe0;
 
 /// Forms that are told by their first bytes, and not read.
 const OTHERS: &[(&[u8], &str)] = &[
@@ -91,7 +93,7 @@ impl Inflater {
         // The last four bytes say how much it is, unless somebody wrote them to mislead.
         let size = bytes.last_chunk::<4>().map(|size| u32::from_le_bytes(*size))?;
         let size = usize::try_from(size).ok().filter(|size| *size <= self.limits.whole)?;
-        if bytes.len() > self.limits.whole || memmem::find(bytes.get(3..)?, MEMBER).is_some() {
+        if bytes.len() > self.limits.whole || has_second(bytes) {
             return None;
         }
         if plain.len() < size {
@@ -147,6 +149,15 @@ impl Inflater {
         }
         self.plain = window;
     }
+}
+
+/// Whether a second member may begin inside.
+fn has_second(bytes: &[u8]) -> bool {
+    let behind = bytes.get(MEMBER.len()..).unwrap_or_default();
+    memmem::find_iter(behind, MEMBER).any(|at| {
+        // In ten megabytes the same three bytes stand somewhere by chance.
+        behind.get(at + MEMBER.len()).is_none_or(|flags| flags & RESERVED == 0)
+    })
 }
 
 /// Reads until the buffer is full, nothing follows, or it goes wrong.

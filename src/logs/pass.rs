@@ -10,8 +10,8 @@ use super::result::{Gathered, Kept};
 use super::sorter::{Sorter, merge};
 use super::spool::Spool;
 use crate::error::{Error, Result};
-use crate::trace::{Deed, Links, Question, Survey, sights};
-use crate::trail::{self, Event, Flaw, Sink, Tally, node, quick};
+use crate::trace::{Deed, Links, Question, Survey, sighted, sights};
+use crate::trail::{self, Event, Flaw, Sink, Tally, quick};
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ use tokio::sync::mpsc::Receiver;
 pub(super) const KEY: usize = 48;
 
 /// What a thread remembers of the sights that it has kept, so as not to keep them again at once.
-const RECENT: usize = 1 << 15;
+const RECENT: usize = 1 << 17;
 
 /// What an object holds.
 pub(super) enum Content {
@@ -76,8 +76,19 @@ pub(super) struct Thread {
     deeds: Sorter<36>,
     contents: Sorter<16>,
     spool: Spool,
-    recent: HashSet<(u64, u64)>,
+    recent: Nodes,
     error: Option<Error>,
+}
+
+impl Thread {
+    /// Sorts what it has kept: each thread its own, at the same time.
+    fn close(&mut self) {
+        self.marks.close();
+        self.makes.close();
+        self.sights.close();
+        self.deeds.close();
+        self.contents.close();
+    }
 }
 
 /// Which files are read again.
@@ -130,11 +141,6 @@ impl Pass {
             if let Some(error) = thread.error.take() {
                 return Err(error);
             }
-            thread.marks.close();
-            thread.makes.close();
-            thread.sights.close();
-            thread.deeds.close();
-            thread.contents.close();
         }
         Ok(Done {
             threads,
@@ -159,7 +165,7 @@ impl Pass {
             deeds: Sorter::new(entries / 4),
             contents: Sorter::new(entries),
             spool: Spool::new(self.limits.bytes),
-            recent: HashSet::new(),
+            recent: Nodes::default(),
             error: None,
         }
     }
@@ -341,6 +347,7 @@ pub(super) fn threads(
                     // Whoever fetches must not wait for a reader.
                     fetched.lock().unwrap_or_else(PoisonError::into_inner).close();
                 }
+                worker.thread.close();
                 pass.threads.lock().unwrap_or_else(PoisonError::into_inner).push(worker.thread);
             });
         }
@@ -515,12 +522,14 @@ impl Events<'_, '_> {
     }
 
     fn sights(&mut self, event: &Event<'_>) -> Result<()> {
+        if self.thread.recent.len() >= RECENT {
+            self.thread.recent.clear();
+        }
+        if !self.thread.recent.insert(sighted(event)) {
+            return Ok(());
+        }
         for sight in sights(event) {
-            let number = node("sight", &sight.key);
-            if self.thread.recent.len() >= RECENT {
-                self.thread.recent.clear();
-            }
-            if sight.key.len() > KEY || !self.thread.recent.insert((sight.tag, number)) {
+            if sight.key.len() > KEY {
                 continue;
             }
             let mut bytes = [0; 64];

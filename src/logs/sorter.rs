@@ -39,7 +39,7 @@ impl<const N: usize> Sorter<N> {
     }
 
     fn settle(&mut self) {
-        self.entries.sort_unstable();
+        self.entries.sort_unstable_by(|a, b| first(a).cmp(&first(b)).then_with(|| a.cmp(b)));
         self.entries.dedup();
     }
 
@@ -83,6 +83,11 @@ impl<const N: usize> Sorter<N> {
     }
 }
 
+/// An entry's first sixteen bytes as a number, which is compared sooner than bytes are; the order is theirs.
+fn first<const N: usize>(entry: &[u8; N]) -> u128 {
+    entry.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
+}
+
 /// Every entry of several sorters, in order, each once and with the place of its sorter, until `take` says stop.
 pub(super) fn merge<const N: usize>(
     sorters: &[Sorter<N>],
@@ -97,17 +102,17 @@ pub(super) fn merge<const N: usize>(
     let mut heap = BinaryHeap::with_capacity(runs.len());
     for (place, run) in runs.iter_mut().enumerate() {
         if let Some(entry) = run.next()? {
-            heap.push(Reverse((entry, place)));
+            heap.push(Reverse((first(&entry), entry, place)));
         }
     }
     let mut last = None;
     while let Some(mut top) = heap.peek_mut() {
-        let Reverse((entry, place)) = *top;
+        let Reverse((_, entry, place)) = *top;
         match runs.get_mut(place).map(Run::next).transpose()?.flatten() {
-            Some(next) => *top = Reverse((next, place)),
+            Some(next) => *top = Reverse((first(&next), next, place)),
             None => drop(std::collections::binary_heap::PeekMut::pop(top)),
         }
-        if last != Some(entry) {
+        if last.is_none_or(|last| first(&last) != first(&entry) || last != entry) {
             last = Some(entry);
             if !take(&entry, owners.get(place).copied().unwrap_or_default())? {
                 return Ok(());

@@ -153,8 +153,8 @@ impl Facts {
                 facts.account = identity.account.clone().into_owned();
             }
         }
-        let read = |raw: Option<&serde_json::value::RawValue>| {
-            raw.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok()).unwrap_or(Value::Null)
+        let read = |raw: Option<&str>| {
+            raw.and_then(|raw| serde_json::from_str::<Value>(raw).ok()).unwrap_or(Value::Null)
         };
         facts.take("", &read(event.request), 0);
         for entry in read(event.resources).as_array().into_iter().flatten().take(MOST) {

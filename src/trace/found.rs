@@ -18,8 +18,8 @@ pub(super) struct Parameters<'e> {
 impl<'e> Parameters<'e> {
     pub(super) fn of(event: &'e Event<'e>) -> Self {
         // What is too deep for a parser has no place that is looked for.
-        let value = |raw: Option<&serde_json::value::RawValue>| {
-            raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+        let value = |raw: Option<&str>| {
+            raw.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default()
         };
         let request: Value = value(event.request);
         let lost = event.request.is_some() && request.is_null()

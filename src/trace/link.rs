@@ -5,8 +5,8 @@ use super::Question;
 use super::found::{Parameters, user_name};
 use super::thing::{self, account, is_telling};
 use crate::trail::{Event, Identity, node};
-use memchr::memmem;
-use serde_json::value::RawValue;
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// Something that acts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,11 +61,6 @@ impl Links {
         for (parent, child) in user_keys(event, question).into_iter().chain(opened(event)) {
             links.makes.push((parent.node(), child.node()));
         }
-        let issues = |raw: &RawValue| {
-            let bytes = raw.get().as_bytes();
-            memmem::find(bytes, b"accessKeyId").is_some()
-                || memmem::find(bytes, b"SpecificCredential").is_some()
-        };
         if event.is_denied()
             || !(is_telling(event) || event.response.is_some_and(issues) || switches(event))
         {
@@ -87,6 +82,15 @@ impl Links {
         links.about.extend(ends(event, &parameters).map(|(actor, _)| actor.node()));
         links
     }
+}
+
+/// What a response has that issues a credential.
+static ISSUED: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("accessKeyId"), Finder::new("SpecificCredential")]);
+
+/// Whether a response may issue a credential.
+fn issues(response: &str) -> bool {
+    ISSUED.iter().any(|issued| issued.find(response.as_bytes()).is_some())
 }
 
 /// The user that was asked for, if this event is of it.
@@ -150,8 +154,7 @@ fn switched(event: &Event<'_>) -> Vec<(Actor, Actor)> {
         #[serde(rename = "SwitchFrom")]
         from: String,
     }
-    let additional =
-        event.additional.and_then(|raw| serde_json::from_str::<Additional>(raw.get()).ok());
+    let additional = event.additional.and_then(|raw| serde_json::from_str::<Additional>(raw).ok());
     let from = additional.and_then(|additional| of_arn(&additional.from));
     let to = event.identity.as_ref().and_then(console);
     from.zip(to).map(|(from, to)| (Actor::Console(from), Actor::Console(to))).into_iter().collect()

@@ -100,6 +100,6 @@ fn listed(event: &Event<'_>) -> Vec<String> {
         #[serde(alias = "arn", rename = "ARN")]
         arn: Option<String>,
     }
-    let list = event.resources.and_then(|raw| serde_json::from_str::<Vec<Listed>>(raw.get()).ok());
+    let list = event.resources.and_then(|raw| serde_json::from_str::<Vec<Listed>>(raw).ok());
     list.unwrap_or_default().into_iter().filter_map(|listed| listed.arn).collect()
 }

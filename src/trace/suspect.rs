@@ -3,7 +3,7 @@
 use super::link::Actor;
 use super::report::Suspect;
 use crate::text::shown;
-use crate::trail::{Event, node};
+use crate::trail::{Event, node, number};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A key that was seen under a tag: an address it was used from, or the session that it is of.
@@ -30,6 +30,16 @@ pub(super) fn session(arn: &str) -> u64 {
 /// Whether this is an address, and not the name of a service that calls for somebody.
 pub(super) fn is_address(ip: &str) -> bool {
     ip.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// The number of all that [`sights`] goes by: with the same, an event has the same sights.
+#[must_use]
+pub fn sighted(event: &Event<'_>) -> u64 {
+    event.identity.as_ref().map_or(0, |who| {
+        number(
+            &[&who.access_key, &event.source_ip, &who.arn, &who.kind].map(|text| text.as_bytes()),
+        )
+    })
 }
 
 /// Under which tags an event's key is seen.

@@ -4,10 +4,16 @@ use super::text::Text;
 use super::time::when;
 use super::wrap::Wrap;
 use jiff::Timestamp;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
+};
 use serde_json::value::RawValue;
+use sonic_rs::LazyValue;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// An event as CloudTrail records it, borrowed from the bytes it was read from.
 #[derive(Clone, Debug, Default)]
@@ -44,14 +50,16 @@ pub struct Event<'a> {
     pub from_console: Cow<'a, str>,
     /// `userIdentity`; `None` where the event has none.
     pub identity: Option<Identity<'a>>,
-    /// `requestParameters`, unless absent or `null`.
-    pub request: Option<&'a RawValue>,
-    /// `responseElements`, unless absent or `null`.
-    pub response: Option<&'a RawValue>,
-    /// `resources`, unless absent or `null`.
-    pub resources: Option<&'a RawValue>,
-    /// `additionalEventData`, unless absent or `null`.
-    pub additional: Option<&'a RawValue>,
+    /// `requestParameters`, as they stand, unless absent or `null`.
+    pub request: Option<&'a str>,
+    /// `responseElements`, as they stand, unless absent or `null`.
+    pub response: Option<&'a str>,
+    /// `resources`, as they stand, unless absent or `null`.
+    pub resources: Option<&'a str>,
+    /// `additionalEventData`, as it stands, unless absent or `null`.
+    pub additional: Option<&'a str>,
+    /// The time, once somebody has asked for it.
+    time: OnceCell<Option<Timestamp>>,
 }
 
 /// Who called.
@@ -90,7 +98,7 @@ impl Event<'_> {
     /// When it happened; `None` where that is absent or in no form that is known.
     #[must_use]
     pub fn time(&self) -> Option<Timestamp> {
-        when(&self.time_text)
+        *self.time.get_or_init(|| when(&self.time_text))
     }
 
     /// Whether the call was refused or failed.
@@ -130,6 +138,17 @@ pub(super) struct Record<'a> {
 impl Record<'_> {
     pub(super) fn is_event(&self) -> bool {
         self.told && !self.event.name.is_empty()
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads with sonic-rs, all of a text that is nothing but an event. What is in envelopes is passed over.
+    pub(super) fn reads(&mut self, text: &'a str) -> bool {
+        *self = Self::default();
+        let mut deserializer = sonic_rs::Deserializer::from_str(text);
+        let fill: Fill<'_, 'a, LazyValue<'_>> = Fill(self, PhantomData);
+        let read = fill.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+        read.is_ok() && self.is_event()
     }
 }
 
@@ -214,28 +233,73 @@ macro_rules! keys {
 
 keys!(Key);
 
+/// A value that is kept as it stands, by either parser.
+trait Raw<'de>: Deserialize<'de> {
+    /// Its text; `None` where this parser has no text of it to lend.
+    fn text(self) -> Option<&'de str>;
+    /// The same, for what may be an envelope and is looked into.
+    fn wrapped(self) -> Option<&'de RawValue>;
+}
+
+impl<'de> Raw<'de> for &'de RawValue {
+    fn text(self) -> Option<&'de str> {
+        Some(self.get())
+    }
+    fn wrapped(self) -> Option<&'de RawValue> {
+        Some(self)
+    }
+}
+
+impl<'de> Raw<'de> for LazyValue<'de> {
+    fn text(self) -> Option<&'de str> {
+        match self.as_raw_cow() {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(_) => None,
+        }
+    }
+    fn wrapped(self) -> Option<&'de RawValue> {
+        None
+    }
+}
+
 impl<'de> Deserialize<'de> for Record<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Record<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record<'de>, A::Error> {
-                let mut record = Record::default();
-                while let Some(key) = map.next_key::<Key>()? {
-                    record.take(key, &mut map)?;
-                }
-                Ok(record)
-            }
+        let mut record = Record::default();
+        let fill: Fill<'_, 'de, &RawValue> = Fill(&mut record, PhantomData);
+        fill.deserialize(deserializer)?;
+        Ok(record)
+    }
+}
+
+/// Reads into a record, where it lies.
+struct Fill<'r, 'de, R>(&'r mut Record<'de>, PhantomData<R>);
+
+impl<'de, R: Raw<'de>> DeserializeSeed<'de> for Fill<'_, 'de, R> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, R: Raw<'de>> Visitor<'de> for Fill<'_, 'de, R> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Key>()? {
+            self.0.take::<A, R>(key, &mut map)?;
         }
-        deserializer.deserialize_map(Fields)
+        Ok(())
     }
 }
 
 impl<'de> Record<'de> {
-    fn take<A: MapAccess<'de>>(&mut self, key: Key, map: &mut A) -> Result<(), A::Error> {
+    fn take<A: MapAccess<'de>, R: Raw<'de>>(
+        &mut self,
+        key: Key,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
         let event = &mut self.event;
         let text = match key {
             Key::Id => &mut event.id,
@@ -278,14 +342,13 @@ impl<'de> Record<'de> {
                 event.identity = map.next_value::<Maybe<'de>>()?.0;
                 return Ok(());
             }
-            Key::Request => return keep(map, &mut event.request),
-            Key::Response => return keep(map, &mut event.response),
-            Key::Resources => return keep(map, &mut event.resources),
-            Key::Additional => return keep(map, &mut event.additional),
+            Key::Request => return keep::<A, R>(map, &mut event.request),
+            Key::Response => return keep::<A, R>(map, &mut event.response),
+            Key::Resources => return keep::<A, R>(map, &mut event.resources),
+            Key::Additional => return keep::<A, R>(map, &mut event.additional),
             Key::Wrap(wrap) => {
-                if let Some(value) = map.next_value::<Option<&'de RawValue>>()? {
-                    self.wraps.push((wrap, value));
-                }
+                let value = map.next_value::<Option<R>>()?;
+                self.wraps.extend(value.and_then(R::wrapped).map(|value| (wrap, value)));
                 return Ok(());
             }
             Key::Other => {
@@ -299,11 +362,13 @@ impl<'de> Record<'de> {
     }
 }
 
-fn keep<'de, A: MapAccess<'de>>(
+fn keep<'de, A: MapAccess<'de>, R: Raw<'de>>(
     map: &mut A,
-    place: &mut Option<&'de RawValue>,
+    place: &mut Option<&'de str>,
 ) -> Result<(), A::Error> {
-    *place = map.next_value()?;
+    let value = map.next_value::<Option<R>>()?;
+    *place =
+        value.map(|value| value.text().ok_or_else(|| A::Error::custom("a text"))).transpose()?;
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use std::hash::{BuildHasher, Hasher};
 /// A fixed seed: what is counted must not depend on the run.
 const SEED: u64 = 0x7269_6e67_6665_6e63;
 
-fn hash(parts: &[&[u8]]) -> u64 {
+/// A number for some bytes.
+pub(crate) fn number(parts: &[&[u8]]) -> u64 {
     let mut hasher = FixedState::with_seed(SEED).build_hasher();
     for part in parts {
         hasher.write(part);
@@ -22,7 +23,7 @@ fn hash(parts: &[&[u8]]) -> u64 {
 /// A name of something that can act, shortened to a number: an access key, a user's console session.
 #[must_use]
 pub fn node(kind: &str, name: &str) -> u64 {
-    hash(&[kind.as_bytes(), name.as_bytes()])
+    number(&[kind.as_bytes(), name.as_bytes()])
 }
 
 /// An event's ID and its bytes. Where they differ in the bytes alone, [`Content`] decides.
@@ -37,7 +38,7 @@ pub struct Mark {
 /// The mark of an event, for what is read once only.
 #[must_use]
 pub fn quick(event: &Event<'_>, raw: &[u8]) -> Mark {
-    Mark { id: hash(&[event.id.as_bytes()]), bytes: hash(&[raw]) }
+    Mark { id: number(&[event.id.as_bytes()]), bytes: number(&[raw]) }
 }
 
 /// The content of an event, whatever its white space and the order of its keys.
@@ -49,7 +50,9 @@ impl Content {
     #[must_use]
     pub fn of(raw: &[u8]) -> Self {
         // What is no JSON to this reader is its bytes.
-        Self(serde_json::from_slice::<Node>(raw).map_or_else(|_| leaf(b"x", raw), |node| node.0))
+        let text = std::str::from_utf8(raw).ok();
+        let node = text.and_then(|text| serde_json::from_str::<Node>(text).ok());
+        Self(node.map_or_else(|| leaf(b"x", raw), |node| node.0))
     }
 }
 
@@ -57,7 +60,7 @@ impl Content {
 struct Node(u64);
 
 fn leaf(tag: &[u8], bytes: &[u8]) -> u64 {
-    hash(&[tag, bytes])
+    number(&[tag, bytes])
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -102,7 +105,7 @@ impl<'de> Visitor<'de> for Walk {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
         let mut sum = leaf(b"a", b"");
         while let Some(item) = items.next_element::<Node>()? {
-            sum = hash(&[&sum.to_be_bytes(), &item.0.to_be_bytes()]);
+            sum = number(&[&sum.to_be_bytes(), &item.0.to_be_bytes()]);
         }
         Ok(Node(sum))
     }
@@ -111,8 +114,8 @@ impl<'de> Visitor<'de> for Walk {
         let mut sum = leaf(b"o", b"");
         while let Some((key, value)) = map.next_entry::<Node, Node>()? {
             // A sum does not ask for the order.
-            sum = sum.wrapping_add(hash(&[&key.0.to_be_bytes(), &value.0.to_be_bytes()]));
+            sum = sum.wrapping_add(number(&[&key.0.to_be_bytes(), &value.0.to_be_bytes()]));
         }
-        Ok(Node(hash(&[b"o", &sum.to_be_bytes()])))
+        Ok(Node(number(&[b"o", &sum.to_be_bytes()])))
     }
 }

@@ -1,5 +1,6 @@
 //! Goes over bytes from event to event, whatever envelope they are in.
 
+use super::cut::{Cutter, Ends};
 use super::event::{Event, Record};
 use super::flaw::Flaw;
 use super::wrap::{Begins, Wrap, begins, inside_text, packed};
@@ -65,6 +66,8 @@ pub fn read(bytes: &[u8], sink: &mut dyn Sink) {
 /// The event that some JSON is, if it is one.
 #[must_use]
 pub fn one(raw: &[u8]) -> Option<Event<'_>> {
+    // Of most that are asked about, nothing was kept.
+    let raw = Some(raw).filter(|raw| !raw.is_empty())?;
     let record: Record<'_> = serde_json::from_slice(raw).ok()?;
     record.is_event().then_some(record.event)
 }
@@ -84,6 +87,7 @@ impl Reader {
     /// window begins with the others. With `last` nothing follows, and all of it is done with.
     pub fn feed(&mut self, window: &[u8], last: bool, sink: &mut dyn Sink) -> usize {
         let mut at = 0;
+        let mut cutter = Cutter::new(window, last);
         loop {
             at = skip_blank(window, at);
             let Some(byte) = window.get(at) else { break };
@@ -98,13 +102,13 @@ impl Reader {
                         Step::To(at + length)
                     }
                     Begins::Perhaps if !last => Step::More,
-                    _ => self.value(window, at, last, sink),
+                    _ => self.value(&mut cutter, window, at, last, sink),
                 },
                 (Place::Array { in_object }, b']') => {
                     self.place = if in_object { Place::Fields } else { Place::Top };
                     Step::To(at + 1)
                 }
-                (Place::Array { .. }, _) => self.value(window, at, last, sink),
+                (Place::Array { .. }, _) => self.value(&mut cutter, window, at, last, sink),
                 (Place::Fields, b'}') => {
                     self.place = Place::Top;
                     Step::To(at + 1)
@@ -145,10 +149,22 @@ impl Reader {
     }
 
     /// Reads a value in an array, or an object between others.
-    fn value(&self, window: &[u8], at: usize, last: bool, sink: &mut dyn Sink) -> Step {
+    fn value(
+        &self,
+        cutter: &mut Cutter<'_>,
+        window: &[u8],
+        at: usize,
+        last: bool,
+        sink: &mut dyn Sink,
+    ) -> Step {
         let bytes = rest(window, at);
         if bytes.first() != Some(&b'{') {
             return self.other(window, at, last, sink);
+        }
+        let ends = if self.place == Place::Top { Ends::Line } else { Ends::Next };
+        if let Some((event, raw)) = cutter.event(at, ends) {
+            self.event(event, raw.as_bytes(), at, sink);
+            return Step::To(at + raw.len());
         }
         let mut stream = Deserializer::from_slice(bytes).into_iter::<Record<'_>>();
         match stream.next() {

@@ -45,6 +45,8 @@ impl<'de> Visitor<'de> for Lenient {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Text<'de>, E> {
+        // One parser keeps the sign of a zero, the other does not.
+        let value = if value == 0.0 { 0.0 } else { value };
         Ok(Text(Cow::Owned(value.to_string())))
     }
 

@@ -1,13 +1,17 @@
-//! The story: a leaked key, what it has minted, its containment and its release.
+//! The story, all five phases of it: a leaked key, what it has minted, its containment, a new key with no more
+//! rights than it needs, the release, and the report.
 
 use super::stage::{SINCE, Stage};
 use crate::aws::{Targets, read};
+use crate::cli::session::{read_file, write_private};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::identity::{PrincipalKind, UserName};
-use crate::sandbox::{Answer, Credentials, Player};
+use crate::sandbox::{Answer, Credentials, Player, Secret, SecretVersion};
 use crate::snapshot::{Entity, Observed, Snapshot};
+use crate::text::shown;
 use jiff::{SignedDuration, Timestamp};
+use std::path::Path;
 
 /// For so long there is a record of what production does.
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -15,6 +19,7 @@ const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 const USER: &str = "deploy-bot";
 const WORK: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*","sts:AssumeRole"],"Resource":"*"}]}"#;
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sts:AssumeRole"}]}"#;
+const SECRET: &str = "prod/deploy-bot";
 const ROLE: &str = "arn:aws:iam::123456789012:role/release";
 
 /// Where production and the attacker call from.
@@ -37,9 +42,9 @@ struct Looked {
     role: Snapshot,
 }
 
-pub(super) async fn tell(stage: &Stage<'_>) -> Result<()> {
+pub(super) async fn tell(stage: &Stage<'_>, keep: Option<&Path>) -> Result<()> {
     stage.say(
-        "A drill: a leaked access key, from the first alarm to the release. Everything\n\
+        "A drill: a leaked access key, from the first alarm to the report. Everything\n\
          happens in a sandbox inside this program: an IAM of its own that checks\n\
          signatures and policies. Nothing in it is AWS, and nothing can reach AWS.",
     );
@@ -49,9 +54,10 @@ pub(super) async fn tell(stage: &Stage<'_>) -> Result<()> {
     trace(stage, &cast).await?;
     contain(stage, &cast).await?;
     check(stage, &cast)?;
-    too_early(stage).await?;
-    release(stage, &cast).await?;
-    compare(stage, &before, &look(stage).await?)
+    let new = recover(stage, &cast).await?;
+    release(stage, &cast, &new).await?;
+    compare(stage, &before, &look(stage).await?)?;
+    report(stage, keep).await
 }
 
 fn player(stage: &Stage<'_>, answer: &Answer) -> Result<Player> {
@@ -85,6 +91,7 @@ fn production(stage: &Stage<'_>) -> Result<(Player, Player)> {
     // Production has been running for a while, with both keys.
     let (leaked, second) =
         (leaked.from(WORKLOAD.0, WORKLOAD.1), second.from("10.0.3.9", "Boto3/1.40"));
+    store(stage, leaked.credentials());
     stage.wait(SINCE.saturating_sub(WEEK));
     for _ in 0..7 {
         must(leaked.list_buckets())?;
@@ -93,6 +100,50 @@ fn production(stage: &Stage<'_>) -> Result<(Player, Player)> {
         stage.wait(SignedDuration::from_hours(24));
     }
     Ok((leaked, second))
+}
+
+/// The secret that the workload reads its key from.
+fn store(stage: &Stage<'_>, key: &Credentials) {
+    let text = serde_json::json!({
+        "AWS_ACCESS_KEY_ID": key.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+        "DATABASE": "orders",
+    });
+    let now = stage.sandbox.now();
+    let version = SecretVersion {
+        id: "00000000-0000-4000-8000-000000000001".to_owned(),
+        text: text.to_string(),
+        stages: vec!["AWSCURRENT".to_owned()],
+        created: now,
+    };
+    let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/deploy-bot-Ab12Cd";
+    let secret = Secret {
+        arn: arn.to_owned(),
+        name: SECRET.to_owned(),
+        created: now,
+        deleted: None,
+        versions: vec![version],
+    };
+    stage.sandbox.edit(|world| world.secrets.push(secret));
+}
+
+/// The key that the secret holds now.
+fn stored(stage: &Stage<'_>) -> Result<Player> {
+    let text = stage.sandbox.edit(|world| {
+        let versions = world.secrets.iter().flat_map(|secret| &secret.versions);
+        versions.last().map(|version| version.text.clone()).unwrap_or_default()
+    });
+    let holds: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let field = |name: &str| holds.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let (Some(access_key_id), Some(secret_access_key)) =
+        (field("AWS_ACCESS_KEY_ID"), field("AWS_SECRET_ACCESS_KEY"))
+    else {
+        return Err(
+            Error::failed("the drill did not go as it should").because("the secret holds no key")
+        );
+    };
+    let key = Credentials { access_key_id, secret_access_key, session_token: None };
+    Ok(Player::new(stage.sandbox.clone(), key).from(WORKLOAD.0, WORKLOAD.1))
 }
 
 fn leak(stage: &Stage<'_>, leaked: Player, second: Player) -> Result<Cast> {
@@ -158,15 +209,46 @@ fn check(stage: &Stage<'_>, cast: &Cast) -> Result<()> {
     Ok(())
 }
 
-async fn too_early(stage: &Stage<'_>) -> Result<()> {
-    stage.phase("6. Ten minutes later: status, and a rollback that would be too early")?;
-    stage.ringfence("status", Exit::Done).await?;
-    stage.ringfence(&format!("rollback --user {USER}"), Exit::Done).await
+/// A new key for the workload, with the rights that it has used.
+async fn recover(stage: &Stage<'_>, cast: &Cast) -> Result<Player> {
+    let key = &cast.leaked.credentials().access_key_id;
+    stage.phase("6. What the workload needs: a policy from what it has really used")?;
+    let line = format!(
+        "suggest-policy --user {USER} --lookup --trace trace.json --since {} --out least.json",
+        cast.since
+    );
+    stage.ringfence(&line, Exit::Done).await?;
+    stage.phase("7. The recovery: a new key in the workload's secret, and no more rights")?;
+    stage.say("The user has two keys, the most there may be. The leaked one makes room.\n");
+    let line = format!(
+        "recover --user {USER} --secret {SECRET} --delete-key {key} --policy least.json \
+         --probe s3:ListAllMyBuckets --out recover.json"
+    );
+    stage.ringfence(&line, Exit::Done).await?;
+    stage.ringfence("apply recover.json --auto-approve", Exit::Done).await?;
+    let new = stored(stage)?;
+    stage.say("\nWho can list the buckets of the account now:");
+    stage.can_act("the leaked key", &cast.leaked, false, "")?;
+    stage.can_act("its 36-hour token", &cast.token, false, "")?;
+    stage.can_act("the role's session", &cast.role, false, "")?;
+    stage.can_act("the new key", &new, true, "production, from the secret")?;
+    let session = [("RoleArn", ROLE), ("RoleSessionName", "nightly")];
+    let answer = new.call("sts:AssumeRole", &session);
+    if answer.is_ok() {
+        return Err(Error::failed("the drill did not go as it should")
+            .because("the new key may do what production never did"));
+    }
+    stage.say("And who can assume the role, which production never did:");
+    stage.say(&format!("    {:22} denied   {}", "the new key", answer.code()));
+    Ok(new)
 }
 
-async fn release(stage: &Stage<'_>, cast: &Cast) -> Result<()> {
+async fn release(stage: &Stage<'_>, cast: &Cast, new: &Player) -> Result<()> {
+    stage.phase("8. Ten minutes later: a rollback that would be too early")?;
+    stage.ringfence("status", Exit::Done).await?;
+    stage.ringfence(&format!("rollback --user {USER}"), Exit::Done).await?;
     stage.wait(SignedDuration::from_hours(37));
-    stage.phase("7. 37 hours later: every token the key could have minted has expired")?;
+    stage.phase("9. 37 hours later: every token the key could have minted has expired")?;
     stage.can_act("its 36-hour token", &cast.token, false, "")?;
     stage.can_act("the role's session", &cast.role, false, "")?;
     stage.ringfence(&format!("rollback --user {USER} --out release.json"), Exit::Done).await?;
@@ -176,7 +258,26 @@ async fn release(stage: &Stage<'_>, cast: &Cast) -> Result<()> {
     stage.ringfence("status", Exit::Done).await?;
     stage.say("");
     stage.can_act("the leaked key", &cast.leaked, false, "")?;
-    stage.can_act("the second key", &cast.second, true, "production")
+    stage.can_act("the second key", &cast.second, true, "production")?;
+    stage.can_act("the new key", new, true, "production")
+}
+
+/// The page that a reviewer reads.
+async fn report(stage: &Stage<'_>, keep: Option<&Path>) -> Result<()> {
+    stage.phase("11. The report: what happened, who did what, and what is still open")?;
+    let line = format!("report --user {USER} --role release --trace trace.json --out report.html");
+    stage.ringfence(&line, Exit::Done).await?;
+    if let Some(keep) = keep {
+        write_private(keep, &read_file(Path::new("report.html"))?)?;
+    }
+    let place = match keep {
+        Some(keep) => format!("It is kept as {}.", shown(&keep.display().to_string())),
+        None => "It goes with the drill: ringfence drill --report FILE.html keeps it.".to_owned(),
+    };
+    stage.say(&format!(
+        "{place}\nTo try this by hand, with the AWS CLI beside it: ringfence sandbox"
+    ));
+    Ok(())
 }
 
 async fn look(stage: &Stage<'_>) -> Result<Looked> {
@@ -211,23 +312,24 @@ fn lines(snapshot: &Snapshot) -> String {
 }
 
 fn compare(stage: &Stage<'_>, before: &Looked, after: &Looked) -> Result<()> {
-    stage.phase("8. Before and after")?;
-    let changed = differing(&before.user, &after.user);
+    stage.phase("10. Before and after")?;
     stage.say("All there is about the user, read before the leak and now, differs in this:\n");
-    for line in &changed {
+    for line in differing(&before.user, &after.user) {
         stage.say(&format!("  {line}"));
     }
-    let removed = changed.iter().filter(|line| line.starts_with('-')).count();
-    let added = changed.iter().filter(|line| line.starts_with('+')).count();
-    let more = differing(&before.role, &after.role);
-    if (removed, added) != (1, 1) || !more.is_empty() {
+    let rest = |snapshot: &Snapshot| Snapshot {
+        access_keys: Observed::Read(Vec::new()),
+        inline_policies: Observed::Read(Vec::new()),
+        ..snapshot.clone()
+    };
+    let more = differing(&rest(&before.user), &rest(&after.user));
+    if !more.is_empty() || !differing(&before.role, &after.role).is_empty() {
         return Err(Error::failed("the drill did not go as it should")
-            .because("more than the key has changed"));
+            .because("more has changed than the key and what it may do"));
     }
     stage.say(
-        "\nThe leaked key stays off, because the trace began with it. Everything else is as\n\
-         it was, the role included.\n\
-         To try this by hand, with the AWS CLI beside it: ringfence sandbox",
+        "\nThe leaked key is gone, since the new one needed its place; what the user may do\n\
+         is what it did. Everything else is as it was, the role included.",
     );
     Ok(())
 }
