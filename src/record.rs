@@ -551,8 +551,11 @@ fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Ou
         if let Some(held) = state.resources.get_mut(&kept.resource)
             && kept.resource.is_credential()
         {
-            // What was perhaps never done, and can't be undone, leaves nothing to answer for.
-            let forgotten = held.status == HeldStatus::InDoubt && !held.reversible;
+            // What was never done, and can't be undone, leaves nothing to answer for; where it is as ringfence
+            // meant it to be, it counts as ringfence's.
+            let now = outcome.read_back.and_then(|now| now.value(&kept.resource).known());
+            let stands = now.is_some_and(|now| fits(held.ours.as_ref(), now.as_ref()));
+            let forgotten = held.status == HeldStatus::InDoubt && !held.reversible && !stands;
             held.status = if forgotten { HeldStatus::GivenUp } else { HeldStatus::Kept };
         }
     }

@@ -8,17 +8,14 @@ const WHO: &str = "arn:aws:iam::123456789012:user/u";
 fn told(source: &str, name: &str, request: &Value, resources: &Value) -> Vec<String> {
     let catalog = Catalog::new();
     let (request, resources) = (request.to_string(), resources.to_string());
-    let raw = |text| Some(serde_json::from_str(text).unwrap());
-    let event = Event {
-        source: format!("{source}.amazonaws.com").into(),
-        name: name.into(),
-        region: "eu-west-1".into(),
-        recipient: "123456789012".into(),
-        identity: Some(crate::trail::Identity { arn: WHO.into(), ..Default::default() }),
-        request: raw(&request),
-        resources: raw(&resources),
-        ..Event::default()
-    };
+    let mut event = Event::default();
+    event.source = format!("{source}.amazonaws.com").into();
+    event.name = name.into();
+    event.region = "eu-west-1".into();
+    event.recipient = "123456789012".into();
+    event.identity = Some(crate::trail::Identity { arn: WHO.into(), ..Default::default() });
+    event.request = Some(&request);
+    event.resources = Some(&resources);
     let Taken::Needs(needs) = taken(&catalog, &event) else { return Vec::new() };
     let one = |((prefix, name), targets): (&ActionId, &BTreeSet<Target>)| {
         let name = &catalog.action(prefix, name).unwrap().name;

@@ -218,8 +218,8 @@ impl Ledger {
         .collect()
     }
 
-    /// Whether somebody else made a resource what ringfence meant it to be, between the recorded intent of a
-    /// run and a call that was cut off: no read tells whose that is (F16).
+    /// Whether somebody else made a resource what ringfence meant it to be, and a call of ringfence's about it was
+    /// cut off, or its answer lost: no read tells whose that is (F16).
     pub fn whose_is_unknown(&self, id: &str, resource: &Resource, ours: Option<&Value>) -> bool {
         let same = self.changes.iter().any(|change| {
             let after = change.after.as_ref().map(|text| value(resource, text));
@@ -228,7 +228,7 @@ impl Ledger {
                 && (change.owner == id || change.owner.is_empty())
                 && fits(ours, after.as_ref())
         });
-        same && self.meant_and_unsent(id, resource)
+        same && (self.meant_and_unsent(id, resource) || self.was_in_doubt(id, resource))
     }
 
     /// Whether a mutation of the principal's resource is recorded as meant, and was never sent.
@@ -239,6 +239,15 @@ impl Ledger {
         let meant: usize = journals.iter().map(|text| text.lines().filter(is_meant).count()).sum();
         let sent = self.sends.iter().filter(|(sent, _)| sent.resource == *resource);
         meant > sent.map(|(_, times)| times).sum()
+    }
+
+    /// Whether the answer to a mutation of the principal's resource was lost.
+    fn was_in_doubt(&self, id: &str, resource: &Resource) -> bool {
+        let about = format!("\"{resource}\"");
+        let lost = |line: &str| {
+            line.contains("\"outcome\"") && line.contains("\"in_doubt\"") && line.contains(&about)
+        };
+        self.journals(id).iter().any(|text| text.lines().any(lost))
     }
 
     /// Which mutation a line of the log is about.
