@@ -62,6 +62,14 @@ pub fn put(file: &Path, profile: &str, planned: Option<&str>, key: &NewKey) -> R
 }
 
 fn read(file: &Path) -> Result<Option<Zeroizing<String>>> {
+    if std::fs::metadata(file).is_ok_and(|meta| !meta.is_file()) {
+        return Err(Error::failed(format!(
+            "`{}` is no regular file",
+            shown(&file.to_string_lossy())
+        ))
+        .because("a device or a pipe keeps nothing, and a folder is none")
+        .hint("--credentials-file names another one"));
+    }
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

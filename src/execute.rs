@@ -157,6 +157,7 @@ impl Executor<'_> {
             verify::state(plan, principal, previous.as_ref(), &digest, is)?;
             now.push(current?);
         }
+        self.recovery_stands(plan, &states, &now).await?;
         let granted = self.granted(plan, bytes, &states, &reading).await?;
         let moved = verify::drift(plan, &now, &states, &context)?;
         (self.emit)(ApplyEvent::Verified {

@@ -79,12 +79,13 @@ fn is_complete(run: &Run) -> bool {
     run.end.as_ref().is_some_and(|end| end.complete)
 }
 
-/// The same once the principal was read: contained is what was found so, and nothing else (D2.13).
+/// The same once the principal was read: contained is what was found so, and nothing else (D2.13). `undone` says
+/// that something of the recovery does not stand any more.
 #[must_use]
-pub const fn once_read(recorded: Stage, standing: Standing) -> Stage {
+pub const fn once_read(recorded: Stage, standing: Standing, undone: bool) -> Stage {
     match standing {
         Standing::Contained => match recorded {
-            Stage::Recovered => Stage::Recovered,
+            Stage::Recovered if !undone => Stage::Recovered,
             _ => Stage::Contained,
         },
         Standing::Released | Standing::ReleasedFenceUntil => Stage::Released,
@@ -255,12 +256,13 @@ mod tests {
                 Standing::Gone,
                 Standing::Unknown,
             ] {
-                assert_eq!(once_read(recorded, weak), Stage::Assessed);
+                assert_eq!(once_read(recorded, weak, false), Stage::Assessed);
             }
         }
-        assert_eq!(once_read(Stage::Assessed, Standing::Contained), Stage::Contained);
-        assert_eq!(once_read(Stage::Recovered, Standing::Contained), Stage::Recovered);
-        assert_eq!(once_read(Stage::Contained, Standing::Released), Stage::Released);
+        assert_eq!(once_read(Stage::Assessed, Standing::Contained, false), Stage::Contained);
+        assert_eq!(once_read(Stage::Recovered, Standing::Contained, false), Stage::Recovered);
+        assert_eq!(once_read(Stage::Recovered, Standing::Contained, true), Stage::Contained);
+        assert_eq!(once_read(Stage::Contained, Standing::Released, false), Stage::Released);
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::state::{Role, State};
 use crate::text::shown;
 use crate::view::Standing;
 
+/// How the names of policies begin that a recovery writes; the lineage follows.
+pub(crate) const RIGHTS_NAME: &str = "LeastPrivilege-";
 /// The most access keys that a user may have (F15).
 const KEYS: usize = 2;
 /// For how long a new key may take until it authenticates, in seconds: changes reach every endpoint within
@@ -97,10 +99,15 @@ pub fn recover(
     context: &Context,
 ) -> Result<Plan> {
     check_caller(&context.caller, &snapshot.who(), snapshot.arn(), snapshot.id())?;
-    contained(&snapshot, state, request)?;
+    if request.to.is_some() && !request.override_containment {
+        contained(&snapshot, state)?;
+    }
     let keys = keys(&snapshot)?;
     let mut steps = Vec::new();
     let mut warnings = Vec::new();
+    if request.override_containment {
+        warnings.push("--override was given: whoever still acts can read the new key".to_owned());
+    }
     if let Some(id) = &request.delete_key {
         steps.push(deletion(keys, state, id)?);
     }
@@ -128,6 +135,7 @@ pub fn recover(
         to: destination(place),
         check_for_s: CHECK_FOR_S,
         probes: request.probes.clone(),
+        override_containment: request.override_containment,
     });
     Ok(plan.sealed())
 }
@@ -164,10 +172,10 @@ fn principal(
 }
 
 /// A new key beside an attacker who still acts would be theirs as soon as it is stored.
-fn contained(snapshot: &Snapshot, state: Option<&State>, request: &Request) -> Result<()> {
-    if request.override_containment || request.to.is_none() {
-        return Ok(());
-    }
+///
+/// # Errors
+/// If the user is not contained, by what was read.
+pub fn contained(snapshot: &Snapshot, state: Option<&State>) -> Result<()> {
     let who = snapshot.who();
     let contain = format!("ringfence plan {} --out plan.json", who.flag());
     let Some(state) = state else {

@@ -542,7 +542,10 @@ fn principal(one: &Recorded, now: &Now) -> Principal {
         posture: state.posture.name.clone(),
         since: state.since,
         compromised: state.compromised.clone(),
-        stage: status.map_or(recorded, |status| incident::once_read(recorded, status.standing)),
+        stage: status.map_or(recorded, |status| {
+            // What is found of a principal that is contained is of its recovery.
+            incident::once_read(recorded, status.standing, !status.findings.is_empty())
+        }),
         standing: status.map(|status| status.standing),
         seen_at: status.and_then(|status| status.seen_at),
         last_seen_contained: status

@@ -21,13 +21,16 @@ pub struct Judgement {
     pub acting: Vec<Finding>,
     /// What could not be read and might act.
     pub unknown: Vec<Finding>,
+    /// What a recovery has made, and others have changed: no containment hangs on it.
+    pub unrecovered: Vec<Finding>,
 }
 
 impl Judgement {
     /// Everything found, worst first.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        [&self.weakened, &self.acting, &self.unknown].into_iter().flatten().cloned().collect()
+        let all = [&self.weakened, &self.acting, &self.unknown, &self.unrecovered];
+        all.into_iter().flatten().cloned().collect()
     }
 }
 
@@ -63,7 +66,8 @@ pub fn judge(state: &State, now: &Snapshot) -> Judgement {
         () if !unknown.is_empty() => Standing::Unknown,
         () => Standing::Contained,
     };
-    Judgement { standing, weakened, acting, unknown }
+    let unrecovered = unrecovered(state, now);
+    Judgement { standing, weakened, acting, unknown, unrecovered }
 }
 
 /// Whether the last run was cut off, or left steps open. A recovery contains nothing, and so leaves nothing of the
@@ -75,6 +79,33 @@ fn last_run_is_open(state: &State) -> bool {
         .rev()
         .find(|run| run.kind != Kind::Recover)
         .is_some_and(|run| run.end.as_ref().is_none_or(|end| !end.complete))
+}
+
+/// What of the last recovery does not stand any more: its key, and the rights that it has changed.
+#[must_use]
+pub fn unrecovered(state: &State, now: &Snapshot) -> Vec<Finding> {
+    if state.is_released() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    if let Some(key) = state.recovered().and_then(|recovery| recovery.access_key.clone()) {
+        let resource = Resource::AccessKey(key);
+        match now.value(&resource).known() {
+            Some(None) => found.push(finding(&resource, "is gone: the recovery made it")),
+            Some(Some(Value::Status(status))) if status != Status::Active => {
+                found.push(finding(&resource, format!("is {status}: the recovery made it")));
+            }
+            _ => {}
+        }
+    }
+    for (resource, held) in &state.rights {
+        let Some(value) = now.value(resource).known() else { continue };
+        if held.status == HeldStatus::Held && !fits(held.ours.as_ref(), value.as_ref()) {
+            let what = undone(value.as_ref(), held.ours.as_ref());
+            found.push(finding(resource, format!("{what}: the recovery changed it")));
+        }
+    }
+    found
 }
 
 /// The fence's clock, with why it does not count where it does not (F9).

@@ -15,7 +15,9 @@ use aws_sdk_secretsmanager::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use serde_json::{Map, Value};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 /// The stage of the version that a secret is read as where none is named.
@@ -49,20 +51,10 @@ pub struct Found {
     pub keys: Vec<(String, String)>,
 }
 
-/// A secret's JSON, which is gone from memory with it.
+/// A secret's JSON, in the version that was read.
 struct Content {
     version: String,
-    fields: Map<String, Value>,
-}
-
-impl Drop for Content {
-    fn drop(&mut self) {
-        for value in self.fields.values_mut() {
-            if let Value::String(text) = value {
-                zeroize::Zeroize::zeroize(text);
-            }
-        }
-    }
+    fields: Members,
 }
 
 /// The client for a secret: of its own Region, where its ARN names one.
@@ -111,15 +103,14 @@ pub async fn look(aws: &Aws, id: &str) -> Result<Option<Found>, Error> {
     }
     let arn = described.arn().unwrap_or(id).to_owned();
     let content = read(&client, id).await?;
-    let keys = content.fields.iter().filter_map(|(name, value)| {
-        let text =
-            value.as_str().filter(|text| text.parse::<crate::identity::AccessKeyId>().is_ok())?;
-        Some((name.clone(), text.to_owned()))
+    let keys = content.fields.0.iter().filter_map(|(name, _)| {
+        let text = content.fields.text(name)?;
+        text.parse::<crate::identity::AccessKeyId>().is_ok().then(|| (name.clone(), text))
     });
     Ok(Some(Found {
         arn,
         version: content.version.clone(),
-        names: content.fields.keys().cloned().collect(),
+        names: content.fields.0.iter().map(|(name, _)| name.clone()).collect(),
         keys: keys.collect(),
     }))
 }
@@ -138,8 +129,8 @@ async fn read(client: &Client, id: &str) -> Result<Content, Error> {
     let version = got.version_id().unwrap_or_default().to_owned();
     let Some(text) = got.secret_string() else { return Err(no_json("it is binary")) };
     // What stands in it is nobody's to see, not even in an error.
-    let fields = serde_json::from_str::<Map<String, Value>>(text)
-        .map_err(|_| no_json("its text is something else"))?;
+    let fields = serde_json::from_str::<Members>(text)
+        .map_err(|_| no_json("its text is something else, or names a field twice"))?;
     Ok(Content { version, fields })
 }
 
@@ -154,7 +145,7 @@ pub async fn holds(
     key: &str,
 ) -> Result<Option<String>, Error> {
     let content = read(&client(aws, id, &Meter::default()), id).await?;
-    let held = content.fields.get(&fields.access_key_id).and_then(Value::as_str) == Some(key);
+    let held = content.fields.text(&fields.access_key_id).as_deref() == Some(key);
     Ok(held.then(|| content.version.clone()))
 }
 
@@ -169,12 +160,9 @@ pub async fn stored_key(
     key: &str,
 ) -> Result<Option<NewKey>, Error> {
     let content = read(&client(aws, id, &Meter::default()), id).await?;
-    let text = |name: &str| content.fields.get(name).and_then(Value::as_str);
-    let held = text(&fields.access_key_id).filter(|held| *held == key);
-    Ok(held.zip(text(&fields.secret_access_key)).map(|(id, secret)| NewKey {
-        id: id.to_owned(),
-        secret: Zeroizing::new(secret.to_owned()),
-    }))
+    let held = content.fields.text(&fields.access_key_id).filter(|held| held == key);
+    let secret = content.fields.text(&fields.secret_access_key).map(Zeroizing::new);
+    Ok(held.zip(secret).map(|(id, secret)| NewKey { id, secret }))
 }
 
 /// Puts a key into a secret as its new version, once. The token makes the same call twice one (F16).
@@ -216,7 +204,7 @@ pub async fn put(
 /// Makes a secret that holds a key, once.
 pub async fn create(aws: &Aws, name: &str, fields: &Fields, key: &NewKey, token: &str) -> Reply {
     let meter = Meter::default();
-    let mut content = Content { version: String::new(), fields: Map::new() };
+    let mut content = Content { version: String::new(), fields: Members::default() };
     fill(&mut content.fields, fields, key);
     let text = text_of(&content.fields);
     let request = client(aws, name, &meter)
@@ -231,12 +219,63 @@ pub async fn create(aws: &Aws, name: &str, fields: &Fields, key: &NewKey, token:
     ended(&meter, "secretsmanager:CreateSecret", reply, version)
 }
 
-fn fill(content: &mut Map<String, Value>, fields: &Fields, key: &NewKey) {
-    content.insert(fields.access_key_id.clone(), Value::String(key.id.clone()));
-    content.insert(fields.secret_access_key.clone(), Value::String(key.secret.to_string()));
+/// The fields of a JSON object as they are written, in their order: what a workload has in its secret is nobody's
+/// to write otherwise, and a number may have more digits than a program keeps.
+#[derive(Default)]
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    fn text(&self, name: &str) -> Option<String> {
+        let (_, raw) = self.0.iter().find(|(known, _)| known == name)?;
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    fn put(&mut self, name: &str, text: &str) {
+        let Ok(raw) = serde_json::value::to_raw_value(text) else { return };
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, value)) => *value = raw,
+            None => self.0.push((name.to_owned(), raw)),
+        }
+    }
 }
 
-fn text_of(content: &Map<String, Value>) -> Zeroizing<String> {
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members, M::Error> {
+                let mut members: Vec<(String, Box<RawValue>)> = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if members.iter().any(|(known, _)| *known == name) {
+                        return Err(serde::de::Error::custom("a field stands twice"));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        from.deserialize_map(Each)
+    }
+}
+
+impl Serialize for Members {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+fn fill(content: &mut Members, fields: &Fields, key: &NewKey) {
+    content.put(&fields.access_key_id, &key.id);
+    content.put(&fields.secret_access_key, &key.secret);
+}
+
+fn text_of(content: &Members) -> Zeroizing<String> {
     // Serialising to memory fails only for maps with keys that are no text; there are none here.
     Zeroizing::new(serde_json::to_string(content).unwrap_or_default())
 }
@@ -304,5 +343,30 @@ fn failed(id: &str, failure: &Failure) -> Error {
             "aws secretsmanager list-secrets shows which there are; --create-secret makes one",
         ),
         _ => error.hint("--region names the Region that it is in"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_field_stays_as_it_is_written() {
+        let before = r#"{"n":12345678901234567890123,"id":"old","f":1.10,"e":1e2,"u":"\u00e9\/x","deep":{"b":1,"a":[]}}"#;
+        let mut content: Members = serde_json::from_str(before).unwrap();
+        let fields = Fields { access_key_id: "id".into(), secret_access_key: "secret".into() };
+        let key = NewKey { id: "NEW".into(), secret: Zeroizing::new("a\"b".into()) };
+        fill(&mut content, &fields, &key);
+        let expected =
+            before.replace("\"old\"", "\"NEW\"").replace("]}}", r#"]},"secret":"a\"b"}"#);
+        assert_eq!(*text_of(&content), expected);
+        assert_eq!(content.text("secret").as_deref(), Some("a\"b"));
+    }
+
+    #[test]
+    fn a_field_that_stands_twice_is_no_shape_to_keep() {
+        for odd in [r#"{"a":1,"a":2}"#, "[]", "1", "{"] {
+            assert!(serde_json::from_str::<Members>(odd).is_err(), "{odd}");
+        }
     }
 }

@@ -283,6 +283,11 @@ pub(super) fn write_plan(path: &Path, plan: &Plan) -> Result<()> {
 /// Writes a file that only its owner can read (D2.11), whole or not at all.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
+    // A rename would put a file in the place of a device, for everybody on the machine.
+    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(Error::failed(format!("`{}` is no regular file", name_of(path)))
+            .hint("give the path of a file: --out FILE"));
+    }
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);

@@ -290,7 +290,7 @@ fn last_fence(one: &Active) -> Option<(jiff::Timestamp, &[Resource])> {
 }
 
 /// What to run after a recovery: under a hold the key can do nothing yet.
-fn after_recovery(plan: &Plan, one: &Active, standing: Standing) -> Vec<String> {
+fn after_recovery(plan: &Plan, one: &Active, state: &State, standing: Standing) -> Vec<String> {
     let who = one.plan.who().flag();
     let held = one.journal().entries().iter().any(|entry| {
         matches!(entry.event, Event::KeyChecked { authenticates: true, under_hold: true, .. })
@@ -304,7 +304,12 @@ fn after_recovery(plan: &Plan, one: &Active, standing: Standing) -> Vec<String> 
         Some(Destination::Stdout) => "--secret-to-stdout".to_owned(),
         None => return Vec::new(),
     };
+    let stored = state.recoveries.last().is_some_and(|last| last.status == KeyStatus::Stored);
     match standing {
+        // The key is there: what is open are the rights.
+        Standing::Partial if stored => {
+            vec![format!("ringfence recover {who} --policy FILE --out rights.json")]
+        }
         Standing::Partial => vec![format!("ringfence recover {who} {place} --out recover.json")],
         _ => Vec::new(),
     }
@@ -323,7 +328,9 @@ fn commands(
         (Some(_), Some(_)) if is_release(plan) && standing.is_weak() => {
             vec![format!("ringfence rollback {who}")]
         }
-        (Some(_), Some(_)) if plan.kind == Kind::Recover => after_recovery(plan, one, standing),
+        (Some(state), Some(_)) if plan.kind == Kind::Recover => {
+            after_recovery(plan, one, state, standing)
+        }
         (Some(state), Some(judged)) => remedies(state, &Judgement { standing, ..judged.clone() }),
         _ => vec![format!("ringfence status {who}")],
     };

@@ -8,10 +8,12 @@ use crate::credentials_file;
 use crate::error::{Error, Result};
 use crate::identity::AccessKeyId;
 use crate::journal::{Event, Probed, StepStatus};
-use crate::plan::{Action, Change, Destination, Fields, Kind, Recover, Step, sha256};
+use crate::plan::{Action, Change, Destination, Fields, Kind, Plan, Recover, Step, sha256};
+use crate::recover::contained;
 use crate::resource::{Known, Resource, Value};
 use crate::snapshot::{AccessKey, Now, Observed, Snapshot, Status};
 use crate::standing::hold_stands;
+use crate::state::State;
 use crate::view::ApplyEvent;
 use std::path::Path;
 use std::time::Duration;
@@ -110,7 +112,15 @@ impl Active {
             Resource::InlinePolicy(_) | Resource::AttachedPolicy(_) | Resource::Group(_) => {
                 let open = making.is_some_and(|step| !done(step))
                     || storing.is_some_and(|step| !done(step));
-                open.then_some("the new key is not stored")
+                let grants = |other: &&Step| {
+                    matches!(other.resource, Resource::InlinePolicy(_)) && other.after.is_some()
+                };
+                let granted = self.plan.steps.iter().filter(grants).all(done);
+                match (open, step.after.is_none() && !granted) {
+                    (true, _) => Some("the new key is not stored"),
+                    (_, true) => Some("the new policy is not written"),
+                    _ => None,
+                }
             }
             // What makes room for it was asked for by itself as well.
             _ => None,
@@ -165,6 +175,51 @@ impl Active {
 }
 
 impl Executor<'_> {
+    /// Refuses before the first write what a plan of recovery does not say of itself: a containment that does not
+    /// hold any more, and a place for the key that has moved (D2.3).
+    pub(super) async fn recovery_stands(
+        &self,
+        plan: &Plan,
+        states: &[Option<State>],
+        now: &[Snapshot],
+    ) -> Result<()> {
+        let Some(recover) = &plan.recover else { return Ok(()) };
+        for (state, now) in states.iter().zip(now).filter(|_| !recover.override_containment) {
+            contained(now, state.as_ref())?;
+        }
+        for (_, step) in plan.steps() {
+            self.place_stands(recover, step).await?;
+        }
+        Ok(())
+    }
+
+    async fn place_stands(&self, recover: &Recover, step: &Step) -> Result<()> {
+        let found = match (&step.resource, &recover.to) {
+            (Resource::Secret(id), _) => {
+                let version = aws::look(self.aws, id).await?.map(|found| found.version);
+                version.map(|version| Value::SecretVersion(Known::Is(version)))
+            }
+            (Resource::Profile(profile), Destination::Profile { file, .. }) => {
+                let held = credentials_file::key_of(Path::new(file), profile)?;
+                held.map(|key| Value::AccessKeyId(Known::Is(key)))
+            }
+            _ => return Ok(()),
+        };
+        if found == step.before {
+            return Ok(());
+        }
+        let words = |value: Option<&Value>| crate::drift::words(value);
+        Err(Error::stale("the place for the new key has changed since the plan")
+            .detail(format!(
+                "{}  planned {}, now {}",
+                step.resource,
+                words(step.before.as_ref()),
+                words(found.as_ref())
+            ))
+            .detail("nothing was changed")
+            .hint("look at what moved, then plan the recovery again"))
+    }
+
     /// After the waves of a recovery: what became of the key is read, a key that is not stored is taken back, one
     /// that is stored is tried.
     pub(super) async fn conclude(&mut self, run: &mut UnderWay<'_>, active: &mut [Active]) {

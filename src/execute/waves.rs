@@ -194,7 +194,8 @@ impl Executor<'_> {
             _ => {}
         }
         let tried = one.journal().status(step.id) != StepStatus::Planned;
-        let found = match (one.lacks_policy(step), one.lacks_key(step)) {
+        let lacks_key = one.lacks_key(step).filter(|_| kind == Kind::Recover);
+        let found = match (one.lacks_policy(step), lacks_key) {
             (true, _) => {
                 Verdict::Blocked("the policy that it brings to bear was not made".to_owned())
             }

@@ -13,6 +13,9 @@ pub struct Recover {
     pub check_for_s: u32,
     /// The actions that the user has to be allowed, as `SERVICE:ACTION`.
     pub probes: Vec<String>,
+    /// Whether the key is made though the user is not contained.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub override_containment: bool,
 }
 
 /// Where a new key goes.

@@ -1,11 +1,12 @@
 //! What every plan is that this program makes. A plan's digest is no secret: whoever writes the file can write
 //! that as well, so that what a plan says of itself is held against what it does.
 
-use super::{Change, Kind, Plan, PrincipalPlan, Step};
+use super::{Change, Destination, Kind, Plan, PrincipalPlan, Step};
 use crate::lineage::is_our_name;
 use crate::planner::cuts_workloads;
 use crate::policy::{PolicyDocument, deny_all_arn, hold};
 use crate::posture::LEAST_MARGIN_S;
+use crate::recover::RIGHTS_NAME;
 use crate::resource::{Known, Resource, Value};
 use crate::snapshot::Status;
 use std::collections::BTreeSet;
@@ -38,6 +39,9 @@ pub(super) fn flaw(plan: &Plan) -> Option<String> {
             }
         }
     }
+    if plan.kind == Kind::Recover && !is_one_recovery(plan) {
+        return Some("its steps are not what its destination says".to_owned());
+    }
     // What is issued before the fence is enforced would be let through (F8).
     if plan.kind == Kind::Contain && plan.fence_margin_s < LEAST_MARGIN_S {
         let margin = plan.fence_margin_s;
@@ -64,12 +68,34 @@ fn is_of_recovery(plan: &Plan, step: &Step) -> bool {
         // A key that is on is never deleted.
         (Resource::AccessKey(_), None) => step.before == Some(Value::Status(Status::Inactive)),
         // What the user may do; a deny is for a containment.
-        (Resource::InlinePolicy(name), _) => recovers && !is_our_name(name),
-        (Resource::AttachedPolicy(arn), _) => {
+        (Resource::InlinePolicy(name), None) => recovers && !is_our_name(name),
+        (Resource::InlinePolicy(name), Some(_)) => recovers && name.starts_with(RIGHTS_NAME),
+        (Resource::AttachedPolicy(arn), None) => {
             recovers && *arn != deny_all_arn(&plan.partition) && !is_our_path(arn)
         }
         (Resource::Group(_), None) => recovers,
         _ => false,
+    }
+}
+
+/// Whether there is one user, and a key is made exactly where the plan says where it goes, once and to there alone.
+fn is_one_recovery(plan: &Plan) -> bool {
+    let [principal] = plan.principals.as_slice() else { return false };
+    let steps = || principal.steps.iter().map(|step| &step.resource);
+    let makes = steps().filter(|one| **one == Resource::NewAccessKey).count();
+    let stores: Vec<&Resource> =
+        steps().filter(|one| matches!(one, Resource::Secret(_) | Resource::Profile(_))).collect();
+    match plan.recover.as_ref().map(|recover| &recover.to) {
+        None => makes == 0 && stores.is_empty(),
+        Some(Destination::Stdout) => makes == 1 && stores.is_empty(),
+        Some(Destination::Secret { id, fields }) => {
+            makes == 1
+                && stores == [&Resource::Secret(id.clone())]
+                && fields.access_key_id != fields.secret_access_key
+        }
+        Some(Destination::Profile { profile, .. }) => {
+            makes == 1 && stores == [&Resource::Profile(profile.clone())]
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A policy in place of what a user may do now.
 
-use super::wave;
+use super::{RIGHTS_NAME, wave};
 use crate::error::{Error, Result};
 use crate::lineage::{Lineage, is_our_name};
 use crate::plan::{Change, Step};
@@ -29,8 +29,9 @@ pub(super) fn narrow(
     let Observed::Read(groups) = &snapshot.groups else {
         return Err(unread(snapshot, "groups"));
     };
-    let name = format!("LeastPrivilege-{}", lineage.short());
+    let name = format!("{RIGHTS_NAME}{}", lineage.short());
     let mut steps = Vec::new();
+    let mut warnings = Vec::new();
     let mut there = None;
     let mut taken = 0;
     for one in inline {
@@ -44,6 +45,10 @@ pub(super) fn narrow(
         taken += document.quota_size();
         if is_our_name(&one.name) || only_denies(document) {
             continue;
+        }
+        if denies_something(document) {
+            let name = crate::text::shown(&one.name);
+            warnings.push(format!("what inline_policy/{name} denies goes with what it grants"));
         }
         let resource = Resource::InlinePolicy(one.name.clone());
         steps.push(removal(resource, Value::Document(document.clone())));
@@ -59,12 +64,13 @@ pub(super) fn narrow(
     for group in groups {
         steps.push(removal(Resource::Group(group.name.clone()), Value::Member));
     }
-    let warnings =
-        (!groups.is_empty()).then(|| "what its groups deny goes with what they grant".to_owned());
+    if !groups.is_empty() {
+        warnings.push("what its groups deny goes with what they grant".to_owned());
+    }
     if there != Some(policy) {
         steps.insert(0, grant(&name, there, policy));
     }
-    Ok(Narrowed { steps, warnings: warnings.into_iter().collect() })
+    Ok(Narrowed { steps, warnings })
 }
 
 fn grant(name: &str, before: Option<&PolicyDocument>, policy: &PolicyDocument) -> Step {
@@ -95,11 +101,21 @@ fn removal(resource: Resource, before: Value) -> Step {
     }
 }
 
+fn denies(statement: &serde_json::Value) -> bool {
+    statement.get("Effect").and_then(serde_json::Value::as_str) == Some("Deny")
+}
+
+/// Whether any statement is a deny.
+fn denies_something(document: &PolicyDocument) -> bool {
+    match document.value().get("Statement") {
+        Some(serde_json::Value::Array(all)) => all.iter().any(denies),
+        Some(one) => denies(one),
+        None => false,
+    }
+}
+
 /// Whether every statement is a deny.
 fn only_denies(document: &PolicyDocument) -> bool {
-    let denies = |one: &serde_json::Value| {
-        one.get("Effect").and_then(serde_json::Value::as_str) == Some("Deny")
-    };
     match document.value().get("Statement") {
         Some(serde_json::Value::Array(all)) => !all.is_empty() && all.iter().all(denies),
         Some(one) => denies(one),

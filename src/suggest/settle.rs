@@ -244,6 +244,14 @@ impl Found {
                 );
             }
         }
+        if given.since.is_none() {
+            gap(
+                "which calls of its own keys an attacker made".to_owned(),
+                "no time of exposure is known, so that every one counts as the workload's; --since \
+                 TIME sets apart what came from sources first seen after it"
+                    .to_owned(),
+            );
+        }
         if given.used.window.is_some() && !given.used.data {
             let and = match given.advice {
                 Some(_) => "",

@@ -517,7 +517,7 @@ fn files_that_are_wrong() {
     ");
     assert_snapshot!(edited("\"kind\": \"contain\"", "\"kind\": \"destroy\""), @"
     error: `plan.json` is no plan
-      cause: line 4, column 19: unknown variant `destroy`, expected `contain` or `release`
+      cause: line 4, column 19: unknown variant `destroy`, expected one of `contain`, `release`, `recover`
     hint: make a new one: ringfence plan --out FILE
     ");
     assert_snapshot!(edited("{\n", "\u{feff}{\n"), @"

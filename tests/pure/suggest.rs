@@ -469,6 +469,9 @@ fn the_screen_says_what_goes_what_comes_and_what_is_left_out() {
       ! iam ListUsers   1 call, last 2 h ago
 
     Not known:
+      ! which calls of its own keys an attacker made: no time of exposure is known,
+        so that every one counts as the workload's; --since TIME sets apart what
+        came from sources first seen after it
       ! objects, items, messages and functions of s3, sqs that were used: there is
         no data event of the user's, so that nothing is suggested for them;
         --advisor knows of which services at least

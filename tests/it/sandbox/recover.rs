@@ -303,30 +303,72 @@ fn bad_input_makes_no_key() {
 }
 
 #[test]
-fn a_key_that_cannot_be_stored_is_deleted_again() {
+fn what_has_moved_since_the_plan_is_refused_before_the_first_write() {
     let incident = Incident::new();
     incident.contain("revoke");
+    let leaked = &incident.leaked.id;
     let recover = ["recover", "--user", USER, "--secret", SECRET, "--out", "recover.json"];
+    let recover = [&recover[..], &["--delete-key", leaked]].concat();
     incident.run(&recover).exits(0);
-    // The secret's version moves on after the plan.
-    incident.secrets(
-        "put-secret-value",
-        &[
-            "--secret-id",
-            SECRET,
-            "--secret-string",
-            r#"{"AWS_ACCESS_KEY_ID":"x","AWS_SECRET_ACCESS_KEY":"y"}"#,
-        ],
-    );
-    let failed = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(6);
-    assert!(failed.out.contains("was deleted again"), "{}", failed.out);
-    assert_eq!(incident.keys().len(), 1);
-    assert_eq!(incident.stored()["AWS_ACCESS_KEY_ID"], "x");
-    incident.run(&["status"]).exits(0);
-    // It can be planned again.
+    let before = incident.keys();
+    // The secret has another version.
+    let other = r#"{"AWS_ACCESS_KEY_ID":"x","AWS_SECRET_ACCESS_KEY":"y"}"#;
+    incident.secrets("put-secret-value", &["--secret-id", SECRET, "--secret-string", other]);
+    let moved = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(3);
+    assert!(moved.err.contains("nothing was changed"), "{}", moved.err);
+    assert_eq!(incident.keys(), before);
+    // The fence is gone.
+    incident.run(&recover).exits(0);
+    let fence = incident.place.sandbox.edit(|world| {
+        let inline = &world.user_mut(ACCOUNT, USER).unwrap().permissions.inline;
+        inline.keys().find(|name| name.starts_with("RingfenceFence-")).unwrap().clone()
+    });
+    let delete = [("UserName", USER), ("PolicyName", fence.as_str())];
+    incident.place.make("iam:DeleteUserPolicy", &delete);
+    let refused = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(4);
+    assert!(refused.err.contains("is not contained"), "{}", refused.err);
+    assert_eq!(incident.keys(), before);
+    incident.run(&["apply", "--again", "--user", USER, "--auto-approve"]).exits(0);
     incident.run(&recover).exits(0);
     incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
     assert!(incident.lists_buckets(&incident.stored_key()));
+    // What is undone of it afterwards is told.
+    let off = [
+        ("UserName", USER),
+        ("AccessKeyId", incident.stored_key().id.as_str()),
+        ("Status", "Inactive"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()));
+    let off: Vec<(&str, &str)> = off.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    incident.place.make("iam:UpdateAccessKey", &off);
+    let status = incident.run(&["status"]).exits(0);
+    assert!(status.out.contains("is Inactive: the recovery made it"), "{}", status.out);
+}
+
+#[test]
+fn a_policy_that_is_refused_takes_no_right_away() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    let bad = READS.replace("\"*\"", "\"no-arn/*\"");
+    std::fs::write(incident.folder().join("bad.json"), bad).unwrap();
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--policy", "bad.json"];
+    incident.run(&[&recover[..], &["--out", "recover.json"]].concat()).exits(0);
+    let applied = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(6);
+    assert!(applied.out.contains("skipped: the new policy is not"), "{}", applied.out);
+    assert!(incident.can(&incident.stored_key(), "iam:ListUsers", &[]), "its old rights are gone");
+}
+
+#[test]
+fn a_device_is_no_place_for_a_key_or_a_plan() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    let null = "/dev/null";
+    let to = ["recover", "--user", USER, "--to-profile", "p", "--credentials-file", null];
+    let refused = incident.run(&to).exits(1);
+    assert!(refused.err.contains("is no regular file"), "{}", refused.err);
+    let out =
+        incident.run(&["recover", "--user", USER, "--secret", SECRET, "--out", null]).exits(1);
+    assert!(out.err.contains("is no regular file"), "{}", out.err);
 }
 
 #[test]
