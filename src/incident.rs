@@ -47,6 +47,9 @@ pub fn is_id(text: &str) -> bool {
 /// How far a principal has come, by its record alone.
 #[must_use]
 pub fn stage(state: &State) -> Stage {
+    if state.was_never_contained() {
+        return Stage::Assessed;
+    }
     if state.is_released() {
         return Stage::Released;
     }

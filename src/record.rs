@@ -61,7 +61,13 @@ pub fn begin(
     let prior =
         written.filter_map(|resource| Some((resource.clone(), held(resource)?.clone()))).collect();
     match plan.kind {
-        Kind::Recover => recovered::begin(&mut state, principal, &run.id),
+        Kind::Recover => {
+            if same.is_none() {
+                // It holds nothing, so that the next containment begins at the beginning.
+                state.released_at = Some(run.started_at);
+            }
+            recovered::begin(&mut state, principal, &run.id);
+        }
         Kind::Contain | Kind::Release => {
             for step in &principal.steps {
                 state.doubt(step, plan.kind);

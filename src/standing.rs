@@ -55,10 +55,15 @@ pub fn judge(state: &State, now: &Snapshot) -> Judgement {
     if !held {
         unknown.extend(ours_unread(state, now));
     }
+    if state.was_never_contained() {
+        let what = "nobody has contained it: all that is recorded is a recovery";
+        acting.push(Finding { resource: None, what: what.to_owned() });
+    }
     let partial = last_run_is_open(state);
     let fence_kept = state.held().any(|(resource, held)| state.role(resource, held).is_fence());
     let standing = match () {
         () if !weakened.is_empty() => Standing::Weakened,
+        () if state.was_never_contained() => Standing::NotContained,
         () if state.is_released() && fence_kept => Standing::ReleasedFenceUntil,
         () if state.is_released() => Standing::Released,
         () if !acting.is_empty() => Standing::NotContained,
@@ -375,6 +380,9 @@ pub fn remedies(state: &State, judged: &Judgement) -> Vec<String> {
     match judged.standing {
         Standing::Weakened if state.is_released() => vec![format!("ringfence plan {who}")],
         Standing::Weakened | Standing::Partial => again(),
+        Standing::NotContained if state.was_never_contained() => {
+            vec![format!("ringfence plan {who} --out plan.json")]
+        }
         Standing::NotContained if void || partial => again(),
         Standing::NotContained => {
             vec![format!("ringfence plan {who} --posture lockdown --out lockdown.json")]
@@ -457,6 +465,7 @@ pub fn stage(state: &State, now: Timestamp) -> String {
     let fence = fence_view(state, None);
     match (state.is_released(), state.open_run(), fence) {
         (_, Some(_), _) => "a run was cut off".to_owned(),
+        _ if state.was_never_contained() => "never contained".to_owned(),
         (true, _, Some(fence)) if now < fence.lift_after => {
             format!("released, fence until {}", fence.lift_after)
         }

@@ -320,6 +320,12 @@ impl State {
         !self.is_released() || self.held().next().is_some()
     }
 
+    /// Whether it records recoveries and nothing else: nobody has contained the principal.
+    #[must_use]
+    pub fn was_never_contained(&self) -> bool {
+        !self.runs.is_empty() && self.runs.iter().all(|run| run.kind == Kind::Recover)
+    }
+
     /// The resources that ringfence still answers for.
     pub fn held(&self) -> impl Iterator<Item = (&Resource, &Held)> {
         self.resources

@@ -306,6 +306,9 @@ fn after_recovery(plan: &Plan, one: &Active, state: &State, standing: Standing) 
     };
     let stored = state.recoveries.last().is_some_and(|last| last.status == KeyStatus::Stored);
     match standing {
+        Standing::NotContained if state.was_never_contained() => {
+            vec![format!("ringfence plan {who} --out plan.json")]
+        }
         // The key is there: what is open are the rights.
         Standing::Partial if stored => {
             vec![format!("ringfence recover {who} --policy FILE --out rights.json")]

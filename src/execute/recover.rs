@@ -8,7 +8,9 @@ use crate::credentials_file;
 use crate::error::{Error, Result};
 use crate::identity::AccessKeyId;
 use crate::journal::{Event, Probed, StepStatus};
-use crate::plan::{Action, Change, Destination, Fields, Kind, Plan, Recover, Step, sha256};
+use crate::plan::{
+    Action, Change, Destination, Fields, Kind, Plan, PrincipalPlan, Recover, Step, sha256,
+};
 use crate::recover::contained;
 use crate::resource::{Known, Resource, Value};
 use crate::snapshot::{AccessKey, Now, Observed, Snapshot, Status};
@@ -191,6 +193,27 @@ impl Executor<'_> {
             self.place_stands(recover, step).await?;
         }
         Ok(())
+    }
+
+    /// The same for a run that goes on and has not asked for its key yet.
+    pub(super) async fn recovery_may_go_on(
+        &self,
+        plan: &Plan,
+        principal: &PrincipalPlan,
+        state: Option<&State>,
+        now: &Snapshot,
+        run: &str,
+    ) -> Result<()> {
+        let Some(recover) = &plan.recover else { return Ok(()) };
+        // A journal that cannot be read stops the run when it is opened.
+        let journal = self.store.journal(&self.key(plan, principal), run).await.ok();
+        let asked = |step: &Step| journal.iter().any(|journal| journal.was_tried(step.id));
+        let mut making =
+            principal.steps.iter().filter(|step| step.resource == Resource::NewAccessKey);
+        if recover.override_containment || making.any(asked) {
+            return Ok(());
+        }
+        contained(now, state)
     }
 
     async fn place_stands(&self, recover: &Recover, step: &Step) -> Result<()> {

@@ -65,6 +65,10 @@ impl Executor<'_> {
         verify::same_place(plan, &reading)?;
         let (there, left_out) = there(open.principals, states, locks, &reading).await?;
         managed.retain(|(who, _)| there.iter().any(|one| one.principal.who() == *who));
+        for one in &there {
+            let state = one.state.as_ref();
+            self.recovery_may_go_on(plan, &one.principal, state, &one.now, id).await?;
+        }
         (self.emit)(ApplyEvent::Resumed {
             run: id.to_owned(),
             calls: reading.cost.calls,

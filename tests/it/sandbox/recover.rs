@@ -479,3 +479,41 @@ fn killed_at(incident: &Incident, point: &str) {
     run.kill().unwrap();
     run.wait().unwrap();
 }
+
+#[test]
+fn a_key_for_a_user_that_was_never_contained_makes_nobody_contained() {
+    let incident = Incident::new();
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--override"];
+    let planned = incident.run(&[&recover[..], &["--out", "recover.json"]].concat()).exits(0);
+    assert!(planned.out.contains("--override was given"), "{}", planned.out);
+    let applied = incident.run(&["apply", "recover.json", "--auto-approve"]);
+    assert!(applied.out.contains("NOT contained"), "{}", applied.out);
+    let status = incident.run(&["status", "--format", "json"]);
+    assert!(!status.out.contains(r#""standing": "contained""#), "{}", status.out);
+    assert!(!status.out.contains(r#""standing": "released""#), "{}", status.out);
+    let listed = incident.run(&["state", "list"]).exits(0);
+    assert!(!listed.out.contains("contained by record"), "{}", listed.out);
+    let report = incident.run(&["report", "--user", USER, "--format", "json"]).exits(0);
+    assert!(report.out.contains(r#""stage": "assessed""#), "{}", report.out);
+    // Nothing of it keeps a containment from being one from the beginning: every Active key counts as leaked.
+    incident.run(&["apply", "--user", USER, "--auto-approve"]).exits(0);
+    assert!(!incident.lists_buckets(&incident.leaked));
+    assert!(!incident.lists_buckets(&incident.stored_key()));
+}
+
+#[test]
+fn a_run_that_goes_on_makes_no_key_where_the_containment_was_broken_meanwhile() {
+    let incident = ready();
+    killed_at(&incident, "state-begun");
+    let fence = incident.place.sandbox.edit(|world| {
+        let inline = &world.user_mut(ACCOUNT, USER).unwrap().permissions.inline;
+        inline.keys().find(|name| name.starts_with("RingfenceFence-")).unwrap().clone()
+    });
+    let delete = [("UserName", USER), ("PolicyName", fence.as_str())];
+    incident.place.make("iam:DeleteUserPolicy", &delete);
+    let refused = incident.run(&["resume"]).exits(4);
+    assert!(refused.err.contains("is not contained"), "{}", refused.err);
+    assert_eq!(incident.keys().len(), 1);
+    incident.run(&["apply", "--again", "--user", USER, "--auto-approve"]).exits(0);
+    incident.run(&["status"]).exits(0);
+}
