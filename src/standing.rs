@@ -23,6 +23,8 @@ pub struct Judgement {
     pub unknown: Vec<Finding>,
     /// What a recovery has made, and others have changed: no containment hangs on it.
     pub unrecovered: Vec<Finding>,
+    /// Whether sessions may have been issued that the fence does not cover.
+    pub outlived: bool,
 }
 
 impl Judgement {
@@ -42,14 +44,16 @@ pub fn judge(state: &State, now: &Snapshot) -> Judgement {
     if !held && !state.is_released() {
         weakened.extend(beyond_posture(state, now));
     }
-    let (mut acting, mut unknown) = (Vec::new(), Vec::new());
+    let (mut acting, mut unknown, mut outlived) = (Vec::new(), Vec::new(), false);
     if !held && !state.is_released() {
         acting = suspects(state, now)
             .into_iter()
             .filter(|item| weakened.iter().all(|known| known.resource != item.resource))
             .collect();
         acting.extend(unfenced(state, now));
-        acting.extend(fenced_too_early(state, now));
+        let early = fenced_too_early(state, now);
+        outlived = !early.is_empty();
+        acting.extend(early);
         unknown = unread(state, now);
     }
     if !held {
@@ -72,7 +76,7 @@ pub fn judge(state: &State, now: &Snapshot) -> Judgement {
         () => Standing::Contained,
     };
     let unrecovered = unrecovered(state, now);
-    Judgement { standing, weakened, acting, unknown, unrecovered }
+    Judgement { standing, weakened, acting, unknown, unrecovered, outlived }
 }
 
 /// Whether the last run was cut off, or left steps open. A recovery contains nothing, and so leaves nothing of the
@@ -142,7 +146,29 @@ pub fn void(state: &State, now: Option<&Snapshot>) -> Option<String> {
             && matches!(held.status, HeldStatus::Held | HeldStatus::Kept | HeldStatus::InDoubt)
             && now.value(resource) == Now::Is(Value::Status(Status::Active))
     });
-    live.map(|(resource, _)| format!("{resource} is Active after the fence"))
+    live.map(|(resource, _)| format!("{resource} is Active after the fence")).or_else(|| {
+        let used = used_after_fence(state, now).into_iter().next()?;
+        Some(format!("{used} was used after the fence"))
+    })
+}
+
+/// The keys meant to be off whose last recorded use is later than the fence's time: whoever has turned one on and
+/// off again unseen may have minted sessions that no fence covers (F9, F21).
+#[must_use]
+pub fn used_after_fence(state: &State, now: &Snapshot) -> Vec<Resource> {
+    let Some(clock) = &state.clock else { return Vec::new() };
+    let reach = state.posture.access_keys != AccessKeys::Keep;
+    let meant_off = |resource: &Resource| {
+        let held = state.resources.get(resource).is_some_and(|held| {
+            matches!(held.status, HeldStatus::Held | HeldStatus::Kept | HeldStatus::InDoubt)
+        });
+        held || (reach && state.is_compromised(resource))
+    };
+    let keys = now.access_keys.items().iter().filter(|key| {
+        let used = key.last_used.read().and_then(Option::as_ref);
+        used.is_some_and(|used| used.at > clock.fence_time)
+    });
+    keys.map(|key| Resource::AccessKey(key.id.clone())).filter(meant_off).collect()
 }
 
 fn finding(resource: &Resource, what: impl Into<String>) -> Finding {
@@ -355,6 +381,11 @@ fn unfenced_role(state: &State, now: &Snapshot) -> Vec<Finding> {
 fn fenced_too_early(state: &State, now: &Snapshot) -> Vec<Finding> {
     let unsure = state.clock.as_ref().filter(|_| fence_stands(state, now));
     let keys = unsure.map(|clock| clock.void_while_active.as_slice()).unwrap_or_default();
+    let used = unsure.map(|_| used_after_fence(state, now)).unwrap_or_default();
+    let used = used
+        .into_iter()
+        .filter(|key| !keys.contains(key))
+        .map(|key| finding(&key, "was used after the fence: the fence has to move"));
     keys.iter()
         .map(|key| {
             let what = match key {
@@ -364,6 +395,7 @@ fn fenced_too_early(state: &State, now: &Snapshot) -> Vec<Finding> {
             };
             finding(key, format!("{what}: the fence has to move"))
         })
+        .chain(used)
         .collect()
 }
 
@@ -383,7 +415,7 @@ pub fn remedies(state: &State, judged: &Judgement) -> Vec<String> {
         Standing::NotContained if state.was_never_contained() => {
             vec![format!("ringfence plan {who} --out plan.json")]
         }
-        Standing::NotContained if void || partial => again(),
+        Standing::NotContained if judged.outlived || void || partial => again(),
         Standing::NotContained => {
             vec![format!("ringfence plan {who} --posture lockdown --out lockdown.json")]
         }
@@ -417,6 +449,7 @@ pub fn fence_covers(state: &State, now: &Snapshot) -> bool {
         && state.clock.as_ref().is_some_and(|clock| {
             clock.void_while_active.is_empty() && document.fence_time() >= Some(clock.fence_time)
         })
+        && used_after_fence(state, now).is_empty()
 }
 
 /// What ringfence answers for and could not be read.

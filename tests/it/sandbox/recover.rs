@@ -517,3 +517,33 @@ fn a_run_that_goes_on_makes_no_key_where_the_containment_was_broken_meanwhile() 
     incident.run(&["apply", "--again", "--user", USER, "--auto-approve"]).exits(0);
     incident.run(&["status"]).exits(0);
 }
+
+#[test]
+fn a_key_that_was_on_for_a_while_and_minted_has_outlived_the_fence() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    let status = incident.run(&["status"]).exits(0);
+    assert!(status.out.contains("contained"), "{}", status.out);
+    incident.place.clock.forward(jiff::SignedDuration::from_mins(30));
+    let turn = |status: &str| {
+        let id = incident.leaked.id.as_str();
+        let with = [("UserName", USER), ("AccessKeyId", id), ("Status", status)];
+        incident.place.make("iam:UpdateAccessKey", &with);
+    };
+    turn("Active");
+    let minted = incident.place.wire().call(&incident.leaked, "sts:GetSessionToken", &[]);
+    let token = minted.credentials();
+    turn("Inactive");
+    assert!(incident.lists_buckets(&token));
+    // Nobody has looked in between.
+    let status = incident.run(&["status"]);
+    assert_ne!(status.code, 0, "{}", status.out);
+    assert!(status.out.contains("was used after the fence"), "{}", status.out);
+    assert!(status.out.contains("ringfence apply --again --user deploy-bot"), "{}", status.out);
+    let report = incident.run(&["report", "--user", USER, "--format", "json"]).exits(0);
+    assert!(report.out.contains(r#""stage": "assessed""#), "{}", report.out);
+    incident.run(&["apply", "--again", "--user", USER, "--auto-approve"]).exits(0);
+    incident.place.clock.forward(jiff::SignedDuration::from_mins(30));
+    assert!(!incident.lists_buckets(&token));
+    incident.run(&["status"]).exits(0);
+}
