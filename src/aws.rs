@@ -90,6 +90,12 @@ impl Aws {
         }
     }
 
+    /// The Region that services of a Region are asked in.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.sdk.region().map_or("us-east-1", |region| region.as_ref())
+    }
+
     /// The latest Date that a reply carried.
     #[must_use]
     pub fn service_time(&self) -> Option<Timestamp> {

@@ -81,6 +81,8 @@ pub struct Executor<'a> {
     pub stop: Stop,
     /// Hears what happens.
     pub emit: &'a mut dyn FnMut(ApplyEvent),
+    /// Whether something that was emitted has not arrived where it is shown.
+    pub output_lost: &'a dyn Fn() -> bool,
     /// Is called at every [`Point`].
     pub watcher: Option<&'a Watcher>,
 }
@@ -198,7 +200,6 @@ impl Executor<'_> {
             Box::pin(self.conclude(run, &mut active)).await;
         }
         Box::pin(self.settle(run, &mut active)).await;
-        self.hand_out(run, &active);
         Box::pin(self.finish(run, active)).await
     }
 

@@ -59,6 +59,8 @@ pub enum Place {
     NewSecret {
         /// Its name.
         name: String,
+        /// The Region that it is made in.
+        region: String,
         /// The fields that take the key.
         fields: Fields,
     },
@@ -313,8 +315,9 @@ fn storing(place: &Place) -> Option<Step> {
             let reason = format!("a new version; {}, every other field stays", fields(names));
             (Resource::Secret(arn.clone()), before, version(), reason)
         }
-        Place::NewSecret { name, fields: names } => {
-            (Resource::Secret(name.clone()), None, version(), fields(names))
+        Place::NewSecret { name, region, fields: names } => {
+            let reason = format!("made in {}; {}", shown(region), fields(names));
+            (Resource::Secret(name.clone()), None, version(), reason)
         }
         Place::Profile { file, profile, holds } => {
             let before = holds.clone().map(|id| Value::AccessKeyId(Known::Is(id)));
@@ -364,9 +367,14 @@ fn under_hold(state: &State, snapshot: &Snapshot, request: &Request) -> Option<S
 
 fn destination(place: &Place) -> Destination {
     match place {
-        Place::Secret { arn: id, fields, .. } | Place::NewSecret { name: id, fields } => {
-            Destination::Secret { id: id.clone(), fields: fields.clone() }
+        Place::Secret { arn: id, fields, .. } => {
+            Destination::Secret { id: id.clone(), region: None, fields: fields.clone() }
         }
+        Place::NewSecret { name, region, fields } => Destination::Secret {
+            id: name.clone(),
+            region: Some(region.clone()),
+            fields: fields.clone(),
+        },
         Place::Profile { file, profile, .. } => {
             Destination::Profile { file: file.clone(), profile: profile.clone() }
         }

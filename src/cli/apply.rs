@@ -6,6 +6,7 @@ use super::approvals::beside;
 use super::args::{ApplyArgs, Format, OnDrift, whos};
 use super::plan::{Wanted, make, whole_seconds_of};
 use super::session::{Session, name_of, read_file};
+use super::terminal::Terminal;
 use crate::aws::Aws;
 use crate::error::{Error, Result};
 use crate::execute::{Approvals, Executor, Stop};
@@ -220,6 +221,7 @@ pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: Run<'_>) -> R
         approvals: run.approvals,
         stop,
         emit: &mut emit,
+        output_lost: &Terminal::missed_output,
         watcher: halt.as_deref(),
     };
     let ended = match run.resumed {

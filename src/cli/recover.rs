@@ -79,7 +79,11 @@ async fn secret(aws: &Aws, id: &str, args: &RecoverArgs) -> Result<Place> {
             return Err(Error::new(Exit::Usage, "a secret that is to be made has no ARN yet")
                 .hint("give its name: --secret NAME --create-secret"));
         }
-        return Ok(Place::NewSecret { name: id.to_owned(), fields: given.unwrap_or_default() });
+        return Ok(Place::NewSecret {
+            name: id.to_owned(),
+            region: aws.region().to_owned(),
+            fields: given.unwrap_or_default(),
+        });
     };
     let names = || found.names.iter().map(String::as_str);
     let Some(fields) = given.or_else(|| Fields::found_in(names())) else {

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Set when standard output could not be written: half an answer must not look like a whole one.
 static OUTPUT_LOST: AtomicBool = AtomicBool::new(false);
 
+/// The same, also where its reader went away.
+static OUTPUT_MISSED: AtomicBool = AtomicBool::new(false);
+
 /// Set while a line of progress stands on the terminal.
 static PROGRESS: AtomicBool = AtomicBool::new(false);
 
@@ -68,6 +71,7 @@ impl Terminal {
     pub(super) fn print_bytes(&self, bytes: &[u8]) {
         let mut out = std::io::stdout().lock();
         let written = out.write_all(bytes).and_then(|()| out.flush());
+        OUTPUT_MISSED.fetch_or(written.is_err(), Ordering::SeqCst);
         if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
             OUTPUT_LOST.store(true, Ordering::SeqCst);
         }
@@ -77,6 +81,11 @@ impl Terminal {
     #[allow(clippy::unused_self, reason = "all output goes through the terminal")]
     pub(super) fn lost_output(&self) -> bool {
         OUTPUT_LOST.load(Ordering::SeqCst)
+    }
+
+    /// Whether something that was printed did not arrive, for whatever reason.
+    pub(super) fn missed_output() -> bool {
+        OUTPUT_MISSED.load(Ordering::SeqCst)
     }
 
     /// Says something beside the result.

@@ -9,13 +9,14 @@ use crate::error::{Error, Result};
 use crate::identity::AccessKeyId;
 use crate::journal::{Event, Probed, StepStatus};
 use crate::plan::{
-    Action, Change, Destination, Fields, Kind, Plan, PrincipalPlan, Recover, Step, sha256,
+    Action, Change, Destination, Fields, Plan, PrincipalPlan, Recover, Step, sha256,
 };
 use crate::recover::contained;
 use crate::resource::{Known, Resource, Value};
 use crate::snapshot::{AccessKey, Now, Observed, Snapshot, Status};
 use crate::standing::hold_stands;
 use crate::state::State;
+use crate::text::shown;
 use crate::view::ApplyEvent;
 use std::path::Path;
 use std::time::Duration;
@@ -71,7 +72,7 @@ impl Issue {
     /// The version under which the place holds the key, if it does: read, and not told by an answer (D2.13).
     async fn held(&self, aws: &Aws, key: &str) -> Result<Option<String>> {
         match &self.to {
-            Destination::Secret { id, fields } => held_in(aws, id, fields, key).await,
+            Destination::Secret { id, fields, .. } => held_in(aws, id, fields, key).await,
             Destination::Profile { file, profile } => {
                 let held = credentials_file::key_of(Path::new(file), profile)?;
                 Ok(held.filter(|held| held == key))
@@ -186,6 +187,7 @@ impl Executor<'_> {
         now: &[Snapshot],
     ) -> Result<()> {
         let Some(recover) = &plan.recover else { return Ok(()) };
+        self.same_region(recover)?;
         for (state, now) in states.iter().zip(now).filter(|_| !recover.override_containment) {
             contained(now, state.as_ref())?;
         }
@@ -205,6 +207,7 @@ impl Executor<'_> {
         run: &str,
     ) -> Result<()> {
         let Some(recover) = &plan.recover else { return Ok(()) };
+        self.same_region(recover)?;
         // A journal that cannot be read stops the run when it is opened.
         let journal = self.store.journal(&self.key(plan, principal), run).await.ok();
         let asked = |step: &Step| journal.iter().any(|journal| journal.was_tried(step.id));
@@ -214,6 +217,17 @@ impl Executor<'_> {
             return Ok(());
         }
         contained(now, state)
+    }
+
+    /// What is to be made in one Region is not looked for, nor made, in another.
+    fn same_region(&self, recover: &Recover) -> Result<()> {
+        let Destination::Secret { region: Some(region), .. } = &recover.to else { return Ok(()) };
+        if self.aws.region() == region {
+            return Ok(());
+        }
+        Err(Error::stale("the plan makes the secret in another Region")
+            .because(format!("planned in {}, now {}", shown(region), shown(self.aws.region())))
+            .hint(format!("--region {}", crate::text::shell(region))))
     }
 
     async fn place_stands(&self, recover: &Recover, step: &Step) -> Result<()> {
@@ -288,8 +302,8 @@ impl Executor<'_> {
             return Stored::NoKey;
         };
         let Some(storing) = storing.cloned() else {
-            // Standard output gets it at the end, if it is still at hand.
-            return if issue.key.is_some() { Stored::Yes } else { Stored::No };
+            // Standard output gets it now, if it is still at hand.
+            return if self.hand_out(one) { Stored::Yes } else { Stored::No };
         };
         if !one.journal().was_tried(storing.id) {
             return Stored::No;
@@ -408,7 +422,7 @@ impl Executor<'_> {
     async fn stored_key(&self, one: &Active, id: &AccessKeyId) -> Option<NewKey> {
         let issue = one.issue.as_ref()?;
         match &issue.to {
-            Destination::Secret { id: secret, fields } => {
+            Destination::Secret { id: secret, fields, .. } => {
                 aws::stored_key(self.aws, secret, fields, id.as_str()).await.ok().flatten()
             }
             Destination::Profile { file, profile } => {
@@ -418,21 +432,17 @@ impl Executor<'_> {
         }
     }
 
-    /// Hands the key to whoever asked for it on standard output, once everything else is done.
-    pub(super) fn hand_out(&mut self, run: &UnderWay<'_>, active: &[Active]) {
-        let to = run.plan.recover.as_ref().map(|recover| &recover.to);
-        if run.plan.kind != Kind::Recover || to != Some(&Destination::Stdout) {
-            return;
-        }
-        for one in active {
-            if let Some(key) = one.issue.as_ref().and_then(|issue| issue.key.clone()) {
-                (self.emit)(ApplyEvent::NewKey {
-                    who: one.plan.who(),
-                    access_key_id: key.id.clone(),
-                    secret_access_key: key.secret.to_string(),
-                });
-            }
-        }
+    /// Hands the key to whoever asked for it on standard output; whether that has arrived.
+    fn hand_out(&mut self, one: &Active) -> bool {
+        let Some(key) = one.issue.as_ref().and_then(|issue| issue.key.clone()) else {
+            return false;
+        };
+        (self.emit)(ApplyEvent::NewKey {
+            who: one.plan.who(),
+            access_key_id: key.id.clone(),
+            secret_access_key: key.secret.to_string(),
+        });
+        !(self.output_lost)()
     }
 }
 

@@ -27,6 +27,9 @@ pub enum Destination {
     Secret {
         /// Its ARN; of one that is still to be made, its name.
         id: String,
+        /// The Region that it is made in; an ARN tells its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<String>,
         /// The fields of its JSON that take the key.
         fields: Fields,
     },

@@ -88,7 +88,7 @@ fn is_one_recovery(plan: &Plan) -> bool {
     match plan.recover.as_ref().map(|recover| &recover.to) {
         None => makes == 0 && stores.is_empty(),
         Some(Destination::Stdout) => makes == 1 && stores.is_empty(),
-        Some(Destination::Secret { id, fields }) => {
+        Some(Destination::Secret { id, fields, .. }) => {
             makes == 1
                 && stores == [&Resource::Secret(id.clone())]
                 && fields.access_key_id != fields.secret_access_key

@@ -547,3 +547,42 @@ fn a_key_that_was_on_for_a_while_and_minted_has_outlived_the_fence() {
     assert!(!incident.lists_buckets(&token));
     incident.run(&["status"]).exits(0);
 }
+
+#[test]
+fn a_secret_that_does_not_arrive_on_standard_output_leaves_no_key() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    let recover = ["recover", "--user", USER, "--secret-to-stdout", "--out", "shown.json"];
+    incident.run(&recover).exits(0);
+    let mut apply =
+        command(RINGFENCE, incident.folder(), &incident.place.url(), &incident.place.admin());
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ended = apply
+        .args(["apply", "shown.json", "--auto-approve", "--secret-to-stdout"])
+        .stdout(Stdio::from(full))
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(!ended.success());
+    assert_eq!(incident.keys().len(), 1, "a key is there that nobody has the secret of");
+}
+
+#[test]
+fn a_secret_is_made_in_the_region_that_was_planned() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    let recover = ["recover", "--user", USER, "--secret", "prod/new", "--create-secret"];
+    let more = ["--region", "eu-west-1", "--out", "recover.json"];
+    let planned = incident.run(&[&recover[..], &more].concat()).exits(0);
+    assert!(planned.out.contains("made in eu-west-1"), "{}", planned.out);
+    let elsewhere = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(3);
+    assert!(elsewhere.err.contains("hint: --region eu-west-1"), "{}", elsewhere.err);
+    assert_eq!(incident.keys().len(), 1);
+    let apply = ["apply", "recover.json", "--auto-approve", "--region", "eu-west-1"];
+    incident.run(&apply).exits(0);
+    let arns = incident
+        .place
+        .sandbox
+        .edit(|world| world.secrets.iter().map(|one| one.arn.clone()).collect::<Vec<_>>());
+    assert!(arns.iter().any(|arn| arn.contains(":eu-west-1:")), "{arns:?}");
+}

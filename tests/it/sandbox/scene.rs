@@ -235,6 +235,7 @@ impl Scene {
             approvals: ringfence::execute::Approvals::default(),
             stop: Stop::default(),
             emit: &mut emit,
+            output_lost: &|| false,
             watcher: None,
         };
         let from = Instant::now();

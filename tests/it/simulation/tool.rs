@@ -232,6 +232,7 @@ impl Stage {
             approvals: ringfence::execute::Approvals::default(),
             stop: Stop::default(),
             emit: &mut emit,
+            output_lost: &|| false,
             watcher: Some(watcher.as_ref()),
         };
         let work = async {
