@@ -269,8 +269,12 @@ fn what_cannot_be_told_is_refused_or_said() {
 
 /// The folder that `tests/run` prepared, with the browser; `None`, and said, where there is none.
 fn browser() -> Option<(PathBuf, PathBuf)> {
-    let variable =
-        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.exists());
+    // What is named and not there is a mistake of whoever named it, and no reason to pass.
+    let variable = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        assert!(path.exists(), "{name} is `{}`, which is not there", path.display());
+        Some(path)
+    };
     let both = variable("RINGFENCE_BROWSER").zip(variable("RINGFENCE_CHROMIUM"));
     if both.is_none() {
         eprintln!("NOT RUN: the report in a browser: tests/run says what is missing");
