@@ -19,6 +19,7 @@ const TOKEN: &str = "aws_session_token";
 /// If the file cannot be read, or the profile gets its credentials in another way.
 pub fn key_of(file: &Path, profile: &str) -> Result<Option<String>> {
     let Some(text) = read(file)? else { return Ok(None) };
+    sound(file, &text, profile)?;
     let Some(section) = section(&text, profile) else { return Ok(None) };
     let value = |name: &str| section.iter().find_map(|line| setting(line, name));
     match value(ID) {
@@ -81,6 +82,28 @@ fn read(file: &Path) -> Result<Option<Zeroizing<String>>> {
     }
 }
 
+/// Refuses what the SDKs read in different ways: in what one of them takes for the profile, another finds an old key.
+fn sound(file: &Path, text: &str, profile: &str) -> Result<()> {
+    let unclear = |why: String| {
+        Err(Error::failed(format!("`{}` is not plain", shown(&file.to_string_lossy())))
+            .because(why)
+            .hint("mend the file, or name another one: --credentials-file FILE"))
+    };
+    if text.starts_with('\u{feff}') {
+        return unclear("it begins with a byte order mark, which the AWS CLI refuses".to_owned());
+    }
+    if text.lines().filter(|line| heading(line) == Some(profile)).count() > 1 {
+        return unclear(format!("profile `{}` stands in it twice", shown(profile)));
+    }
+    let within = section(text, profile).unwrap_or_default();
+    for name in [ID, SECRET] {
+        if within.iter().filter(|line| setting(line, name).is_some()).count() > 1 {
+            return unclear(format!("`{name}` stands twice in profile `{}`", shown(profile)));
+        }
+    }
+    Ok(())
+}
+
 /// The name of the section that a line begins.
 fn heading(line: &str) -> Option<&str> {
     let inner = line.trim().strip_prefix('[')?;
@@ -105,20 +128,23 @@ fn section<'t>(text: &'t str, profile: &str) -> Option<Vec<&'t str>> {
 fn with_key(text: &str, profile: &str, key: &NewKey) -> Zeroizing<String> {
     // Room for all of it, so that no copy stays where a string has grown.
     let mut new = String::with_capacity(text.len() + profile.len() + 256);
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let ours = |new: &mut String| {
         for (name, value) in [(ID, key.id.as_str()), (SECRET, key.secret.as_str())] {
-            for part in [name, " = ", value, "\n"] {
+            for part in [name, " = ", value, end] {
                 new.push_str(part);
             }
         }
     };
     let (mut inside, mut written) = (false, false);
-    for line in text.lines() {
+    for line in text.split_inclusive('\n') {
         if let Some(name) = heading(line) {
             inside = name == profile && !written;
             new.push_str(line);
-            new.push('\n');
             if inside {
+                if !line.ends_with('\n') {
+                    new.push_str(end);
+                }
                 ours(&mut new);
                 written = true;
             }
@@ -127,14 +153,17 @@ fn with_key(text: &str, profile: &str, key: &NewKey) -> Zeroizing<String> {
         let replaced = [ID, SECRET, TOKEN].iter().any(|name| setting(line, name).is_some());
         if !(inside && replaced) {
             new.push_str(line);
-            new.push('\n');
         }
     }
     if !written {
-        if !new.is_empty() && !new.ends_with("\n\n") {
-            new.push('\n');
+        if !new.is_empty() && !new.ends_with('\n') {
+            new.push_str(end);
         }
-        for part in ["[", profile, "]\n"] {
+        let last = new.lines().next_back();
+        if last.is_some_and(|line| !line.is_empty()) {
+            new.push_str(end);
+        }
+        for part in ["[", profile, "]", end] {
             new.push_str(part);
         }
         ours(&mut new);
@@ -227,5 +256,43 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), BEFORE);
         std::fs::write(&file, "[sso]\nsso_session = a\n").unwrap();
         key_of(&file, "sso").unwrap_err();
+    }
+
+    #[test]
+    fn lines_end_as_they_did() {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("credentials");
+        let windows = BEFORE.replace('\n', "\r\n");
+        std::fs::write(&file, windows.trim_end()).unwrap();
+        put(&file, "default", Some("AKIAEXAMPLE000000001"), &key("AKIAEXAMPLE000000002")).unwrap();
+        put(&file, "new", None, &key("AKIAEXAMPLE000000003")).unwrap();
+        let now = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(now.matches('\n').count(), now.matches("\r\n").count(), "{now:?}");
+        assert_eq!(key_of(&file, "new").unwrap().as_deref(), Some("AKIAEXAMPLE000000003"));
+        assert!(now.contains("  aws_secret_access_key = x\r\n\r\n[new]\r\n"), "{now:?}");
+        for (text, profile) in [("[default]", "default"), ("[other]\na = b", "default"), ("", "x")] {
+            std::fs::write(&file, text).unwrap();
+            let planned = key_of(&file, profile);
+            if let Ok(planned) = planned {
+                put(&file, profile, planned.as_deref(), &key("AKIAEXAMPLE000000002")).unwrap();
+                assert!(key_of(&file, profile).unwrap().is_some(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_sdks_read_differently_is_refused() {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("credentials");
+        let twice = format!("{BEFORE}[default]\nregion = eu-west-1\n");
+        let marked = format!("\u{feff}{BEFORE}");
+        let doubled = BEFORE.replace("region", ID);
+        for text in [&twice, &marked, &doubled] {
+            std::fs::write(&file, text).unwrap();
+            key_of(&file, "default").unwrap_err();
+            let old = Some("AKIAEXAMPLE000000001");
+            put(&file, "default", old, &key("AKIAEXAMPLE000000002")).unwrap_err();
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), *text);
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::policy::PolicyDocument;
 use crate::posture::Posture;
 use crate::resource::{Known, Later, Resource, Value};
 use crate::snapshot::{AccessKey, Observed, Snapshot, Status};
-use crate::standing::{fence_covers, hold_stands, judge};
+use crate::standing::{fence_covers, fence_stands, hold_stands, judge};
 use crate::state::{Role, State};
 use crate::text::shown;
 use crate::view::Standing;
@@ -130,6 +130,7 @@ pub fn recover(
         }));
     }
     warnings.extend(state.and_then(|state| under_hold(state, &snapshot, request)));
+    warnings.extend(state.and_then(|state| under_fence(state, &snapshot, request)));
     let posture = state.map_or_else(|| posture.clone(), |state| state.posture.clone());
     let principal = principal(snapshot, state, lineage, steps, warnings);
     let mut plan = assemble(Kind::Recover, vec![principal], posture, 0, context);
@@ -363,6 +364,18 @@ fn under_hold(state: &State, snapshot: &Snapshot, request: &Request) -> Option<S
         None => "once its time is known".to_owned(),
     };
     Some(format!("{stands}: {rollback}, {when}"))
+}
+
+/// What a fence with a margin does to a new key: until its time sessions are denied whoever issues them (F8).
+fn under_fence(state: &State, snapshot: &Snapshot, request: &Request) -> Option<String> {
+    let clock = state.clock.as_ref().filter(|clock| clock.fence_time > snapshot.read_at)?;
+    (request.to.is_some() && fence_stands(state, snapshot)).then(|| {
+        format!(
+            "until {} the fence denies sessions that the new key issues (GetSessionToken); the key \
+             itself works",
+            clock.fence_time
+        )
+    })
 }
 
 fn destination(place: &Place) -> Destination {

@@ -6,13 +6,13 @@ use super::secrets::NewKey;
 use crate::identity::Arn;
 use crate::journal::Probed;
 use aws_config::SdkConfig;
-use aws_config::retry::RetryConfig;
 use aws_sdk_iam::types::PolicyEvaluationDecisionType;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// The connection as it is for the new key, each call made once.
+/// The connection as it is for the new key. Its calls only read, and only by repeating one does the SDK find out that
+/// the clock here is wrong.
 fn as_key(aws: &Aws, key: &NewKey) -> SdkConfig {
     let credentials = aws_sdk_iam::config::Credentials::new(
         key.id.clone(),
@@ -22,8 +22,7 @@ fn as_key(aws: &Aws, key: &NewKey) -> SdkConfig {
         "ringfence",
     );
     let provider = aws_sdk_iam::config::SharedCredentialsProvider::new(credentials);
-    let once = RetryConfig::standard().with_max_attempts(1);
-    aws.sdk.to_builder().credentials_provider(provider).retry_config(once).build()
+    aws.sdk.to_builder().credentials_provider(provider).build()
 }
 
 /// Who the new key is, as STS tells. Before it has reached every endpoint it is unknown there (F29).

@@ -72,6 +72,13 @@ fn region_of(id: &str) -> Option<&str> {
     region.filter(|region| !region.is_empty())
 }
 
+/// Whether Secrets Manager takes a name for a secret, as the reference of CreateSecret has it.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+    (1..=512).contains(&name.len()) && name.chars().all(fits)
+}
+
 /// Looks at a secret; `None` if there is none of that name.
 ///
 /// # Errors
@@ -93,7 +100,7 @@ pub async fn look(aws: &Aws, id: &str) -> Result<Option<Found>, Error> {
         let when = jiff::Timestamp::from_second(when).map(|at| at.to_string());
         return Err(Error::failed(format!("secret `{}` is on its way to be deleted", shown(id)))
             .because(format!(
-                "it was deleted at {}",
+                "its deletion is scheduled for {}",
                 when.unwrap_or_else(|_| "some time".to_owned())
             ))
             .hint(format!(
@@ -127,7 +134,9 @@ async fn read(client: &Client, id: &str) -> Result<Content, Error> {
             .hint("a key is put into two fields of a JSON object: make a secret that holds one, or name another")
     };
     let version = got.version_id().unwrap_or_default().to_owned();
-    let Some(text) = got.secret_string() else { return Err(no_json("it is binary")) };
+    let Some(text) = got.secret_string() else {
+        return Err(no_json("it is binary: SecretBinary, and no SecretString"));
+    };
     // What stands in it is nobody's to see, not even in an error.
     let fields = serde_json::from_str::<Members>(text)
         .map_err(|_| no_json("its text is something else, or names a field twice"))?;

@@ -69,6 +69,11 @@ async fn place(aws: &Aws, args: &RecoverArgs) -> Result<Option<Place>> {
 
 async fn secret(aws: &Aws, id: &str, args: &RecoverArgs) -> Result<Place> {
     let given = args.secret_fields.clone();
+    if !id.starts_with("arn:") && !aws::is_secret_name(id) {
+        return Err(Error::new(Exit::Usage, format!("`{}` is no name of a secret", shown(id)))
+            .because("it takes 1 to 512 letters, digits, and the characters /_+=.@-")
+            .hint("aws secretsmanager list-secrets shows which there are"));
+    }
     let Some(found) = aws::look(aws, id).await? else {
         if !args.create_secret {
             return Err(Error::failed(format!("there is no secret `{}`", shown(id)))

@@ -3,7 +3,7 @@
 use super::active::Active;
 use super::is_release;
 use crate::journal::{Event, StepStatus};
-use crate::plan::{Destination, Kind, Plan, Step};
+use crate::plan::{Destination, Fields, Kind, Plan, Recover, Step};
 use crate::resource::Resource;
 use crate::snapshot::Snapshot;
 use crate::standing::{Judgement, fence_view, hold_stands, judge, limits, remedies};
@@ -298,12 +298,7 @@ fn after_recovery(plan: &Plan, one: &Active, state: &State, standing: Standing) 
     if held {
         return vec![format!("ringfence rollback {who} --to revoke --out lift.json")];
     }
-    let place = match plan.recover.as_ref().map(|recover| &recover.to) {
-        Some(Destination::Secret { id, .. }) => format!("--secret {}", shell(id)),
-        Some(Destination::Profile { profile, .. }) => format!("--to-profile {}", shell(profile)),
-        Some(Destination::Stdout) => "--secret-to-stdout".to_owned(),
-        None => return Vec::new(),
-    };
+    let Some(recover) = &plan.recover else { return Vec::new() };
     let stored = state.recoveries.last().is_some_and(|last| last.status == KeyStatus::Stored);
     match standing {
         Standing::NotContained if state.was_never_contained() => {
@@ -313,9 +308,47 @@ fn after_recovery(plan: &Plan, one: &Active, state: &State, standing: Standing) 
         Standing::Partial if stored => {
             vec![format!("ringfence recover {who} --policy FILE --out rights.json")]
         }
-        Standing::Partial => vec![format!("ringfence recover {who} {place} --out recover.json")],
+        Standing::Partial => {
+            vec![format!("ringfence recover {who} {} --out recover.json", asked(recover, one))]
+        }
         _ => Vec::new(),
     }
+}
+
+/// What was asked for, as it is asked for once more.
+fn asked(recover: &Recover, one: &Active) -> String {
+    let named = |fields: &Fields| {
+        let names = format!("{},{}", fields.access_key_id, fields.secret_access_key);
+        (*fields != Fields::default())
+            .then(|| format!(" --secret-fields {}", shell(&names)))
+            .unwrap_or_default()
+    };
+    let mut flags = match &recover.to {
+        Destination::Secret { id, region: None, fields } => {
+            format!("--secret {}{}", shell(id), named(fields))
+        }
+        Destination::Secret { id, region: Some(region), fields } => format!(
+            "--secret {} --create-secret --region {}{}",
+            shell(id),
+            shell(region),
+            named(fields)
+        ),
+        Destination::Profile { file, profile } => {
+            format!("--to-profile {} --credentials-file {}", shell(profile), shell(file))
+        }
+        Destination::Stdout => "--secret-to-stdout".to_owned(),
+    };
+    let writes = |step: &&Step| matches!(step.resource, Resource::InlinePolicy(_));
+    if one.plan.steps.iter().filter(writes).any(|step| step.after.is_some()) {
+        flags.push_str(" --policy FILE");
+    }
+    for probe in &recover.probes {
+        flags.push_str(&format!(" --probe {}", shell(probe)));
+    }
+    if recover.override_containment {
+        flags.push_str(" --override");
+    }
+    flags
 }
 
 /// What to run next, for what is open.

@@ -8,6 +8,7 @@ mod differential;
 mod drill;
 mod dumps;
 mod findings;
+mod late_key;
 mod outrun;
 mod place;
 mod plans;

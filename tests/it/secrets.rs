@@ -147,7 +147,7 @@ fn a_denied_store_leaves_no_orphan() {
     let holds = format!(r#"{{"id":"{}","secret":"old"}}"#, incident.leaked.id);
     let make = ["secretsmanager", "create-secret", "--name", SECRET, "--secret-string"];
     incident.aws(&[&make[..], &[holds.as_str()]].concat());
-    incident.plan(&["--secret-fields", "id,secret"]);
+    incident.plan(&["--secret-fields", "id,secret", "--probe", "iam:GetUser"]);
     let before = incident.keys();
     let denied = r#"{"__type":"AccessDeniedException","Message":"not authorized to perform: secretsmanager:PutSecretValue"}"#;
     incident.world.proxy.next(1, "PutSecretValue", Fault::Answer(400, denied.to_owned()));
@@ -155,4 +155,7 @@ fn a_denied_store_leaves_no_orphan() {
     assert!(applied.out.contains("was deleted again"), "{}", applied.out);
     assert!(applied.out.contains("secretsmanager:PutSecretValue"), "{}", applied.out);
     assert_eq!(incident.keys(), before);
+    // What to run next asks for the same once more.
+    let next = applied.out.lines().find(|line| line.contains("ringfence recover")).unwrap();
+    assert!(next.contains("--secret-fields id,secret --probe iam:GetUser"), "{next}");
 }

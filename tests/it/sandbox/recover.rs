@@ -292,6 +292,9 @@ fn bad_input_makes_no_key() {
     incident.secrets("delete-secret", &["--secret-id", "text"]);
     let deleted = with(&["text"]).exits(1);
     assert!(deleted.err.contains("on its way to be deleted"), "{}", deleted.err);
+    assert!(deleted.err.contains("its deletion is scheduled for"), "{}", deleted.err);
+    let named = with(&["prod deploy-bot", "--create-secret"]).exits(64);
+    assert!(named.err.contains("is no name of a secret"), "{}", named.err);
     for policy in
         ["{}", "nothing", r#"{"Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#]
     {
@@ -585,4 +588,48 @@ fn a_secret_is_made_in_the_region_that_was_planned() {
         .sandbox
         .edit(|world| world.secrets.iter().map(|one| one.arn.clone()).collect::<Vec<_>>());
     assert!(arns.iter().any(|arn| arn.contains(":eu-west-1:")), "{arns:?}");
+}
+
+/// A laptop whose clock is wrong, before and behind: the key is made, stored and tried by the service's clock.
+#[test]
+fn a_clock_that_is_wrong_leaves_no_half_made_key() {
+    for (ahead, probe) in [(40, "iam:GetUser"), (-40, "s3:ListAllMyBuckets")] {
+        let incident = Incident::new();
+        incident.place.clock.forward(jiff::SignedDuration::from_mins(ahead));
+        incident.contain("revoke");
+        let recover = ["recover", "--user", USER, "--secret", SECRET, "--probe", probe];
+        incident.run(&[&recover[..], &["--out", "recover.json"]].concat()).exits(0);
+        let applied = incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
+        assert!(applied.out.contains(" authenticates"), "{}", applied.out);
+        assert!(applied.out.contains(&format!("{probe} is allowed (called)")), "{}", applied.out);
+        assert_eq!(incident.keys().len(), 2);
+        let stored = incident.stored_key().id;
+        let new = incident.keys().into_iter().find(|(id, ..)| *id == stored).unwrap();
+        assert_eq!(new.2, Status::Active);
+    }
+}
+
+#[test]
+fn what_a_fence_with_a_margin_does_to_a_new_key_is_said() {
+    let incident = Incident::new();
+    incident.contain("revoke");
+    let recover = ["recover", "--user", USER, "--secret", SECRET, "--out", "recover.json"];
+    let planned = incident.run(&recover).exits(0);
+    assert!(planned.out.contains("the fence denies sessions that the new key issues"));
+    incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
+    let new = incident.stored_key();
+    let minted = || incident.place.wire().call(&new, "sts:GetSessionToken", &[]).credentials();
+    assert!(incident.lists_buckets(&new));
+    assert!(!incident.lists_buckets(&minted()));
+    incident.place.clock.forward(jiff::SignedDuration::from_mins(16));
+    assert!(incident.lists_buckets(&minted()));
+    // A later plan says nothing of it, and what it leaves live are the new key and its sessions.
+    let again = incident.run(&[&recover[..5], &["--delete-key", &incident.leaked.id]].concat());
+    assert!(!again.exits(0).out.contains("the fence denies sessions"));
+    let stricter = ["plan", "--user", USER, "--posture", "quarantine", "--format", "json"];
+    let planned: serde_json::Value =
+        serde_json::from_str(&incident.run(&stricter).exits(0).out).unwrap();
+    let live = planned["principals"][0]["left_live"].as_array().unwrap();
+    let key = format!("access_key/{}", new.id);
+    assert!(live.iter().any(|one| one["resource"] == key.as_str()), "{live:?}");
 }

@@ -10,6 +10,7 @@ use ringfence::lineage::Lineage;
 use ringfence::plan::{OnDrift, Plan};
 use ringfence::planner::{self, Request, Subject, contain};
 use ringfence::posture::Posture;
+use ringfence::recover;
 use ringfence::release;
 use ringfence::sandbox::{
     ACCOUNT, ADMINISTRATOR, Credentials, Line, Player, Sandbox, Status, Trouble, User,
@@ -211,6 +212,16 @@ impl Scene {
         let context = self.planner(&reading);
         let state = self.state().await;
         release::release(reading.snapshots[0].clone(), &state, at_apply, request, &context)
+    }
+
+    /// The recovery of the user, by what is read now.
+    pub async fn recovery(&self, request: &recover::Request) -> Result<Plan> {
+        let reading = self.reading().await;
+        let (snapshot, state) = (reading.snapshots[0].clone(), self.state().await);
+        let posture = state.posture.clone();
+        let lineage = Lineage::new([9; 16]);
+        let context = self.planner(&reading);
+        recover::recover(snapshot, Some(&state), &posture, lineage, request, &context)
     }
 
     pub async fn apply(&self, plan: &Plan) -> Result<Done> {
