@@ -26,7 +26,7 @@ pub use call::{Reply, call};
 pub use check::{authenticates, probe};
 pub use findings::{About, Asked, Detectors};
 pub use history::{History, Page, Query, Refused};
-pub use read::{calling, read, read_known};
+pub use read::{calling, principal_id, read, read_known};
 pub use secrets::{Found, NewKey, create, holds, is_secret_name, look, put, stored_key};
 
 use crate::identity::{AccessKeyId, Caller, UserName, Who};

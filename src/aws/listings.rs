@@ -7,7 +7,7 @@ use super::page::PAGE;
 use super::session::{Senseless, Session, senseless};
 use super::words;
 use crate::error::Result;
-use crate::identity::UserName;
+use crate::identity::{PrincipalId, UserName};
 use crate::snapshot::{
     AccessKey, AttachedPolicy, Entity, Group, InlinePolicy, LoginProfile, MfaDevice, Observed,
     Quotas, ServiceCredential, Snapshot, Status, Uploaded, User,
@@ -61,6 +61,11 @@ pub(super) async fn user(s: &Session<'_>, wanted: Wanted<'_>) -> Result<Option<S
         managed_policies: Vec::new(),
         quotas: Observed::Read(Quotas::default()),
     }))
+}
+
+/// The ID that a user has; `None` if there is none of that name.
+pub(super) async fn user_id(s: &Session<'_>, wanted: Wanted<'_>) -> Result<Option<PrincipalId>> {
+    Ok(record(s, wanted).await?.map(|record| record.user.id))
 }
 
 struct Record {

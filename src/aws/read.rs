@@ -5,7 +5,7 @@ use super::owner::{self, KeyUse};
 use super::session::Session;
 use super::{Aws, Reading, Targets, caller, details, roles, words};
 use crate::error::{Error, Result};
-use crate::identity::{AccessKeyId, Caller, PrincipalKind, UserName, Who};
+use crate::identity::{AccessKeyId, Caller, PrincipalId, PrincipalKind, UserName, Who};
 use crate::snapshot::{AttachedPolicy, Entity, Observed, Quotas, Snapshot};
 use futures_util::future::try_join_all;
 
@@ -80,6 +80,19 @@ pub async fn read_known(aws: &Aws, known: &[Who], managed: &[(Who, String)]) -> 
         ..Targets::default()
     };
     everything(&Session::new(aws), &targets).await
+}
+
+/// The ID of whoever bears a name now; `None` if nobody does.
+///
+/// # Errors
+/// If it cannot be read.
+pub async fn principal_id(aws: &Aws, who: &Who) -> Result<Option<PrincipalId>> {
+    let session = Session::new(aws);
+    let wanted = Wanted { name: who.name(), depth: 1, full: false, uses: &[] };
+    match who {
+        Who::User(_) => listings::user_id(&session, wanted).await,
+        Who::Role(_) => roles::role_id(&session, wanted).await,
+    }
 }
 
 async fn everything(s: &Session<'_>, targets: &Targets) -> Result<Reading> {

@@ -8,6 +8,7 @@ use super::page::PAGE;
 use super::session::{Senseless, Session, senseless};
 use super::words;
 use crate::error::Result;
+use crate::identity::PrincipalId;
 use crate::snapshot::{
     AttachedPolicy, Entity, InlinePolicy, Observed, Quotas, Role, RoleUse, Snapshot,
 };
@@ -40,6 +41,11 @@ pub(super) async fn role(s: &Session<'_>, wanted: Wanted<'_>) -> Result<Option<S
         managed_policies: Vec::new(),
         quotas: Observed::Read(Quotas::default()),
     }))
+}
+
+/// The ID that a role has; `None` if there is none of that name.
+pub(super) async fn role_id(s: &Session<'_>, wanted: Wanted<'_>) -> Result<Option<PrincipalId>> {
+    Ok(record(s, wanted).await?.map(|record| record.role.id))
 }
 
 struct Record {

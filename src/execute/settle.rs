@@ -3,7 +3,7 @@
 use super::active::Active;
 use super::{Executor, Point, UnderWay, verify};
 use crate::aws::Reading;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journal::{Event, StepResult, StepStatus};
 use crate::plan::{Kind, Settle, Step};
 use crate::planner;
@@ -147,14 +147,8 @@ impl Executor<'_> {
         let now = match now {
             Ok(now) => now,
             Err(error) => {
-                let lost = read.is_ok() && one.unread.is_none();
-                one.unread = Some(error.clone());
-                if lost {
-                    let at = read.as_ref().map_or(one.now.read_at, |read| read.service_time);
-                    let what = Finding { resource: None, what: error.message().to_owned() };
-                    self.saw(one, at, what).await;
-                }
-                return lost;
+                let read_at = read.as_ref().ok().map(|read| read.service_time);
+                return self.lost_sight(one, error, read_at).await;
             }
         };
         let seen = match run.plan.kind {
@@ -164,6 +158,18 @@ impl Executor<'_> {
             }
             Kind::Release | Kind::Recover => Vec::new(),
         };
+        // A reading takes several calls. What is found changed may be of a principal that was made in between under
+        // the same name: nothing of it is this one's (F27).
+        if !seen.is_empty() {
+            match Box::pin(crate::aws::principal_id(self.aws, &one.plan.who())).await {
+                Ok(Some(id)) if id == one.plan.id => {}
+                Ok(other) => {
+                    let error = verify::replaced(&one.plan, other.as_ref());
+                    return self.lost_sight(one, error, Some(now.read_at)).await;
+                }
+                Err(error) => return self.lost_sight(one, error, None).await,
+            }
+        }
         one.now = now;
         one.unread = None;
         if !seen.is_empty() {
@@ -175,6 +181,22 @@ impl Executor<'_> {
         let event = one.read_back();
         one.append(self.context.now(), event).await;
         !seen.is_empty()
+    }
+
+    /// Records that a principal could not be read, or is not there any more; returns whether the latter is news.
+    async fn lost_sight(
+        &mut self,
+        one: &mut Active,
+        error: Error,
+        read_at: Option<jiff::Timestamp>,
+    ) -> bool {
+        let lost = read_at.is_some() && one.unread.is_none();
+        let what = Finding { resource: None, what: error.message().to_owned() };
+        one.unread = Some(error);
+        if lost {
+            self.saw(one, read_at.unwrap_or(one.now.read_at), what).await;
+        }
+        lost
     }
 
     /// Records and tells that somebody else has done something.

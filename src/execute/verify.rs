@@ -3,7 +3,7 @@
 use crate::aws::Reading;
 use crate::drift::{Standing, hidden_since_plan, since_plan, standing};
 use crate::error::{Error, Result};
-use crate::identity::PrincipalKind;
+use crate::identity::{PrincipalId, PrincipalKind};
 use crate::lineage::is_our_name;
 use crate::plan::{Drifted, Kind, OnDrift, Plan, PrincipalPlan, Step, Why};
 use crate::planner::{Context, check_caller};
@@ -191,15 +191,17 @@ pub(super) fn same_principal<'r>(
     if let Some(snapshot) = reading.snapshots.iter().find(|s| *s.id() == principal.id) {
         return Ok(snapshot);
     }
-    let (who, kind) = (principal.who(), principal.kind);
+    let who = principal.who();
     let other = reading.snapshots.iter().find(|s| s.who().same(&who));
-    Err(match other {
+    Err(replaced(principal, other.map(Snapshot::id)))
+}
+
+/// What to say where the name of a principal belongs to another, or to nobody.
+pub(super) fn replaced(principal: &PrincipalPlan, other: Option<&PrincipalId>) -> Error {
+    let (who, kind) = (principal.who(), principal.kind);
+    match other {
         Some(other) => Error::stale(format!("{who} is another principal than the one planned for"))
-            .because(format!(
-                "planned for {}, the name now belongs to {}",
-                principal.id,
-                other.id()
-            ))
+            .because(format!("planned for {}, the name now belongs to {other}", principal.id))
             .detail(format!("the {kind} was deleted and made again under the same name"))
             .hint(format!("plan for whoever bears the name now: ringfence plan {}", who.flag())),
         None => {
@@ -214,7 +216,7 @@ pub(super) fn same_principal<'r>(
                     principal.id
                 ))
         }
-    })
+    }
 }
 
 /// Refuses on drift, or says what has moved where the plan tightens.

@@ -7,6 +7,7 @@ use ringfence::plan::{OnDrift, Settle};
 use ringfence::sandbox::{ACCOUNT, Player, Status, Trouble};
 use ringfence::view::Standing;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -300,23 +301,30 @@ async fn what_is_refused_is_not_asked_for_again() {
 
 #[tokio::test(start_paused = true)]
 async fn another_user_of_the_same_name_is_not_touched() {
-    let scene = Scene::new();
-    scene.once_fenced(|sandbox| {
-        let now = sandbox.now();
-        sandbox.edit(|world| {
-            world.account_mut(ACCOUNT).unwrap().users.remove(USER);
-            world.add_user(ACCOUNT, USER, now);
-            world.add_key(ACCOUNT, USER, now);
+    // Between any two calls of a reading: the first of them may have told of the user that was there before.
+    for call in 0..20 {
+        let scene = Scene::new();
+        let (sandbox, calls) = (scene.sandbox.clone(), AtomicUsize::new(0));
+        scene.line.between(move |_| {
+            if is_fenced(&sandbox) && calls.fetch_add(1, Ordering::SeqCst) == call {
+                let now = sandbox.now();
+                sandbox.edit(|world| {
+                    world.account_mut(ACCOUNT).unwrap().users.remove(USER);
+                    world.add_user(ACCOUNT, USER, now);
+                    world.add_key(ACCOUNT, USER, now);
+                });
+            }
         });
-    });
-    let before = scene.sandbox.clone();
-    let done = scene.apply(&scene.plan("quarantine", 30, None).await).await.unwrap();
-    assert!(done.tampering()[0].contains("another principal"), "{:?}", done.tampering());
-    assert!(!done.ending.complete);
-    assert_eq!(done.principal().standing, Standing::Unknown);
-    let user = before.edit(|world| world.account(ACCOUNT).unwrap().user(USER).unwrap().clone());
-    assert!(user.keys.iter().all(|key| key.status == Status::Active), "{user:?}");
-    assert!(user.permissions.inline.is_empty());
+        let done = scene.apply(&scene.plan("quarantine", 30, None).await).await.unwrap();
+        let seen = done.tampering();
+        assert!(seen.iter().any(|what| what.contains("another principal")), "{call}: {seen:?}");
+        assert_eq!(seen.len(), 1, "{call}: {seen:?}");
+        assert!(!done.ending.complete, "{call}");
+        assert_eq!(done.principal().standing, Standing::Unknown, "{call}");
+        let user = scene.user();
+        assert!(user.keys.iter().all(|key| key.status == Status::Active), "{call}: {user:?}");
+        assert!(user.permissions.inline.is_empty(), "{call}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
