@@ -1,6 +1,14 @@
 //! What was observed about a principal at one time: sorted, without secrets.
 
-use crate::identity::{AccessKeyId, AccountId, Arn, Malformed, PrincipalId, UserName, Who};
+mod credentials;
+mod entity;
+mod quotas;
+
+pub use credentials::{AccessKey, LastUsed, LoginProfile, MfaDevice, ServiceCredential, Uploaded};
+pub use entity::{Entity, Role, RoleUse, User};
+pub use quotas::{Quotas, RoleQuotas};
+
+use crate::identity::{AccountId, Arn, Malformed, PrincipalId, UserName, Who};
 use crate::policy::PolicyDocument;
 use crate::resource::{Resource, Value};
 use jiff::Timestamp;
@@ -105,148 +113,6 @@ impl std::fmt::Display for Status {
     }
 }
 
-/// The user's own record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct User {
-    /// The friendly name.
-    pub name: UserName,
-    /// The unique ID, which is the principal (F27).
-    pub id: PrincipalId,
-    /// The ARN, path included.
-    pub arn: Arn,
-    /// When the user was created.
-    pub created_at: Timestamp,
-    /// When the password was last used, as far as recorded.
-    pub password_last_used: Option<Timestamp>,
-}
-
-/// The role's own record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Role {
-    /// The friendly name.
-    pub name: UserName,
-    /// The unique ID, which is the principal (F27).
-    pub id: PrincipalId,
-    /// The ARN, path included.
-    pub arn: Arn,
-    /// When the role was created.
-    pub created_at: Timestamp,
-    /// Who may assume it. It is read, and never changed.
-    pub trust: Observed<PolicyDocument>,
-    /// How long a session of it lasts at most, in seconds (F1).
-    pub max_session_s: u32,
-    /// Its last recorded use; `None` if there is none.
-    pub last_used: Option<RoleUse>,
-    /// The instance profiles that hand it to EC2 instances, by name.
-    pub instance_profiles: Observed<Vec<String>>,
-}
-
-/// The last use of a role that AWS has recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct RoleUse {
-    /// When it was used.
-    pub at: Timestamp,
-    /// The Region called; empty where none is recorded.
-    pub region: String,
-}
-
-/// Whose snapshot it is: the record of a user or of a role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Entity {
-    /// The user.
-    User(User),
-    /// The role.
-    Role(Role),
-}
-
-/// The last use that AWS has recorded, which may lag by some 15 minutes (F21).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct LastUsed {
-    /// When it was used.
-    pub at: Timestamp,
-    /// The service called.
-    pub service: String,
-    /// The Region called.
-    pub region: String,
-}
-
-/// An access key, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AccessKey {
-    /// The key's ID.
-    pub id: AccessKeyId,
-    /// Whether it works.
-    pub status: Status,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// Its last recorded use; `None` if there is none.
-    pub last_used: Observed<Option<LastUsed>>,
-}
-
-/// A console password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct LoginProfile {
-    /// When the password was set up.
-    pub created_at: Timestamp,
-    /// Whether the next sign-in has to change it.
-    pub reset_required: bool,
-}
-
-/// An SSH public key or a signing certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Uploaded {
-    /// Its ID.
-    pub id: String,
-    /// Whether it works.
-    pub status: Status,
-    /// When it was uploaded, where the service says.
-    pub uploaded_at: Option<Timestamp>,
-}
-
-/// A credential of one service: CodeCommit, Keyspaces, Bedrock, CloudWatch Logs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ServiceCredential {
-    /// Its ID.
-    pub id: String,
-    /// The service it is for, such as `codecommit.amazonaws.com`.
-    pub service: String,
-    /// Whether it works.
-    pub status: Status,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it runs out, if ever.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// A device for multi-factor authentication.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct MfaDevice {
-    /// Its serial number or ARN.
-    pub serial_number: String,
-    /// Since when it is enrolled.
-    pub enabled_at: Timestamp,
-}
-
 /// A managed policy that is attached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -285,74 +151,6 @@ pub struct Group {
     /// Its inline policies; read with `--full` only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub inline_policies: Option<Observed<Vec<InlinePolicy>>>,
-}
-
-/// The quotas that decide where a deny fits (F15).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Quotas {
-    /// How many managed policies a user may have attached.
-    pub attached_policies_per_user: u32,
-    /// How many non-whitespace characters a user's inline policies may have in all.
-    pub inline_policy_size: u32,
-    /// How many customer-managed policies the account has, and how many it may have; `None` if the service
-    /// does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customer_policies: Option<(u32, u32)>,
-    /// What holds for a role in their place; left out for a user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<RoleQuotas>,
-}
-
-impl Quotas {
-    /// How many managed policies the principal may have attached.
-    #[must_use]
-    pub const fn attached_policies(&self) -> u32 {
-        match self.role {
-            Some(role) => role.attached_policies,
-            None => self.attached_policies_per_user,
-        }
-    }
-
-    /// How many non-whitespace characters the principal's inline policies may have in all.
-    #[must_use]
-    pub const fn inline_size(&self) -> u32 {
-        match self.role {
-            Some(role) => role.inline_policy_size,
-            None => self.inline_policy_size,
-        }
-    }
-}
-
-impl Default for Quotas {
-    /// AWS's defaults (F15), for a service that does not say.
-    fn default() -> Self {
-        Self {
-            attached_policies_per_user: 10,
-            inline_policy_size: 2048,
-            customer_policies: None,
-            role: None,
-        }
-    }
-}
-
-/// The quotas of a role, which differ from a user's (F15).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct RoleQuotas {
-    /// How many managed policies a role may have attached.
-    pub attached_policies: u32,
-    /// How many non-whitespace characters a role's inline policies may have in all.
-    pub inline_policy_size: u32,
-}
-
-impl Default for RoleQuotas {
-    /// AWS's defaults (F15), for a service that does not say.
-    fn default() -> Self {
-        Self { attached_policies: 10, inline_policy_size: 10_240 }
-    }
 }
 
 /// Everything observed about a user or a role. A role has no credentials and no groups of its own.
