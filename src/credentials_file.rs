@@ -270,7 +270,8 @@ mod tests {
         assert_eq!(now.matches('\n').count(), now.matches("\r\n").count(), "{now:?}");
         assert_eq!(key_of(&file, "new").unwrap().as_deref(), Some("AKIAEXAMPLE000000003"));
         assert!(now.contains("  aws_secret_access_key = x\r\n\r\n[new]\r\n"), "{now:?}");
-        for (text, profile) in [("[default]", "default"), ("[other]\na = b", "default"), ("", "x")] {
+        for (text, profile) in [("[default]", "default"), ("[other]\na = b", "default"), ("", "x")]
+        {
             std::fs::write(&file, text).unwrap();
             let planned = key_of(&file, profile);
             if let Ok(planned) = planned {

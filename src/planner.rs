@@ -435,7 +435,10 @@ impl Draft {
         let ours = |resource: &Resource| self.recorded.contains(resource);
         let mut found = Vec::new();
         if let Some(run) = self.state.as_ref().and_then(State::open_run) {
-            found.push(format!("run {} was cut off: what it left in doubt was read again", run.id));
+            found.push(format!(
+                "run {} has no end in its record: what it left in doubt was read again",
+                run.id
+            ));
         }
         for policy in self.snapshot.attached_policies.items() {
             if crate::policy::is_aws_quarantine(&policy.arn) {

@@ -106,6 +106,7 @@ async fn one(
     // Asserting again records what was read, also where nothing has to be done: a run that was cut off, or
     // left partial, ends with it.
     if plan.is_empty() && !args.again && !tells_more(session, &plan).await? {
+        beside_no_run(session, &plan).await?;
         return Ok(if blocked { Exit::Partial } else { Exit::Done });
     }
     let bytes = plan.bytes();
@@ -124,6 +125,17 @@ async fn one(
         Run { plan: &plan, bytes: &bytes, settle: None, resumed: None, approvals },
     )
     .await
+}
+
+/// Nothing to do beside a run that goes on is no end: what that run has written may not hold yet.
+async fn beside_no_run(session: &Session<'_>, plan: &Plan) -> Result<()> {
+    for principal in &plan.principals {
+        let key = Key::of(plan, principal);
+        if session.store.holder(&key).await?.is_some() {
+            return Err(session.store.locked_error(&key).await);
+        }
+    }
+    Ok(())
 }
 
 /// Whether the plan knows more of the exposure than the states do: that decides what a release gives back.
@@ -233,8 +245,9 @@ pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: Run<'_>) -> R
     if !json {
         print_ending(session, &ending);
     }
-    // What others undo as it is done does not hold, though every step was made.
-    let undone = |one: &PrincipalEnding| one.standing == Standing::Weakened;
+    // What others undo as it is done does not hold, though every step was made; nor does what was never in a step.
+    let undone =
+        |one: &PrincipalEnding| matches!(one.standing, Standing::Weakened | Standing::NotContained);
     let holds = plan.kind != Kind::Contain || !ending.principals.iter().any(undone);
     Ok(if ending.complete && holds { Exit::Done } else { Exit::Partial })
 }

@@ -424,7 +424,7 @@ fn younger_than_the_exposure() {
       roles it may have assumed         not in this plan: its AssumeRole events in
                                         CloudTrail name them
     ");
-    let applied = world.ringfence(&["apply", "plan.json", "--auto-approve"]).ok();
+    let applied = world.ringfence(&["apply", "plan.json", "--auto-approve"]).exits(6);
     let (_, ending) = applied.out.split_once("\n\n").unwrap();
     assert_snapshot!(world.redact(ending), @"
       wave 1  access_key/KEY-OF-DEPLOY-BOT___       Inactive        06:11:00Z N.N s

@@ -349,7 +349,7 @@ fn what_ringfence_did_before_is_not_reported_as_somebody_elses() {
     assert_eq!(warnings(plan_with(&state, &young, "revoke")), [""; 0]);
     // A run that was cut off is told.
     state.runs.last_mut().unwrap().end = None;
-    let cut = "run run-1 was cut off: what it left in doubt was read again";
+    let cut = "run run-1 has no end in its record: what it left in doubt was read again";
     assert_eq!(warnings(plan_with(&state, &now, "revoke")), [cut]);
     // After a release nothing of this is a matter any more.
     let mut released = strict;

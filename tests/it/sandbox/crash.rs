@@ -356,3 +356,28 @@ fn a_user_that_is_gone_does_not_keep_a_run_from_going_on_with_a_role() {
     assert!(again.err.contains("is another principal"), "{}", again.err);
     assert!(!again.err.contains("locked"), "{}", again.err);
 }
+
+/// All is written, and the run that wrote it still looks: another apply finds nothing to do, and that is no end.
+#[test]
+fn nothing_to_do_beside_a_run_that_goes_on_is_no_end() {
+    let stage = Stage::new("revoke");
+    stage.plan();
+    let mut first =
+        command(RINGFENCE, stage.place.directory.path(), &stage.place.url(), &stage.who())
+            .args(["apply", "plan.json", "--auto-approve"])
+            .env("RINGFENCE_HALT_AT", "read-back")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+    let reached = stands(&mut first, "read-back");
+    let second = stage.run(&["apply", "--user", USER, "--auto-approve"]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(reached);
+    assert_eq!(second.code, 5, "{}{}", second.out, second.err);
+    assert!(second.err.contains("is locked"), "{}", second.err);
+    assert!(!second.out.contains("was cut off"), "{}", second.out);
+    stage.run(&["resume"]).exits(0);
+    stage.run(&["apply", "--user", USER, "--auto-approve"]).exits(0);
+}
