@@ -1,7 +1,8 @@
 //! What is still open, and what helps.
 
+use super::principal::status_of;
 use super::runs::{can_act, of, of_principal};
-use super::{Now, Open, Recorded, Source, Traced, status_of};
+use super::{Now, Recorded, Source, Traced};
 use crate::identity::Who;
 use crate::incident::RunStands;
 use crate::journal::{Journal, StepStatus};
@@ -11,7 +12,20 @@ use crate::state::{HeldStatus, State};
 use crate::text::shell;
 use crate::trace::{Target, TargetKind};
 use crate::view::{Finding, PrincipalStatus, Standing};
+use serde::Serialize;
 use std::collections::BTreeSet;
+
+/// What is still open about one principal, or about none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Open {
+    /// The principal; `null` where it is about none of them.
+    pub who: Option<Who>,
+    /// What is open.
+    pub findings: Vec<Finding>,
+    /// What to run, in order.
+    pub commands: Vec<String>,
+}
 
 /// What is open, of each principal and of none.
 pub(super) fn all(source: &Source) -> Vec<Open> {

@@ -1,9 +1,12 @@
 //! The incident of the screens, told; and that nothing is claimed which nobody has read.
 
 use super::*;
-use crate::journal::{Event, StepResult};
+use crate::journal::{Event, StepResult, StepStatus};
+use crate::plan::Kind;
 use crate::render::sample::{self, at};
+use crate::resource::{Resource, Value};
 use crate::state::{Run, RunEnd};
+use crate::view::{Finding, PrincipalStatus, Standing};
 
 const KEY: &str = "access_key/AKIA3EXAMPLE4LEAKED1";
 const FENCE: &str = "inline_policy/RingfenceFence-7c41e09a";

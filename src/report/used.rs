@@ -1,11 +1,28 @@
 //! The commands, as the record tells them: what a person would type to do the same.
 
-use super::{Source, Used, runs};
+use super::{Source, runs};
+use crate::identity::Arn;
 use crate::journal::Event;
 use crate::plan::{Destination, Kind, Plan, PrincipalPlan, Why};
 use crate::resource::Resource;
 use crate::text::shell;
+use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::BTreeSet;
+
+/// A command, as the record tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Used {
+    /// When, by the service's clock.
+    pub at: Option<Timestamp>,
+    /// By whom.
+    pub by: Option<Arn>,
+    /// What does the same.
+    pub command: String,
+    /// The run that it is of.
+    pub run: Option<String>,
+}
 
 /// The commands, in the order of time.
 pub(super) fn all(source: &Source) -> Vec<Used> {
