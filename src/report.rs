@@ -3,6 +3,7 @@
 
 mod course;
 mod lanes;
+mod left_out;
 mod open;
 mod principal;
 mod runs;
@@ -13,9 +14,10 @@ mod used;
 
 pub use course::{Moment, MomentKind};
 pub use lanes::{Lane, Stretch, Was};
+pub use left_out::LeftOut;
 pub use open::Open;
 pub use principal::{HeldView, Principal};
-pub use runs::{Part, Resumed, RunRecord, Seen, StepRecord};
+pub use runs::{KeyTried, Part, Resumed, RunRecord, Seen, StepRecord};
 pub use used::Used;
 
 use crate::incident::{self, RunStands, Stage};
@@ -83,6 +85,8 @@ pub struct Source {
     pub incident: Option<String>,
     /// The principals.
     pub principals: Vec<Recorded>,
+    /// The other principals of the store, of which the report is not.
+    pub others: Vec<Recorded>,
     /// The principals of the store whose state cannot be read, each with why.
     pub unreadable: Vec<(String, String)>,
     /// The trace, where one is given.
@@ -114,6 +118,9 @@ pub struct Report {
     pub marks: Vec<String>,
     /// The principals, by name.
     pub principals: Vec<Principal>,
+    /// Principals of the same incident, or found by the trace, that have records of their own and of which this
+    /// report is not.
+    pub left_out: Vec<LeftOut>,
     /// The runs, in the order in which they began.
     pub runs: Vec<RunRecord>,
     /// What happened, in the order of time.
@@ -173,6 +180,7 @@ pub fn report(source: &Source) -> Report {
         not_read,
         marks: marks(source, &runs),
         principals,
+        left_out: left_out::told(source),
         runs,
         timeline: Vec::new(),
         lanes: Vec::new(),
@@ -189,6 +197,16 @@ pub fn report(source: &Source) -> Report {
 
 fn plans(source: &Source) -> impl Iterator<Item = &Plan> {
     source.principals.iter().flat_map(|one| &one.runs).filter_map(|run| run.plan.as_ref().ok())
+}
+
+/// The accounts that the trace is of, where none of the principals is of one of them.
+#[must_use]
+pub fn foreign(source: &Source) -> Option<String> {
+    let accounts = source.trace.as_ref()?.trace.accounts();
+    let known = |one: &Recorded| accounts.contains(one.state.account_id.as_str());
+    let none = accounts.is_empty() || source.principals.is_empty();
+    let apart = !none && !source.principals.iter().any(known);
+    apart.then(|| accounts.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// What has to be known before anything else is believed.
@@ -219,6 +237,9 @@ fn marks(source: &Source, runs: &[RunRecord]) -> Vec<String> {
             ));
         }
     }
+    marks.extend(foreign(source).map(|accounts| {
+        format!("the trace is of account {accounts}: nobody in this record is of it")
+    }));
     let of =
         |one: &Recorded, why: &str| format!("the record of {}: {why}", one.state.principal.who());
     for one in &source.principals {

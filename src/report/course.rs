@@ -39,6 +39,8 @@ pub enum MomentKind {
     Tampering,
     /// What a run had done was read back, at the end of its watch.
     ReadBack,
+    /// A new key was tried.
+    KeyTried,
     /// A run ended.
     Ended,
     /// The principals were read for this report.
@@ -64,6 +66,7 @@ impl MomentKind {
             Self::Fence => "fence time",
             Self::Tampering => "tampering seen",
             Self::ReadBack => "read back",
+            Self::KeyTried => "new key tried",
             Self::Ended => "run ends",
             Self::Read => "read again",
             Self::FenceMayGo => "fence may go",
@@ -198,6 +201,10 @@ fn run(run: &RunRecord) -> Vec<Moment> {
                 fence(run.kind, step)
                     .map(|moment| of(Moment { about: Some(part.who.clone()), ..moment })),
             );
+        }
+        for tried in &part.key_tried {
+            let moment = moment(tried.at, MomentKind::KeyTried, tried.found.join(", "));
+            found.push(of(Moment { about: about.clone(), look: !tried.works, ..moment }));
         }
         if let Some(at) = part.read_back_at {
             let what = words::verified(part);

@@ -2,11 +2,11 @@
 
 use super::{Recorded, RecordedRun, Source};
 use crate::approval::Approval;
-use crate::identity::{Arn, PrincipalId, Who};
+use crate::identity::{AccessKeyId, Arn, PrincipalId, Who};
 use crate::incident::{RunStands, of_runs};
 use crate::journal::{Event, Journal, StepResult, StepStatus};
 use crate::plan::{Change, Kind, Plan, PrincipalPlan, Step};
-use crate::render::commands;
+use crate::render::{commands, words};
 use crate::resource::{Known, Resource, Value};
 use crate::state::Run;
 use crate::view::Finding;
@@ -87,8 +87,24 @@ pub struct Part {
     pub held_for_s: u32,
     /// What others were seen to undo, change or make.
     pub tampering: Vec<Seen>,
+    /// When its new key was tried, and what was found.
+    pub key_tried: Vec<KeyTried>,
     /// What it did, step by step.
     pub steps: Vec<StepRecord>,
+}
+
+/// That a new key was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KeyTried {
+    /// When, by the service's clock.
+    pub at: Timestamp,
+    /// The key.
+    pub access_key: AccessKeyId,
+    /// Whether everything was as it should be.
+    pub works: bool,
+    /// What was found, in words.
+    pub found: Vec<String>,
 }
 
 /// Something that others were seen to do.
@@ -176,6 +192,12 @@ pub(super) fn told<'a>(
         runs.retain(|(.., incident)| *incident == source.incident);
     }
     runs
+}
+
+/// The incidents that a principal is, or was, part of.
+pub(super) fn incidents(one: &Recorded) -> impl Iterator<Item = String> {
+    let of_runs = of(one).into_iter().filter_map(|(.., incident)| incident);
+    one.state.incident.clone().into_iter().chain(of_runs)
 }
 
 /// Whether a principal was part of the incident that is asked for, by its record.
@@ -291,8 +313,20 @@ fn part(one: &Recorded, recorded: &RecordedRun) -> Part {
                 _ => None,
             })
             .collect(),
+        key_tried: events().filter_map(key_tried).collect(),
         steps,
     }
+}
+
+fn key_tried(event: &Event) -> Option<KeyTried> {
+    let Event::KeyChecked { access_key, checked_at, .. } = event else { return None };
+    let found = words::key_checked(event);
+    Some(KeyTried {
+        at: *checked_at,
+        access_key: access_key.clone(),
+        works: found.iter().all(|(well, _)| *well),
+        found: found.into_iter().map(|(_, said)| said).collect(),
+    })
 }
 
 /// The principal's part of a plan.

@@ -238,7 +238,7 @@ fn whatever_things_are_called_a_page_says_it_and_does_nothing() {
 fn what_stands_in_the_report_stands_in_the_page() {
     let (told, page) = told(&with_trace());
     for moment in &told.timeline {
-        let what = maud::html! { (Told(&moment.what)) }.into_string();
+        let what = prose(&moment.what).into_string();
         assert!(page.contains(&what), "{what}");
     }
     for run in &told.runs {
