@@ -26,9 +26,41 @@ impl Render for Told<'_> {
     }
 }
 
-/// An identifier: it may be broken anywhere, since it has to fit on paper.
+/// So many characters stand together: an access key's ID does.
+const TOGETHER: usize = 21;
+
+/// An identifier.
 fn code(text: &str) -> Markup {
-    html! { code { (Told(text)) } }
+    html! { code { (broken(text)) } }
+}
+
+/// A word that may be long: where it does not fit, on paper as little as on a telephone, it is broken between its
+/// parts, or else within them.
+fn broken(word: &str) -> Markup {
+    let word = shown(word);
+    let mut pieces: Vec<String> = Vec::new();
+    for part in word.split_inclusive(['/', ':']) {
+        let letters: Vec<char> = part.chars().collect();
+        pieces.extend(letters.chunks(TOGETHER).map(|piece| piece.iter().collect::<String>()));
+    }
+    html! {
+        @for (place, piece) in pieces.iter().enumerate() {
+            @if place > 0 { wbr; }
+            (piece)
+        }
+    }
+}
+
+/// A command, which is broken between its words as long as they fit on a telephone.
+fn command(text: &str) -> Markup {
+    html! {
+        code {
+            @for (place, word) in text.split(' ').enumerate() {
+                @if place > 0 { " " }
+                @if word.len() <= 24 { span .word { (Told(word)) } } @else { (broken(word)) }
+            }
+        }
+    }
 }
 
 /// A sentence in which what stands between backquotes is a name.
@@ -48,7 +80,7 @@ fn plain(text: &str) -> Markup {
     html! {
         @for (place, word) in text.split(' ').enumerate() {
             @if place > 0 { " " }
-            @if is_time(word) { span .time { (Told(word)) } } @else { (Told(word)) }
+            @if is_time(word) { span .time { (Told(word)) } } @else { (broken(word)) }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The report of an incident as a page.
 
-use super::{Told, code, look, page, picture, prose, table};
+use super::{Told, code, command, look, page, picture, plain, prose, table};
 use crate::identity::Who;
 use crate::incident::{RunStands, Stage};
 use crate::render::diff::{DiffLine, documents};
@@ -158,8 +158,8 @@ fn contained(report: &Report) -> Markup {
                 one.resources.iter().map(|held| vec![
                     code(&held.resource.to_string()),
                     html! { (held.status.words()) },
-                    html! { (words::value(held.before.as_ref())) },
-                    html! { (words::value(held.ours.as_ref())) },
+                    plain(&words::value(held.before.as_ref())),
+                    plain(&words::value(held.ours.as_ref())),
                     time_or(held.written_at, "not known"),
                 ]).collect(),
             ))
@@ -221,8 +221,8 @@ fn step(step: &StepRecord) -> Vec<Markup> {
     let status = words::step_status(step.status);
     vec![
         code(&step.resource.to_string()),
-        html! { (before) },
-        html! { (after) },
+        plain(&before),
+        plain(&after),
         time_or(step.done_at, "-"),
         time_or(step.read_back_at, "-"),
         html! {
@@ -351,7 +351,7 @@ fn commands(report: &Report) -> Markup {
     let used = |used: &Used| {
         vec![
             time_or(used.at, ""),
-            html! { div .wide { (code(&used.command)) } },
+            html! { div .wide { (command(&used.command)) } },
             used.by.as_ref().map_or_else(|| html! {}, |by| code(by.as_str())),
         ]
     };
