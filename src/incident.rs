@@ -1,10 +1,12 @@
 //! How far an incident has come, by what is recorded of its principals and by what was read. Pure.
 
 use crate::journal::Journal;
-use crate::plan::{Kind, Plan};
+use crate::plan::{Kind, Plan, PrincipalPlan};
 use crate::state::{Run, State};
-use crate::view::{Standing, StateLine};
+use crate::trace::{Target, Trace};
+use crate::view::{Named, Standing, StateLine};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// How far an incident, or one principal in it, has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -104,6 +106,67 @@ pub const fn once_read(recorded: Stage, standing: Standing, undone: bool) -> Sta
 #[must_use]
 pub fn of_all(stages: impl IntoIterator<Item = Stage>) -> Stage {
     stages.into_iter().min().unwrap_or(Stage::Assessed)
+}
+
+/// The principals of a plan that belongs to an incident and was not applied: they were assessed.
+#[must_use]
+pub fn planned(plan: &Plan, file: &str) -> Vec<StateLine> {
+    let line = |part: &PrincipalPlan| StateLine {
+        account_id: Some(plan.account_id.clone()),
+        id: Some(part.id.clone()),
+        name: Named::of(part.kind, Some(part.name.clone())),
+        posture: Some(plan.posture.name.clone()),
+        ..assessed(plan.incident.clone(), file, "planned")
+    };
+    plan.principals.iter().map(line).collect()
+}
+
+/// The users and roles that a trace of an incident has found; one line of none where it has found nobody.
+#[must_use]
+pub fn traced(trace: &Trace, file: &str) -> Vec<StateLine> {
+    let line = |target: &Target| StateLine {
+        account_id: target.account_id.as_ref().and_then(|id| id.parse().ok()),
+        name: Named::of(target.kind.into(), target.name.parse().ok()),
+        ..assessed(trace.incident.clone(), file, "traced")
+    };
+    if trace.targets.is_empty() {
+        return vec![assessed(trace.incident.clone(), file, "traced")];
+    }
+    trace.targets.iter().map(line).collect()
+}
+
+fn assessed(incident: Option<String>, file: &str, stage: &str) -> StateLine {
+    StateLine {
+        account_id: None,
+        id: None,
+        name: Named::User(None),
+        stage: stage.to_owned(),
+        posture: None,
+        serial: None,
+        reached: Some(Stage::Assessed),
+        incident,
+        incident_stage: None,
+        known_from: Some(file.to_owned()),
+        last_run: None,
+        break_glass: Vec::new(),
+    }
+}
+
+/// Adds what traces and plans say of incidents of which the store knows nothing. A plan knows more of a principal
+/// than the trace that it was made from.
+pub fn join(lines: &mut Vec<StateLine>, mut found: Vec<StateLine>) {
+    let known: BTreeSet<String> = lines.iter().filter_map(|line| line.incident.clone()).collect();
+    found.retain(|line| line.incident.as_ref().is_some_and(|id| !known.contains(id)));
+    found.sort_by_key(|line| line.id.is_none());
+    for line in found {
+        let same = |other: &StateLine| {
+            (&other.incident, &other.name) == (&line.incident, &line.name)
+                && (other.account_id == line.account_id || line.account_id.is_none())
+        };
+        if !lines.iter().any(same) {
+            lines.push(line);
+        }
+    }
 }
 
 /// Puts the principals of each incident together, with its stage; those of none come first.
@@ -292,5 +355,35 @@ mod tests {
         let open = run(Kind::Contain, "12:40", None);
         assert_eq!(RunStands::of(&open, None, true), RunStands::Going);
         assert_eq!(RunStands::of(&open, None, false), RunStands::CutOff);
+    }
+
+    #[test]
+    fn an_incident_that_only_a_file_knows_is_assessed() {
+        let plan = Plan { incident: Some("INC-7".into()), ..sample::revoke() };
+        let mut trace = crate::report::tests::trace();
+        trace.incident = Some("INC-7".into());
+        trace.targets.truncate(1);
+        trace.targets[0].name = "deploy-bot".into();
+        trace.targets[0].account_id = None;
+        let of = |found: Vec<StateLine>| {
+            let mut lines = Vec::new();
+            join(&mut lines, found);
+            group(&mut lines);
+            lines
+        };
+        let lines = of([traced(&trace, "trace.json"), planned(&plan, "plan.json")].concat());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0].known_from.as_deref(), Some("plan.json"));
+        assert_eq!(lines[0].incident_stage, Some(Stage::Assessed));
+        // It has found nobody, and is an incident all the same.
+        trace.targets.clear();
+        assert_eq!(of(traced(&trace, "trace.json")).len(), 1);
+        // A plan of none is of none.
+        assert_eq!(of(planned(&Plan { incident: None, ..plan.clone() }, "plan.json")), []);
+        // What the store knows of says more.
+        let mut known = planned(&plan, "store");
+        known[0].known_from = None;
+        join(&mut known, planned(&plan, "plan.json"));
+        assert_eq!(known.len(), 1);
     }
 }

@@ -11,6 +11,13 @@ use crate::standing::{fence_covers, live_credentials, void};
 use crate::state::{Held, HeldStatus, Role, State};
 use crate::text::{ago, clock};
 
+/// How a step begins to say that a credential acts again though it may be the attacker's.
+pub(crate) const ASKED_FOR_ALL_THE_SAME: &str = "asked for all the same";
+/// Why a deny goes that still stops sessions.
+pub(crate) const BEFORE_ITS_TIME: &str = "asked for before its time";
+/// Why rights go back that a recovery has changed.
+pub(crate) const BEFORE_THE_RECOVERY: &str = "as it was before the recovery";
+
 /// What the person asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -263,7 +270,7 @@ impl Draft<'_> {
                     let reason = "turned off by ringfence".to_owned();
                     self.restore(wave::CREDENTIALS, &resource, &held, now, reason);
                     if let Some(why) = suspect {
-                        self.caution(format!("asked for all the same; {why}"));
+                        self.caution(format!("{ASKED_FOR_ALL_THE_SAME}; {why}"));
                         if matches!(resource, Resource::AccessKey(_)) {
                             // F33
                             self.caution(
@@ -377,13 +384,7 @@ impl Draft<'_> {
             if self.request.undo_recovery {
                 let grants = held.baseline.is_some();
                 let wave = if grants { wave::OTHERS } else { wave::CREDENTIALS };
-                self.restore(
-                    wave,
-                    &resource,
-                    &held,
-                    now,
-                    "as it was before the recovery".to_owned(),
-                );
+                self.restore(wave, &resource, &held, now, BEFORE_THE_RECOVERY.to_owned());
             } else {
                 let flag = Some("--undo-recovery gives it back".to_owned());
                 let what = if held.ours.is_some() { "granted" } else { "taken away" };
@@ -425,7 +426,7 @@ impl Draft<'_> {
                 clock(at.fence_time),
                 ago(at.lift_after, self.context.now)
             ),
-            _ => "asked for before its time".to_owned(),
+            _ => BEFORE_ITS_TIME.to_owned(),
         }
     }
 

@@ -3,23 +3,29 @@
 
 mod course;
 mod lanes;
+mod left_out;
 mod open;
+mod principal;
 mod runs;
 #[cfg(test)]
 pub(crate) mod tests;
 mod unknown;
 mod used;
 
-use crate::approval::Approval;
-use crate::identity::{AccountId, Arn, PrincipalId, Who};
+pub use course::{Moment, MomentKind};
+pub use lanes::{Lane, Stretch, Was};
+pub use left_out::LeftOut;
+pub use open::Open;
+pub use principal::{HeldView, Principal};
+pub use runs::{KeyTried, Part, Resumed, RunRecord, Seen, StepRecord};
+pub use used::Used;
+
 use crate::incident::{self, RunStands, Stage};
-use crate::journal::{Journal, StepStatus};
-use crate::lineage::Lineage;
-use crate::plan::{Change, Compromised, Kind, Plan};
-use crate::resource::{Resource, Value};
-use crate::state::{HeldStatus, Recovery, State};
+use crate::journal::Journal;
+use crate::plan::Plan;
+use crate::state::State;
 use crate::trace::{Trace, Unknown};
-use crate::view::{FenceView, Finding, PrincipalStatus, Standing, StatusReport};
+use crate::view::StatusReport;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -79,6 +85,8 @@ pub struct Source {
     pub incident: Option<String>,
     /// The principals.
     pub principals: Vec<Recorded>,
+    /// The other principals of the store, of which the report is not.
+    pub others: Vec<Recorded>,
     /// The principals of the store whose state cannot be read, each with why.
     pub unreadable: Vec<(String, String)>,
     /// The trace, where one is given.
@@ -110,6 +118,9 @@ pub struct Report {
     pub marks: Vec<String>,
     /// The principals, by name.
     pub principals: Vec<Principal>,
+    /// Principals of the same incident, or found by the trace, that have records of their own and of which this
+    /// report is not.
+    pub left_out: Vec<LeftOut>,
     /// The runs, in the order in which they began.
     pub runs: Vec<RunRecord>,
     /// What happened, in the order of time.
@@ -124,336 +135,6 @@ pub struct Report {
     pub commands: Vec<Used>,
     /// The trace, where one is given.
     pub trace: Option<TraceOf>,
-}
-
-/// One principal of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Principal {
-    /// Its name in the state: `user`, or `role` where it is one.
-    #[serde(flatten)]
-    pub who: Who,
-    /// Its unique ID.
-    pub id: PrincipalId,
-    /// Its ARN when it was last read by a run.
-    pub arn: Arn,
-    /// Its account.
-    pub account_id: AccountId,
-    /// The endpoint that its record is of.
-    pub endpoint: String,
-    /// The incident that its state names now.
-    pub incident: Option<String>,
-    /// Its containment.
-    pub lineage: Lineage,
-    /// The state's serial.
-    pub serial: u64,
-    /// The strictest posture that was applied.
-    pub posture: String,
-    /// The time of exposure, where known.
-    pub since: Option<Timestamp>,
-    /// The credentials known or taken to be the attacker's.
-    pub compromised: Vec<Compromised>,
-    /// How far it has come.
-    pub stage: Stage,
-    /// What it amounts to, by what was read now; `null` where it was not read.
-    pub standing: Option<Standing>,
-    /// When it was read now, by the service's clock.
-    pub seen_at: Option<Timestamp>,
-    /// When it was last read and found contained.
-    pub last_seen_contained: Option<Timestamp>,
-    /// When everything was released.
-    pub released_at: Option<Timestamp>,
-    /// The clock of the fence.
-    pub fence: Option<FenceView>,
-    /// The keys that recoveries have made, oldest first.
-    pub recoveries: Vec<Recovery>,
-    /// What ringfence changed of it, and where that stands.
-    pub resources: Vec<HeldView>,
-    /// What else is worth knowing, by what was read now.
-    pub notes: Vec<String>,
-}
-
-/// One resource that ringfence changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct HeldView {
-    /// Which.
-    pub resource: Resource,
-    /// Where it stands, by the record.
-    pub status: HeldStatus,
-    /// The value before ringfence's first touch; `null` if it was not there.
-    pub before: Option<Value>,
-    /// The value last written; `null` if it was removed.
-    pub ours: Option<Value>,
-    /// When it was last written, by the service's clock.
-    pub written_at: Option<Timestamp>,
-}
-
-/// One run: who planned, approved and applied it, and what it did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RunRecord {
-    /// Its ID.
-    pub id: String,
-    /// What it was for.
-    pub kind: Kind,
-    /// The incident that it belongs to.
-    pub incident: Option<String>,
-    /// The posture that its plan asked for; `null` where the plan cannot be read.
-    pub posture: Option<String>,
-    /// How it stands.
-    pub stands: RunStands,
-    /// The SHA-256 of its plan.
-    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
-    pub plan_sha256: String,
-    /// Who planned it.
-    pub planned_by: Option<Arn>,
-    /// When, by the service's clock.
-    pub planned_at: Option<Timestamp>,
-    /// Who approved it.
-    pub approvals: Vec<Approval>,
-    /// Why it was run without the approvals that it needed.
-    pub break_glass: Option<String>,
-    /// Who applied it.
-    pub applied_by: Arn,
-    /// The machine that it was applied from.
-    pub applied_from: Option<String>,
-    /// When it began, by the service's clock.
-    pub started_at: Timestamp,
-    /// Who went on with it after it was cut off.
-    pub resumed: Vec<Resumed>,
-    /// When it ended, by the service's clock.
-    pub ended_at: Option<Timestamp>,
-    /// What it did to each principal.
-    pub parts: Vec<Part>,
-    /// The same steps as AWS CLI commands; `null` where the plan cannot be read.
-    pub aws_cli: Option<String>,
-}
-
-/// That a run which was cut off went on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Resumed {
-    /// When the principal was read again, by the service's clock.
-    pub at: Timestamp,
-    /// By whom.
-    pub by: Arn,
-    /// From which machine.
-    pub from: Option<String>,
-}
-
-/// What a run did to one principal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Part {
-    /// The principal: `user`, or `role` where it is one.
-    #[serde(flatten)]
-    pub who: Who,
-    /// Its unique ID.
-    pub id: PrincipalId,
-    /// How many entries its journal has; `null` where that cannot be read.
-    pub journal_entries: Option<u64>,
-    /// The hash of the journal's last line.
-    pub journal_head: Option<String>,
-    /// When it was read back last, by the service's clock.
-    pub read_back_at: Option<Timestamp>,
-    /// For how long it was watched after the last wave, in seconds.
-    pub watched_s: u32,
-    /// For how long of that nobody was seen to undo anything, in seconds.
-    pub held_for_s: u32,
-    /// What others were seen to undo, change or make.
-    pub tampering: Vec<Seen>,
-    /// What it did, step by step.
-    pub steps: Vec<StepRecord>,
-}
-
-/// Something that others were seen to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Seen {
-    /// When it was seen, by the service's clock.
-    pub at: Timestamp,
-    /// What.
-    pub finding: Finding,
-}
-
-/// One step of a run, and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct StepRecord {
-    /// Its number.
-    pub id: u32,
-    /// Its wave.
-    pub wave: u32,
-    /// What it changes.
-    pub resource: Resource,
-    /// How.
-    pub action: Change,
-    /// The value before; `null` if it was not there.
-    pub before: Option<Value>,
-    /// The value after, with the fence's time where that was written; `null` if it is gone.
-    pub after: Option<Value>,
-    /// Whether `before` can be restored.
-    pub reversible: bool,
-    /// Why, in one line.
-    pub reason: String,
-    /// Where it stands after everything recorded.
-    pub status: StepStatus,
-    /// When the service did it, by its clock.
-    pub done_at: Option<Timestamp>,
-    /// When it was last tried, by the clock of the machine that ringfence ran on.
-    pub tried_at: Option<Timestamp>,
-    /// When it was last read back as it was written, by the service's clock.
-    pub read_back_at: Option<Timestamp>,
-    /// The last error, where there was one.
-    pub error: Option<String>,
-    /// Whether the plan's settle clause added it.
-    pub added: bool,
-}
-
-/// What kind of moment it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum MomentKind {
-    /// The exposure, as it was named.
-    Exposed,
-    /// A credential was made, or was first seen.
-    Issued,
-    /// A credential was used last.
-    Used,
-    /// Something was made or changed that stays.
-    LeftBehind,
-    /// A plan was made.
-    Planned,
-    /// A plan was approved: when the signature was verified.
-    Approved,
-    /// A run began.
-    Began,
-    /// A run that was cut off went on.
-    Resumed,
-    /// A step was done, or was refused.
-    Step,
-    /// The fence's time: sessions issued before it are denied.
-    Fence,
-    /// Others were seen to undo, change or make something.
-    Tampering,
-    /// What a run had done was read back, at the end of its watch.
-    ReadBack,
-    /// A run ended.
-    Ended,
-    /// The principals were read for this report.
-    Read,
-    /// From when the fence may be lifted.
-    FenceMayGo,
-}
-
-impl MomentKind {
-    /// In a word or two.
-    #[must_use]
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Exposed => "exposed",
-            Self::Issued => "credential made",
-            Self::Used => "last use",
-            Self::LeftBehind => "left behind",
-            Self::Planned => "planned",
-            Self::Approved => "approved",
-            Self::Began => "run begins",
-            Self::Resumed => "run resumed",
-            Self::Step => "step",
-            Self::Fence => "fence time",
-            Self::Tampering => "tampering seen",
-            Self::ReadBack => "read back",
-            Self::Ended => "run ends",
-            Self::Read => "read again",
-            Self::FenceMayGo => "fence may go",
-        }
-    }
-}
-
-/// Something that happened, or that will have its time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Moment {
-    /// When.
-    pub at: Timestamp,
-    /// Whether by the clock of the machine that ringfence ran on, and not by the service's.
-    pub by_this_machine: bool,
-    /// What kind it is.
-    pub kind: MomentKind,
-    /// Whom it is about; `null` where it is about none or several.
-    pub about: Option<Who>,
-    /// What happened.
-    pub what: String,
-    /// Whether somebody should look at it.
-    pub look: bool,
-    /// The run that it is of.
-    pub run: Option<String>,
-}
-
-/// From when to when one resource could act, or stood as it was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Lane {
-    /// The principal: `user`, or `role` where it is one.
-    #[serde(flatten)]
-    pub who: Who,
-    /// The resource.
-    pub resource: Resource,
-    /// The stretches, in the order of time.
-    pub stretches: Vec<Stretch>,
-}
-
-/// A stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Stretch {
-    /// From when.
-    pub from: Timestamp,
-    /// To when.
-    pub to: Timestamp,
-    /// What it was then.
-    pub was: Was,
-}
-
-/// What a resource was for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Was {
-    /// A credential that could act, by what was read at its beginning.
-    Acting,
-    /// As ringfence wrote it, by what was read at its end.
-    Stood,
-    /// As ringfence wrote it when it was last read, and not read since.
-    NotReadSince,
-}
-
-/// What is still open about one principal, or about none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Open {
-    /// The principal; `null` where it is about none of them.
-    pub who: Option<Who>,
-    /// What is open.
-    pub findings: Vec<Finding>,
-    /// What to run, in order.
-    pub commands: Vec<String>,
-}
-
-/// A command, as the record tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Used {
-    /// When, by the service's clock.
-    pub at: Option<Timestamp>,
-    /// By whom.
-    pub by: Option<Arn>,
-    /// What does the same.
-    pub command: String,
-    /// The run that it is of.
-    pub run: Option<String>,
 }
 
 /// The trace that the report was given.
@@ -476,7 +157,7 @@ pub struct TraceOf {
 pub fn report(source: &Source) -> Report {
     let runs = runs::all(source);
     let mut principals: Vec<Principal> =
-        source.principals.iter().map(|one| principal(one, &source.now)).collect();
+        source.principals.iter().map(|one| principal::told(one, &source.now)).collect();
     principals.sort_by(|a, b| (&a.who, &a.id).cmp(&(&b.who, &b.id)));
     let trace = source.trace.as_ref().map(|traced| TraceOf {
         file: traced.file.clone(),
@@ -499,6 +180,7 @@ pub fn report(source: &Source) -> Report {
         not_read,
         marks: marks(source, &runs),
         principals,
+        left_out: left_out::told(source),
         runs,
         timeline: Vec::new(),
         lanes: Vec::new(),
@@ -517,59 +199,14 @@ fn plans(source: &Source) -> impl Iterator<Item = &Plan> {
     source.principals.iter().flat_map(|one| &one.runs).filter_map(|run| run.plan.as_ref().ok())
 }
 
-/// What was read now of the principal that a state is of.
-fn status_of<'a>(now: &'a Now, state: &State) -> Option<&'a PrincipalStatus> {
-    let Now::Read(status) = now else { return None };
-    let of =
-        |one: &&PrincipalStatus| one.id == state.principal.id && one.account_id == state.account_id;
-    status.principals.iter().find(of)
-}
-
-fn principal(one: &Recorded, now: &Now) -> Principal {
-    let state = &one.state;
-    // What says nothing of when it was read has read nothing: another account's, another endpoint's.
-    let status = status_of(now, state).filter(|status| status.seen_at.is_some());
-    let recorded = incident::stage(state);
-    Principal {
-        who: state.principal.who(),
-        id: state.principal.id.clone(),
-        arn: state.principal.arn.clone(),
-        account_id: state.account_id.clone(),
-        endpoint: state.endpoint.clone(),
-        incident: state.incident.clone(),
-        lineage: state.lineage.clone(),
-        serial: state.serial,
-        posture: state.posture.name.clone(),
-        since: state.since,
-        compromised: state.compromised.clone(),
-        stage: status.map_or(recorded, |status| {
-            // What is found of a principal that is contained is of its recovery.
-            incident::once_read(recorded, status.standing, !status.findings.is_empty())
-        }),
-        standing: status.map(|status| status.standing),
-        seen_at: status.and_then(|status| status.seen_at),
-        last_seen_contained: status
-            .map_or(state.last_seen_contained, |status| status.last_seen_contained),
-        released_at: state.released_at,
-        fence: status.map_or_else(
-            || crate::standing::fence_view(state, None),
-            |status| status.fence.clone(),
-        ),
-        recoveries: state.recoveries.clone(),
-        resources: state
-            .resources
-            .iter()
-            .chain(&state.rights)
-            .map(|(resource, held)| HeldView {
-                resource: resource.clone(),
-                status: held.status,
-                before: held.baseline.clone(),
-                ours: held.ours.clone(),
-                written_at: held.written_at,
-            })
-            .collect(),
-        notes: status.map(|status| status.notes.clone()).unwrap_or_default(),
-    }
+/// The accounts that the trace is of, where none of the principals is of one of them.
+#[must_use]
+pub fn foreign(source: &Source) -> Option<String> {
+    let accounts = source.trace.as_ref()?.trace.accounts();
+    let known = |one: &Recorded| accounts.contains(one.state.account_id.as_str());
+    let none = accounts.is_empty() || source.principals.is_empty();
+    let apart = !none && !source.principals.iter().any(known);
+    apart.then(|| accounts.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// What has to be known before anything else is believed.
@@ -600,6 +237,9 @@ fn marks(source: &Source, runs: &[RunRecord]) -> Vec<String> {
             ));
         }
     }
+    marks.extend(foreign(source).map(|accounts| {
+        format!("the trace is of account {accounts}: nobody in this record is of it")
+    }));
     let of =
         |one: &Recorded, why: &str| format!("the record of {}: {why}", one.state.principal.who());
     for one in &source.principals {

@@ -8,7 +8,7 @@ use crate::identity::{AccessKeyId, AccountId, Arn, PrincipalKind, SessionName, W
 use crate::plan::{LeftOpen, TraceSource, sha256};
 use crate::resource::Resource;
 use crate::text::shown;
-use crate::trace::{Credential, CredentialKind, Start, TargetKind, Trace};
+use crate::trace::{Credential, CredentialKind, Start, Trace};
 
 /// A user or role that a trace names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +64,10 @@ impl Traced {
             since: trace.start.since,
         };
         for target in &trace.targets {
-            let kind = match target.kind {
-                TargetKind::User => PrincipalKind::User,
-                TargetKind::Role => PrincipalKind::Role,
-            };
             // Both were looked at when the file was read.
             let Ok(name) = target.name.parse() else { continue };
             let account = target.account_id.as_ref().and_then(|id| id.parse().ok());
-            traced.add(Wanted { who: Who::of(kind, name), account });
+            traced.add(Wanted { who: Who::of(target.kind.into(), name), account });
         }
         for credential in &trace.credentials {
             traced.credential(credential, &trace.credentials);

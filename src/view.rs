@@ -360,10 +360,10 @@ impl Named {
 /// One line of `state list`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StateLine {
-    /// The account.
-    pub account_id: AccountId,
-    /// The principal's ID.
-    pub id: PrincipalId,
+    /// The account; `null` where only a trace knows of the principal, and not of its account.
+    pub account_id: Option<AccountId>,
+    /// The principal's ID; `null` where only a trace knows of it.
+    pub id: Option<PrincipalId>,
     /// The principal's name in the state: `user`, or `role` where it is one.
     #[serde(flatten)]
     pub name: Named,
@@ -380,6 +380,9 @@ pub struct StateLine {
     /// How far the incident has come: as far as the principal that has come least far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incident_stage: Option<Stage>,
+    /// The trace or plan that alone knows of the incident; the store has no record of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_from: Option<String>,
     /// The last run's ID.
     pub last_run: Option<String>,
     /// The runs that went without the approvals that they needed.

@@ -509,8 +509,12 @@ pub(super) struct StateArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StateVerb {
-    /// List the states
-    List,
+    /// List the states, and the incidents that only a trace or a plan knows of
+    List {
+        /// Traces and plans [default: those of the working directory]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Show the state of a user or role
     Show {
         /// The user's or role's name, or the unique ID

@@ -5,13 +5,13 @@ use super::session::{Session, name_of, read_file, write_private};
 use super::status;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::identity::Who;
+use crate::identity::{AccountId, Who};
 use crate::incident::of_runs;
 use crate::plan::{Plan, sha256};
 use crate::render::{html, markdown, text};
-use crate::report::{Now, Recorded, RecordedRun, Report, Source, Traced, report};
+use crate::report::{Now, Recorded, RecordedRun, Report, Source, Traced, foreign, report};
 use crate::state::State;
-use crate::store::Key;
+use crate::store::{Key, Store};
 use crate::text::shown;
 use crate::trace::Trace;
 use std::path::Path;
@@ -20,9 +20,13 @@ use std::path::Path;
 pub(super) async fn run(session: &Session<'_>, args: &ReportArgs) -> Result<Exit> {
     session.refuse_commands()?;
     let form = args.out.as_deref().map(Form::of).transpose()?;
+    if let Some(out) = &args.out {
+        spare(session, out, args.trace.as_deref())?;
+    }
     let traced = args.trace.as_deref().map(trace).transpose()?;
     let incident = incident(session, traced.as_ref())?;
-    let found = found(session, &whos(&args.users, &args.roles), incident.as_deref()).await?;
+    let named = whos(&args.users, &args.roles);
+    let found = found(session, &named, incident.as_deref(), traced.is_some()).await?;
     for error in &found.broken {
         session.terminal.error(error);
     }
@@ -30,15 +34,20 @@ pub(super) async fn run(session: &Session<'_>, args: &ReportArgs) -> Result<Exit
         return Err(nobody(session, incident.as_deref(), found.broken.into_iter().next()));
     }
     let states: Vec<State> = found.principals.iter().map(|one| one.state.clone()).collect();
-    let source = Source {
+    let mut source = Source {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         made_at: session.context.now(),
         incident,
         principals: found.principals,
+        others: found.others,
         unreadable: found.unreadable,
         trace: traced,
-        now: now(session, &states, args.offline).await,
+        now: Now::NotRead("--offline was given".to_owned()),
     };
+    same_account(&source)?;
+    if !args.offline {
+        source.now = now(session, &states).await;
+    }
     deliver(session, &report(&source), args.out.as_deref().zip(form))?;
     Ok(found.broken.first().map_or(Exit::Done, Error::exit))
 }
@@ -120,34 +129,88 @@ fn nobody(session: &Session<'_>, incident: Option<&str>, broken: Option<Error>) 
     })
 }
 
-/// What the store has of those that are asked for.
+/// Refuses to write over what a report is made of: the trace, and the store's own files.
+fn spare(session: &Session<'_>, out: &Path, trace: Option<&Path>) -> Result<()> {
+    let refuse = |what: &str| {
+        Err(Error::new(Exit::Usage, format!("`{}` is {what}", name_of(out)))
+            .because("the report would take its place")
+            .hint("give the report a name of its own: --out report.html"))
+    };
+    if trace.is_some_and(|trace| is_same(out, trace)) {
+        return refuse("the trace that the report is made of");
+    }
+    let Store::Local(store) = &session.store else { return Ok(()) };
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    let (Ok(folder), Ok(store)) = (folder, store.location().canonicalize()) else { return Ok(()) };
+    // What lies beside the folders of the accounts is no record.
+    let account = folder.strip_prefix(&store).ok().and_then(|inside| inside.iter().next());
+    let account = account.and_then(|name| name.to_str()).map(str::parse::<AccountId>);
+    if matches!(account, Some(Ok(_))) { refuse("a file of the store") } else { Ok(()) }
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Refuses a trace of another account. One of the same incident is told: an incident may have several accounts.
+fn same_account(source: &Source) -> Result<()> {
+    let traced = source.trace.as_ref().and_then(|traced| traced.trace.incident.as_ref());
+    let (Some(accounts), None) = (foreign(source), traced) else { return Ok(()) };
+    let mut own: Vec<&str> =
+        source.principals.iter().map(|one| one.state.account_id.as_str()).collect();
+    own.sort_unstable();
+    own.dedup();
+    Err(Error::new(Exit::Usage, format!("the trace is of account {accounts}"))
+        .because(format!("the report would be of account {}", own.join(", ")))
+        .hint("give the trace of that account, or leave out --trace"))
+}
+
+/// What the store has of those that are asked for, and of the others.
 #[derive(Default)]
 struct Found {
     principals: Vec<Recorded>,
+    others: Vec<Recorded>,
     unreadable: Vec<(String, String)>,
     broken: Vec<Error>,
 }
 
-async fn found(session: &Session<'_>, named: &[Who], incident: Option<&str>) -> Result<Found> {
+async fn found(
+    session: &Session<'_>,
+    named: &[Who],
+    incident: Option<&str>,
+    traced: bool,
+) -> Result<Found> {
     let mut found = Found::default();
     for who in named {
         let (key, state) = session.find_who(who).await?;
         found.principals.push(recorded(session, &key, state).await);
     }
-    if !named.is_empty() {
+    // Whose record belongs to none is told alone.
+    let alone = |one: &Recorded| one.state.incident.is_none();
+    if !named.is_empty() && incident.is_none() && !traced && found.principals.iter().all(alone) {
         return Ok(found);
     }
+    let told: Vec<Key> = found.principals.iter().map(|one| Key::of_state(&one.state)).collect();
     for (key, state) in session.store.list().await? {
         match state {
+            Ok(_) if told.contains(&key) => {}
             Ok(state) => {
                 let one = recorded(session, &key, state).await;
-                if incident.is_none_or(|id| is_of(&one, id)) {
+                if named.is_empty() && incident.is_none_or(|id| is_of(&one, id)) {
                     found.principals.push(one);
+                } else {
+                    found.others.push(one);
                 }
             }
             Err(error) => {
                 found.unreadable.push((key.to_string(), in_words(&error)));
-                found.broken.push(error);
+                if named.is_empty() {
+                    found.broken.push(error);
+                }
             }
         }
     }
@@ -189,10 +252,7 @@ fn in_words(error: &Error) -> String {
 }
 
 /// How the principals stand now. A report does not wait for credentials: what was not read is said (D2.12).
-async fn now(session: &Session<'_>, states: &[State], offline: bool) -> Now {
-    if offline {
-        return Now::NotRead("--offline was given".to_owned());
-    }
+async fn now(session: &Session<'_>, states: &[State]) -> Now {
     if states.is_empty() {
         return Now::NotRead("nobody in it was contained from here".to_owned());
     }

@@ -1,5 +1,6 @@
 //! `ringfence state …`
 
+mod list;
 mod transfer;
 mod unlock;
 
@@ -9,21 +10,18 @@ use crate::approval::contradiction;
 use crate::aws::read_known;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::incident;
 use crate::plan::{Plan, PrincipalPlan};
 use crate::record;
 use crate::render::{markdown, text};
-use crate::standing::stage;
-use crate::state::{Run, State};
+use crate::state::Run;
 use crate::store::Key;
 use crate::text::{shell, shown};
-use crate::view::{Named, StateLine};
 use std::path::Path;
 
 pub(super) async fn run(session: &Session<'_>, args: &StateArgs) -> Result<Exit> {
     session.refuse_commands()?;
     match &args.verb {
-        StateVerb::List => list(session).await,
+        StateVerb::List { files } => list::run(session, files).await,
         StateVerb::Show { user } => show(session, user).await,
         StateVerb::History { user, verify } => history(session, user, *verify).await,
         StateVerb::Rm { user, auto_approve } => remove(session, user, *auto_approve).await,
@@ -32,66 +30,6 @@ pub(super) async fn run(session: &Session<'_>, args: &StateArgs) -> Result<Exit>
         StateVerb::Push { from, users } => transfer::push(session, from, users).await,
         StateVerb::Import { plan } => import(session, plan).await,
     }
-}
-
-async fn list(session: &Session<'_>) -> Result<Exit> {
-    let mut exit = Exit::Done;
-    let mut lines = Vec::new();
-    for (key, state) in session.store.list().await? {
-        let state = match state {
-            Ok(state) => state,
-            Err(error) => {
-                session.terminal.error(&error);
-                exit = error.exit();
-                lines.push(StateLine {
-                    account_id: key.account,
-                    id: key.id,
-                    name: Named::of(key.kind, None),
-                    stage: "cannot be read".to_owned(),
-                    posture: None,
-                    serial: None,
-                    reached: None,
-                    incident: None,
-                    incident_stage: None,
-                    last_run: None,
-                    break_glass: Vec::new(),
-                });
-                continue;
-            }
-        };
-        lines.push(StateLine {
-            account_id: key.account,
-            id: key.id,
-            name: Named::of(state.principal.kind, Some(state.principal.name.clone())),
-            stage: stage(&state, session.context.now()),
-            posture: Some(state.posture.name.clone()),
-            serial: Some(state.serial),
-            reached: Some(incident::stage(&state)),
-            incident: state.incident.clone(),
-            incident_stage: None,
-            last_run: state.runs.last().map(|run| run.id.clone()),
-            break_glass: without_approval(&state),
-        });
-    }
-    if let Some(incident) = &session.incident {
-        lines.retain(|line| line.incident.as_ref() == Some(incident));
-    }
-    incident::group(&mut lines);
-    // Serialising to memory fails only for maps with keys that are no text; there are none here.
-    let mut json = serde_json::to_vec_pretty(&lines).unwrap_or_default();
-    json.push(b'\n');
-    let shown = if lines.is_empty() {
-        format!("No state in `{}`.\n", shown(&session.store.location()))
-    } else {
-        text::state_list(&lines, session.terminal.screen())
-    };
-    session.print(&shown, &json, || shown.clone());
-    Ok(exit)
-}
-
-fn without_approval(state: &State) -> Vec<String> {
-    let runs = state.runs.iter().filter(|run| run.break_glass.is_some());
-    runs.map(|run| run.id.clone()).collect()
 }
 
 async fn show(session: &Session<'_>, user: &str) -> Result<Exit> {

@@ -42,6 +42,9 @@ pub(super) async fn run(session: &Session<'_>, args: &TraceArgs) -> Result<Exit>
         (false, false) => read(session, &question, &places).await?,
     };
     trace.incident.clone_from(&session.incident);
+    trace.start.logs.clone_from(&args.logs);
+    trace.start.lookup = args.lookup;
+    trace.start.regions.clone_from(&args.regions);
     if let Some(path) = &args.out {
         write_private(path, &trace.bytes())?;
     }

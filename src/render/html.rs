@@ -10,6 +10,7 @@ mod trace;
 
 pub use report::report;
 
+use super::words::{self, Said};
 use crate::text::shown;
 use maud::{Markup, PreEscaped, Render, html};
 
@@ -25,33 +26,95 @@ impl Render for Told<'_> {
     }
 }
 
-/// An identifier: it may be broken anywhere, since it has to fit on paper.
+/// So many characters stand together: an access key's ID does.
+const TOGETHER: usize = 21;
+
+/// An identifier.
 fn code(text: &str) -> Markup {
-    html! { code { (Told(text)) } }
+    html! { code { (broken(text)) } }
+}
+
+/// A word that may be long: where it does not fit, on paper as little as on a telephone, it is broken between its
+/// parts, or else within them.
+fn broken(word: &str) -> Markup {
+    let word = shown(word);
+    let mut pieces: Vec<String> = Vec::new();
+    for part in word.split_inclusive(['/', ':']) {
+        let letters: Vec<char> = part.chars().collect();
+        pieces.extend(letters.chunks(TOGETHER).map(|piece| piece.iter().collect::<String>()));
+    }
+    html! {
+        @for (place, piece) in pieces.iter().enumerate() {
+            @if place > 0 { wbr; }
+            (piece)
+        }
+    }
+}
+
+/// A command, which is broken between its words as long as they fit on a telephone.
+fn command(text: &str) -> Markup {
+    html! {
+        code {
+            @for (place, word) in text.split(' ').enumerate() {
+                @if place > 0 { " " }
+                @if word.len() <= 24 { span .word { (Told(word)) } } @else { (broken(word)) }
+            }
+        }
+    }
 }
 
 /// A sentence in which what stands between backquotes is a name.
 fn prose(text: &str) -> Markup {
     html! {
-        @for (place, part) in text.split('`').enumerate() {
-            @if place % 2 == 0 { (Told(part)) } @else { (code(part)) }
+        @for part in words::said(text) {
+            @match part {
+                Said::Plain(part) => { (plain(part)) }
+                Said::Name(name) => { (code(name)) }
+            }
         }
     }
 }
 
-/// A table that scrolls within its own box where it is wider than the page.
+/// Words, in which a time stays on one line.
+fn plain(text: &str) -> Markup {
+    html! {
+        @for (place, word) in text.split(' ').enumerate() {
+            @if place > 0 { " " }
+            @if is_time(word) { span .time { (Told(word)) } } @else { (broken(word)) }
+        }
+    }
+}
+
+/// Whether a word is a time as we write it, with what follows it in a sentence.
+fn is_time(word: &str) -> bool {
+    let time = word.trim_end_matches(['.', ',', ';', ':', ')']).trim_start_matches('(');
+    time.parse::<jiff::Timestamp>().is_ok()
+}
+
+/// A table that scrolls within its own box where it is wider than the page. On a telephone each row is a list, for
+/// which the roles are said: a table that is laid out otherwise is no table to a screen reader.
 fn table(caption: &str, headings: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
     html! {
         @if !rows.is_empty() {
             div .scroll tabindex="0" role="group" aria-label=(Told(caption)) {
-                table {
+                table role="table" {
                     caption { (Told(caption)) }
-                    thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
-                    tbody {
+                    thead role="rowgroup" {
+                        tr role="row" {
+                            @for heading in headings {
+                                th scope="col" role="columnheader" { (heading) }
+                            }
+                        }
+                    }
+                    tbody role="rowgroup" {
                         @for row in rows {
-                            tr {
-                                @for (place, cell) in row.into_iter().enumerate() {
-                                    @if place == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                            tr role="row" {
+                                @for (place, (cell, heading)) in row.into_iter().zip(headings).enumerate() {
+                                    @if place == 0 {
+                                        th scope="row" role="rowheader" data-of=(heading) { (cell) }
+                                    } @else {
+                                        td role="cell" data-of=(heading) { (cell) }
+                                    }
                                 }
                             }
                         }

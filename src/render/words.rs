@@ -81,7 +81,7 @@ pub(super) fn transition(step: &Step) -> Option<(&'static str, String, String)> 
 }
 
 /// What became of a new key that was tried, each with whether it is as it should be.
-pub(super) fn key_checked(event: &Event) -> Vec<(bool, String)> {
+pub(crate) fn key_checked(event: &Event) -> Vec<(bool, String)> {
     let Event::KeyChecked { access_key, authenticates, probes, under_hold, error, .. } = event
     else {
         return Vec::new();

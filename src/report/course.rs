@@ -1,13 +1,98 @@
 //! What happened, in the order of time.
 
-use super::{Moment, MomentKind, Report, RunRecord, StepRecord};
-use crate::identity::PrincipalId;
+use super::{Report, RunRecord, StepRecord};
+use crate::identity::{PrincipalId, Who};
 use crate::plan::Kind;
 use crate::render::words;
 use crate::resource::{Resource, Value};
 use crate::trace::Trace;
 use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// What kind of moment it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MomentKind {
+    /// The exposure, as it was named.
+    Exposed,
+    /// A credential was made, or was first seen.
+    Issued,
+    /// A credential was used last.
+    Used,
+    /// Something was made or changed that stays.
+    LeftBehind,
+    /// A plan was made.
+    Planned,
+    /// A plan was approved: when the signature was verified.
+    Approved,
+    /// A run began.
+    Began,
+    /// A run that was cut off went on.
+    Resumed,
+    /// A step was done, or was refused.
+    Step,
+    /// The fence's time: sessions issued before it are denied.
+    Fence,
+    /// Others were seen to undo, change or make something.
+    Tampering,
+    /// What a run had done was read back, at the end of its watch.
+    ReadBack,
+    /// A new key was tried.
+    KeyTried,
+    /// A run ended.
+    Ended,
+    /// The principals were read for this report.
+    Read,
+    /// From when the fence may be lifted.
+    FenceMayGo,
+}
+
+impl MomentKind {
+    /// In a word or two.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Exposed => "exposed",
+            Self::Issued => "credential made",
+            Self::Used => "last use",
+            Self::LeftBehind => "left behind",
+            Self::Planned => "planned",
+            Self::Approved => "approved",
+            Self::Began => "run begins",
+            Self::Resumed => "run resumed",
+            Self::Step => "step",
+            Self::Fence => "fence time",
+            Self::Tampering => "tampering seen",
+            Self::ReadBack => "read back",
+            Self::KeyTried => "new key tried",
+            Self::Ended => "run ends",
+            Self::Read => "read again",
+            Self::FenceMayGo => "fence may go",
+        }
+    }
+}
+
+/// Something that happened, or that will have its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// Whether by the clock of the machine that ringfence ran on, and not by the service's.
+    pub by_this_machine: bool,
+    /// What kind it is.
+    pub kind: MomentKind,
+    /// Whom it is about; `null` where it is about none or several.
+    pub about: Option<Who>,
+    /// What happened.
+    pub what: String,
+    /// Whether somebody should look at it.
+    pub look: bool,
+    /// The run that it is of.
+    pub run: Option<String>,
+}
 
 /// How many moments of a trace stand in the course of the incident: the rest is in the trace's own tables.
 const OF_TRACE: usize = 120;
@@ -116,6 +201,10 @@ fn run(run: &RunRecord) -> Vec<Moment> {
                 fence(run.kind, step)
                     .map(|moment| of(Moment { about: Some(part.who.clone()), ..moment })),
             );
+        }
+        for tried in &part.key_tried {
+            let moment = moment(tried.at, MomentKind::KeyTried, tried.found.join(", "));
+            found.push(of(Moment { about: about.clone(), look: !tried.works, ..moment }));
         }
         if let Some(at) = part.read_back_at {
             let what = words::verified(part);

@@ -1,13 +1,54 @@
 //! From when to when each resource could act, or stood as it was written: only as far as something read says so.
 
+use super::principal::status_of;
 use super::runs::{can_act, of, written};
-use super::{Lane, Recorded, Report, Source, Stretch, Was, status_of};
+use super::{Recorded, Report, Source};
+use crate::identity::Who;
 use crate::journal::{Event, StepResult};
 use crate::plan::{PrincipalPlan, Step};
 use crate::resource::{Resource, Value};
 use crate::view::PrincipalStatus;
 use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// From when to when one resource could act, or stood as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Lane {
+    /// The principal: `user`, or `role` where it is one.
+    #[serde(flatten)]
+    pub who: Who,
+    /// The resource.
+    pub resource: Resource,
+    /// The stretches, in the order of time.
+    pub stretches: Vec<Stretch>,
+}
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Stretch {
+    /// From when.
+    pub from: Timestamp,
+    /// To when.
+    pub to: Timestamp,
+    /// What it was then.
+    pub was: Was,
+}
+
+/// What a resource was for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Was {
+    /// A credential that could act, by what was read at its beginning.
+    Acting,
+    /// As ringfence wrote it, by what was read at its end.
+    Stood,
+    /// As ringfence wrote it when it was last read, and not read since.
+    NotReadSince,
+}
 
 /// What became of a resource at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

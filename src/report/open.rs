@@ -1,17 +1,31 @@
 //! What is still open, and what helps.
 
+use super::principal::status_of;
 use super::runs::{can_act, of, of_principal};
-use super::{Now, Open, Recorded, Source, Traced, status_of};
-use crate::identity::Who;
-use crate::incident::RunStands;
+use super::{Now, Recorded, Source, Traced};
+use crate::identity::{PrincipalKind, Who};
+use crate::incident::{self, RunStands, Stage};
 use crate::journal::{Journal, StepStatus};
 use crate::plan::{Kind, Plan};
 use crate::render::words;
 use crate::state::{HeldStatus, State};
 use crate::text::shell;
-use crate::trace::{Target, TargetKind};
+use crate::trace::{Persistence, Target};
 use crate::view::{Finding, PrincipalStatus, Standing};
+use serde::Serialize;
 use std::collections::BTreeSet;
+
+/// What is still open about one principal, or about none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Open {
+    /// The principal; `null` where it is about none of them.
+    pub who: Option<Who>,
+    /// What is open.
+    pub findings: Vec<Finding>,
+    /// What to run, in order.
+    pub commands: Vec<String>,
+}
 
 /// What is open, of each principal and of none.
 pub(super) fn all(source: &Source) -> Vec<Open> {
@@ -152,36 +166,45 @@ fn left_out(source: &Source) -> Open {
 fn left_behind(source: &Source, traced: &Traced) -> Open {
     let mut open = Open { who: None, findings: Vec::new(), commands: Vec::new() };
     for target in &traced.trace.targets {
-        if !source.principals.iter().any(|one| is_of(target, &one.state)) {
-            let kind = match target.kind {
-                TargetKind::User => "user",
-                TargetKind::Role => "role",
-            };
-            let account = target.account_id.as_ref().map(|id| format!(" of account {id}"));
-            open.findings.push(say(format!(
-                "{kind} `{}`{}, found by the trace, is not contained in this record: {}",
-                target.name,
-                account.unwrap_or_default(),
-                target.why
-            )));
+        let is = |one: &&Recorded| is_target(target, traced, &one.state);
+        if source.principals.iter().any(|one| is(&one)) {
+            continue;
         }
+        let other = source.others.iter().find(is);
+        let stands = match other.map(|other| incident::stage(&other.state)) {
+            None => "is not contained in this record",
+            Some(Stage::Assessed) => {
+                "is left out of this report, and not known to be contained by its own record"
+            }
+            // That it is left out is said at the top; nothing of it is open by its record.
+            Some(Stage::Contained | Stage::Recovered | Stage::Released) => continue,
+        };
+        let kind = PrincipalKind::from(target.kind);
+        let account = target.account_id.as_ref().map(|id| format!(" of account {id}"));
+        open.findings.push(say(format!(
+            "{kind} `{}`{}, found by the trace, {stands}: {}",
+            target.name,
+            account.unwrap_or_default(),
+            target.why
+        )));
     }
     if !open.findings.is_empty() {
         let file = shell(&traced.file);
         open.commands.push(format!("ringfence plan --from {file} --out plan.json"));
     }
     for made in traced.trace.persistence.iter().filter(|made| made.live) {
-        if !is_stopped(source, &made.kind, &made.name) {
-            let contained = source.principals.iter().any(|one| {
-                let principal = &one.state.principal;
-                made.kind == principal.kind.word() && principal.name.same_user(&made.name)
-            });
+        if !is_stopped(source, made) {
+            let is = |one: &Recorded| is_what_was_made(made, &one.state);
+            let known = if source.principals.iter().any(is) {
+                ", and is in this record"
+            } else if source.others.iter().any(is) {
+                ", and has a record of its own, which this report leaves out"
+            } else {
+                ""
+            };
             open.findings.push(say(format!(
-                "{} {}, made or changed by {}, stands at the end of the trace{}",
-                made.kind,
-                made.name,
-                made.action,
-                if contained { ", and is in this record" } else { "" }
+                "{} {}, made or changed by {}, stands at the end of the trace{known}",
+                made.kind, made.name, made.action,
             )));
         }
     }
@@ -189,21 +212,39 @@ fn left_behind(source: &Source, traced: &Traced) -> Open {
 }
 
 /// Whether what was left behind is a credential that the record has turned off.
-fn is_stopped(source: &Source, kind: &str, name: &str) -> bool {
-    source.principals.iter().flat_map(|one| one.state.held()).any(|(resource, held)| {
-        let same = name.rsplit('/').next() == Some(resource.id());
+fn is_stopped(source: &Source, made: &Persistence) -> bool {
+    let all = source.principals.iter().chain(&source.others);
+    let own = all.filter(|one| is_of_account(made.account_id.as_deref(), &one.state));
+    own.flat_map(|one| one.state.held()).any(|(resource, held)| {
+        let same = made.name.rsplit('/').next() == Some(resource.id());
         let off = !can_act(resource, held.ours.as_ref());
-        held.status == HeldStatus::Held && same && off && kind == resource.kind().replace('_', " ")
+        let kind = resource.kind().replace('_', " ");
+        held.status == HeldStatus::Held && same && off && made.kind == kind
     })
 }
 
-fn is_of(target: &Target, state: &State) -> bool {
-    let kind = match target.kind {
-        TargetKind::User => crate::plan::PrincipalKind::User,
-        TargetKind::Role => crate::plan::PrincipalKind::Role,
-    };
+/// Whether what was left behind is the principal itself.
+fn is_what_was_made(made: &Persistence, state: &State) -> bool {
+    let principal = &state.principal;
+    made.kind == principal.kind.word()
+        && principal.name.same_user(&made.name)
+        && is_of_account(made.account_id.as_deref(), state)
+}
+
+/// Whether a trace's target is the principal that a state is of. A trace has no unique IDs: a name counts within its
+/// account (F27).
+pub(super) fn is_target(target: &Target, traced: &Traced, state: &State) -> bool {
+    let who = target.name.parse().map(|name| Who::of(target.kind.into(), name));
+    let accounts = traced.trace.accounts();
     let account = target.account_id.as_deref();
-    let same =
-        target.name.parse().is_ok_and(|name| Who::of(kind, name).same(&state.principal.who()));
-    same && account.is_none_or(|account| account == state.account_id.as_str())
+    let own = match account {
+        Some(_) => is_of_account(account, state),
+        None => accounts.is_empty() || accounts.contains(state.account_id.as_str()),
+    };
+    own && who.is_ok_and(|who| who.same(&state.principal.who()))
+}
+
+/// Whether an account is a state's, where it is known.
+fn is_of_account(account: Option<&str>, state: &State) -> bool {
+    account.is_none_or(|account| account == state.account_id.as_str())
 }

@@ -1,14 +1,155 @@
 //! The runs of an incident, each once, with what it did to each of its principals.
 
-use super::{Part, Recorded, RecordedRun, Resumed, RunRecord, Seen, Source, StepRecord};
+use super::{Recorded, RecordedRun, Source};
+use crate::approval::Approval;
+use crate::identity::{AccessKeyId, Arn, PrincipalId, Who};
 use crate::incident::{RunStands, of_runs};
 use crate::journal::{Event, Journal, StepResult, StepStatus};
-use crate::plan::{Plan, PrincipalPlan, Step};
-use crate::render::commands;
+use crate::plan::{Change, Kind, Plan, PrincipalPlan, Step};
+use crate::render::{commands, words};
 use crate::resource::{Known, Resource, Value};
 use crate::state::Run;
 use crate::view::Finding;
 use jiff::Timestamp;
+use serde::Serialize;
+
+/// One run: who planned, approved and applied it, and what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RunRecord {
+    /// Its ID.
+    pub id: String,
+    /// What it was for.
+    pub kind: Kind,
+    /// The incident that it belongs to.
+    pub incident: Option<String>,
+    /// The posture that its plan asked for; `null` where the plan cannot be read.
+    pub posture: Option<String>,
+    /// How it stands.
+    pub stands: RunStands,
+    /// The SHA-256 of its plan.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schema::SHA256)))]
+    pub plan_sha256: String,
+    /// Who planned it.
+    pub planned_by: Option<Arn>,
+    /// When, by the service's clock.
+    pub planned_at: Option<Timestamp>,
+    /// Who approved it.
+    pub approvals: Vec<Approval>,
+    /// Why it was run without the approvals that it needed.
+    pub break_glass: Option<String>,
+    /// Who applied it.
+    pub applied_by: Arn,
+    /// The machine that it was applied from.
+    pub applied_from: Option<String>,
+    /// When it began, by the service's clock.
+    pub started_at: Timestamp,
+    /// Who went on with it after it was cut off.
+    pub resumed: Vec<Resumed>,
+    /// When it ended, by the service's clock.
+    pub ended_at: Option<Timestamp>,
+    /// What it did to each principal.
+    pub parts: Vec<Part>,
+    /// The same steps as AWS CLI commands; `null` where the plan cannot be read.
+    pub aws_cli: Option<String>,
+}
+
+/// That a run which was cut off went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Resumed {
+    /// When the principal was read again, by the service's clock.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Arn,
+    /// From which machine.
+    pub from: Option<String>,
+}
+
+/// What a run did to one principal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Part {
+    /// The principal: `user`, or `role` where it is one.
+    #[serde(flatten)]
+    pub who: Who,
+    /// Its unique ID.
+    pub id: PrincipalId,
+    /// How many entries its journal has; `null` where that cannot be read.
+    pub journal_entries: Option<u64>,
+    /// The hash of the journal's last line.
+    pub journal_head: Option<String>,
+    /// When it was read back last, by the service's clock.
+    pub read_back_at: Option<Timestamp>,
+    /// For how long it was watched after the last wave, in seconds.
+    pub watched_s: u32,
+    /// For how long of that nobody was seen to undo anything, in seconds.
+    pub held_for_s: u32,
+    /// What others were seen to undo, change or make.
+    pub tampering: Vec<Seen>,
+    /// When its new key was tried, and what was found.
+    pub key_tried: Vec<KeyTried>,
+    /// What it did, step by step.
+    pub steps: Vec<StepRecord>,
+}
+
+/// That a new key was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KeyTried {
+    /// When, by the service's clock.
+    pub at: Timestamp,
+    /// The key.
+    pub access_key: AccessKeyId,
+    /// Whether everything was as it should be.
+    pub works: bool,
+    /// What was found, in words.
+    pub found: Vec<String>,
+}
+
+/// Something that others were seen to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Seen {
+    /// When it was seen, by the service's clock.
+    pub at: Timestamp,
+    /// What.
+    pub finding: Finding,
+}
+
+/// One step of a run, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct StepRecord {
+    /// Its number.
+    pub id: u32,
+    /// Its wave.
+    pub wave: u32,
+    /// What it changes.
+    pub resource: Resource,
+    /// How.
+    pub action: Change,
+    /// The value before; `null` if it was not there.
+    pub before: Option<Value>,
+    /// The value after, with the fence's time where that was written; `null` if it is gone.
+    pub after: Option<Value>,
+    /// Whether `before` can be restored.
+    pub reversible: bool,
+    /// Why, in one line.
+    pub reason: String,
+    /// Where it stands after everything recorded.
+    pub status: StepStatus,
+    /// When the service did it, by its clock.
+    pub done_at: Option<Timestamp>,
+    /// When it was last tried, by the clock of the machine that ringfence ran on.
+    pub tried_at: Option<Timestamp>,
+    /// When it was last read back as it was written, by the service's clock.
+    pub read_back_at: Option<Timestamp>,
+    /// The last error, where there was one.
+    pub error: Option<String>,
+    /// Whether the plan's settle clause added it.
+    pub added: bool,
+}
 
 /// The runs, in the order in which they began; with an incident, only those that belong to it.
 pub(super) fn all(source: &Source) -> Vec<RunRecord> {
@@ -51,6 +192,12 @@ pub(super) fn told<'a>(
         runs.retain(|(.., incident)| *incident == source.incident);
     }
     runs
+}
+
+/// The incidents that a principal is, or was, part of.
+pub(super) fn incidents(one: &Recorded) -> impl Iterator<Item = String> {
+    let of_runs = of(one).into_iter().filter_map(|(.., incident)| incident);
+    one.state.incident.clone().into_iter().chain(of_runs)
 }
 
 /// Whether a principal was part of the incident that is asked for, by its record.
@@ -166,8 +313,20 @@ fn part(one: &Recorded, recorded: &RecordedRun) -> Part {
                 _ => None,
             })
             .collect(),
+        key_tried: events().filter_map(key_tried).collect(),
         steps,
     }
+}
+
+fn key_tried(event: &Event) -> Option<KeyTried> {
+    let Event::KeyChecked { access_key, checked_at, .. } = event else { return None };
+    let found = words::key_checked(event);
+    Some(KeyTried {
+        at: *checked_at,
+        access_key: access_key.clone(),
+        works: found.iter().all(|(well, _)| *well),
+        found: found.into_iter().map(|(_, said)| said).collect(),
+    })
 }
 
 /// The principal's part of a plan.

@@ -1,9 +1,12 @@
 //! The incident of the screens, told; and that nothing is claimed which nobody has read.
 
 use super::*;
-use crate::journal::{Event, StepResult};
+use crate::journal::{Event, StepResult, StepStatus};
+use crate::plan::Kind;
 use crate::render::sample::{self, at};
+use crate::resource::{Resource, Value};
 use crate::state::{Run, RunEnd};
+use crate::view::{Finding, PrincipalStatus, Standing};
 
 const KEY: &str = "access_key/AKIA3EXAMPLE4LEAKED1";
 const FENCE: &str = "inline_policy/RingfenceFence-7c41e09a";
@@ -164,6 +167,7 @@ pub(crate) fn source(finished: bool, now: Now) -> Source {
         made_at: at("2026-11-21T04:00:01Z"),
         incident: Some("INC-2041".into()),
         principals: vec![recorded(finished)],
+        others: Vec::new(),
         unreadable: Vec::new(),
         trace: None,
         now,
@@ -389,4 +393,179 @@ fn what_a_trace_found_and_nobody_contained_is_open() {
     assert!(open.findings.iter().any(|one| one.what.contains("is not contained in this record")));
     assert!(told.timeline.iter().any(|moment| moment.kind == MomentKind::Issued));
     assert!(told.timeline.windows(2).all(|pair| pair[0].at <= pair[1].at));
+}
+
+/// A trace of the incident's account, with this target alone.
+fn traced(name: &str, account: &str) -> Traced {
+    let target = crate::trace::Target {
+        kind: crate::trace::TargetKind::User,
+        name: name.into(),
+        account_id: Some(account.into()),
+        why: "its key was used".into(),
+    };
+    let mut trace = Trace { targets: vec![target], ..trace() };
+    for one in &mut trace.credentials {
+        one.account_id = Some(account.into());
+    }
+    for made in &mut trace.persistence {
+        made.account_id = Some(account.into());
+    }
+    Traced { file: "trace.json".into(), sha256: "0".repeat(64), trace }
+}
+
+/// Another principal of the store.
+fn other(name: &str, contained: bool) -> Recorded {
+    let mut one = recorded(contained);
+    one.state.principal.name = name.parse().unwrap();
+    one.state.principal.id = "AIDA3EXAMPLEOTHERONE".parse().unwrap();
+    one
+}
+
+#[test]
+fn who_has_a_record_of_its_own_is_left_out_and_not_called_uncontained() {
+    let mut source = source(true, read(Standing::Contained));
+    source.trace = Some(traced("backdoor", "123456789012"));
+    let open = |source: &Source| report(source).open;
+    let said = |source: &Source| format!("{:?}", open(source));
+    assert!(said(&source).contains("user `backdoor` of account 123456789012, found by the trace, is not contained in this record"));
+
+    source.others = vec![other("backdoor", true)];
+    assert!(!said(&source).contains("user `backdoor`"), "{}", said(&source));
+    let told = report(&source);
+    assert_eq!(told.left_out.len(), 1);
+    assert_eq!(told.left_out[0].stage, Stage::Contained);
+    assert_eq!(
+        crate::render::words::left_out(&told).unwrap(),
+        "This report leaves out user `backdoor` (contained by its own record)."
+    );
+    let title = crate::render::words::title(&told);
+    assert_eq!(title, "Containment of user `deploy-bot`, of incident INC-2041");
+
+    source.others = vec![other("backdoor", false)];
+    assert!(said(&source).contains(
+        "found by the trace, is left out of this report, and not known to be contained by its own record"
+    ));
+
+    // Of the same incident, and found by no trace.
+    source.trace = None;
+    source.others = vec![other("second", true)];
+    assert_eq!(report(&source).left_out.len(), 1);
+    // Of another, and found by no trace.
+    source.others[0].state.incident = Some("INC-1".into());
+    source.others[0].runs.clear();
+    source.others[0].state.runs.clear();
+    assert_eq!(report(&source).left_out, []);
+}
+
+#[test]
+fn a_trace_of_another_account_is_of_nobody_here() {
+    let mut source = source(true, read(Standing::Contained));
+    source.trace = Some(traced("deploy-bot", "210987654321"));
+    assert_eq!(foreign(&source).as_deref(), Some("210987654321"));
+    let told = report(&source);
+    assert_eq!(
+        told.marks,
+        ["the trace is of account 210987654321: nobody in this record is of it"]
+    );
+    let open = format!("{:?}", told.open);
+    assert!(open.contains(
+        "user `deploy-bot` of account 210987654321, found by the trace, is not contained in this record"
+    ));
+    let made = |name: &str, account: &str| {
+        let mut traced = traced("deploy-bot", account);
+        traced.trace.persistence.truncate(1);
+        for made in &mut traced.trace.persistence {
+            made.kind = "user".into();
+            made.name = name.into();
+            made.live = true;
+        }
+        traced
+    };
+    source.trace = Some(made("deploy-bot", "210987654321"));
+    assert!(!format!("{:?}", report(&source).open).contains("and is in this record"));
+    source.trace = Some(made("deploy-bot", "123456789012"));
+    assert!(format!("{:?}", report(&source).open).contains("and is in this record"));
+    // An account that no event tells is no reason to take one name for another.
+    let mut traced = traced("deploy-bot", "210987654321");
+    traced.trace.targets[0].account_id = None;
+    source.trace = Some(traced);
+    let open = format!("{:?}", report(&source).open);
+    assert!(
+        open.contains("user `deploy-bot`, found by the trace, is not contained in this record")
+    );
+    assert_eq!(foreign(&Source { principals: Vec::new(), ..source }), None, "it is told alone");
+}
+
+#[test]
+fn when_the_new_key_was_tried_stands_in_the_course() {
+    let mut source = source(true, offline());
+    let Ok(journal) = &mut source.principals[0].runs[0].journal else { unreachable!() };
+    let checked = |allowed, time: &str| Event::KeyChecked {
+        access_key: "AKIA3EXAMPLE6NEWKEY33".parse().unwrap(),
+        authenticates: true,
+        probes: vec![crate::journal::Probed {
+            action: "s3:GetObject".into(),
+            called: false,
+            allowed: Some(allowed),
+        }],
+        under_hold: false,
+        checked_at: at(time),
+        error: None,
+    };
+    journal.append(at("2026-11-21T03:30:00Z"), checked(false, "2026-11-21T03:30:00Z"));
+    journal.append(at("2026-11-21T03:30:09Z"), checked(true, "2026-11-21T03:30:09Z"));
+    let told = report(&source);
+    let tried: Vec<_> =
+        told.timeline.iter().filter(|one| one.kind == MomentKind::KeyTried).collect();
+    assert_eq!(tried.iter().map(|one| one.look).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(tried[1].at, at("2026-11-21T03:30:09Z"));
+    assert_eq!(
+        tried[1].what,
+        "access_key/AKIA3EXAMPLE6NEWKEY33 authenticates, s3:GetObject is allowed (simulated)"
+    );
+    assert_eq!(told.runs[0].parts[0].key_tried.len(), 2);
+}
+
+#[test]
+fn a_command_says_what_of_it_is_not_recorded() {
+    let mut source = source(true, offline());
+    source.trace = Some(traced("deploy-bot", "123456789012"));
+    let command = |source: &Source| {
+        report(source).commands.into_iter().find(|one| one.run.is_none()).unwrap()
+    };
+    let told = command(&source);
+    assert_eq!(told.placeholders, ["LOGS"]);
+    assert!(told.command.contains(" --logs LOGS "), "{}", told.command);
+    assert!(
+        crate::render::words::on_commands(&report(&source))
+            .ends_with("LOGS stands for a path that the record does not have.")
+    );
+    let start = &mut source.trace.as_mut().unwrap().trace.start;
+    start.logs = vec!["logs of may".into(), "s3://trail/AWSLogs".into()];
+    let told = command(&source);
+    assert_eq!(told.placeholders, [""; 0]);
+    assert!(
+        told.command.contains(" --logs 'logs of may' --logs s3://trail/AWSLogs "),
+        "{}",
+        told.command
+    );
+    let start = &mut source.trace.as_mut().unwrap().trace.start;
+    (start.logs, start.lookup, start.regions) = (Vec::new(), true, vec!["eu-west-1".into()]);
+    let told = command(&source);
+    assert!(told.command.contains(" --lookup --regions eu-west-1 "), "{}", told.command);
+    assert_eq!(told.placeholders, [""; 0]);
+
+    // A plan from a trace that the report does not have.
+    let Ok(plan) = &mut source.principals[0].runs[0].plan else { unreachable!() };
+    plan.trace = Some(crate::plan::TraceSource {
+        start: "AKIA3EXAMPLE4LEAKED1".into(),
+        sha256: "1".repeat(64),
+        left_open: Vec::new(),
+    });
+    let told = report(&source).commands;
+    assert!(
+        told.iter()
+            .any(|one| one.command.contains("plan --from TRACE ") && one.placeholders == ["TRACE"]),
+        "{told:#?}"
+    );
 }

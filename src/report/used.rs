@@ -1,11 +1,37 @@
 //! The commands, as the record tells them: what a person would type to do the same.
 
-use super::{Source, Used, runs};
+use super::{Source, runs};
+use crate::identity::Arn;
 use crate::journal::Event;
-use crate::plan::{Destination, Kind, Plan, PrincipalPlan, Why};
+use crate::plan::{Destination, Kind, OnDrift, Plan, PrincipalPlan, Why};
+use crate::release::{ASKED_FOR_ALL_THE_SAME, BEFORE_ITS_TIME, BEFORE_THE_RECOVERY};
 use crate::resource::Resource;
 use crate::text::shell;
+use jiff::Timestamp;
+use serde::Serialize;
 use std::collections::BTreeSet;
+
+/// A command, as the record tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Used {
+    /// When, by the service's clock.
+    pub at: Option<Timestamp>,
+    /// By whom.
+    pub by: Option<Arn>,
+    /// What does the same.
+    pub command: String,
+    /// The words of it that stand in the place of what is not recorded: it cannot be run as it is.
+    pub placeholders: Vec<String>,
+    /// The run that it is of.
+    pub run: Option<String>,
+}
+
+/// What is not recorded, in the place of the paths that were given.
+const LOGS: &str = "LOGS";
+const TRACE: &str = "TRACE";
+const FINDING: &str = "FINDING";
+const POLICY: &str = "POLICY";
 
 /// The commands, in the order of time.
 pub(super) fn all(source: &Source) -> Vec<Used> {
@@ -14,36 +40,26 @@ pub(super) fn all(source: &Source) -> Vec<Used> {
     let mut told = BTreeSet::new();
     for one in &source.principals {
         for (run, recorded, _) in runs::told(source, one) {
+            let id = Some(run.id.clone());
             if told.insert(run.id.clone()) {
                 if let Ok(plan) = &recorded.plan {
-                    found.push(Used {
-                        at: Some(plan.created_at),
-                        by: Some(plan.planned_by.clone()),
-                        command: planned(plan, source),
-                        run: Some(run.id.clone()),
-                    });
+                    let (at, by) = (Some(plan.created_at), Some(plan.planned_by.clone()));
+                    found.push(Used { at, by, run: id.clone(), ..planned(plan, source).used() });
                 }
-                let glass = run.break_glass.as_ref();
-                let glass = glass.map(|why| format!(" --break-glass {}", shell(why)));
-                found.push(Used {
-                    at: Some(run.started_at),
-                    by: Some(run.applied_by.clone()),
-                    command: format!(
-                        "ringfence apply {}{}",
-                        file(run.kind),
-                        glass.unwrap_or_default()
-                    ),
-                    run: Some(run.id.clone()),
-                });
+                let mut line = Line::of(&["apply", file(run.kind)]);
+                if let Some(why) = &run.break_glass {
+                    line.flag("--break-glass", why);
+                }
+                let (at, by) = (Some(run.started_at), Some(run.applied_by.clone()));
+                found.push(Used { at, by, run: id.clone(), ..line.used() });
             }
             let resumed = recorded.journal.iter().flat_map(|journal| journal.entries());
             found.extend(resumed.filter_map(|entry| match &entry.event {
-                Event::RunResumed { by, read_at, .. } => Some(Used {
-                    at: Some(*read_at),
-                    by: Some(by.clone()),
-                    command: format!("ringfence resume {}", one.state.principal.who().flag()),
-                    run: Some(run.id.clone()),
-                }),
+                Event::RunResumed { by, read_at, .. } => {
+                    let line = Line::of(&["resume", &one.state.principal.who().flag()]);
+                    let (at, by) = (Some(*read_at), Some(by.clone()));
+                    Some(Used { at, by, run: id.clone(), ..line.used() })
+                }
                 _ => None,
             }));
         }
@@ -53,6 +69,39 @@ pub(super) fn all(source: &Source) -> Vec<Used> {
     found
 }
 
+/// A command that is put together.
+struct Line {
+    words: Vec<String>,
+    placeholders: Vec<String>,
+}
+
+impl Line {
+    fn of(words: &[&str]) -> Self {
+        let program = ["ringfence"].iter().chain(words);
+        Self { words: program.map(|word| (*word).to_owned()).collect(), placeholders: Vec::new() }
+    }
+
+    fn word(&mut self, word: impl Into<String>) {
+        self.words.push(word.into());
+    }
+
+    fn flag(&mut self, flag: &str, value: &str) {
+        self.word(format!("{flag} {}", shell(value)));
+    }
+
+    /// A flag whose value is not recorded.
+    fn unrecorded(&mut self, flag: &str, placeholder: &str) {
+        self.word(format!("{flag} {placeholder}"));
+        self.placeholders.push(placeholder.to_owned());
+    }
+
+    fn used(self) -> Used {
+        let command = self.words.join(" ");
+        Used { at: None, by: None, command, placeholders: self.placeholders, run: None }
+    }
+}
+
+/// The file that a plan is written to and applied from: its name is not recorded, and any does.
 const fn file(kind: Kind) -> &'static str {
     match kind {
         Kind::Contain => "plan.json",
@@ -61,84 +110,95 @@ const fn file(kind: Kind) -> &'static str {
     }
 }
 
-fn planned(plan: &Plan, source: &Source) -> String {
-    let mut words = vec!["ringfence".to_owned()];
+fn planned(plan: &Plan, source: &Source) -> Line {
+    let verb = match plan.kind {
+        Kind::Contain => "plan",
+        Kind::Release => "rollback",
+        Kind::Recover => "recover",
+    };
+    let mut line = Line::of(&[verb]);
+    if plan.trace.is_none() {
+        plan.principals.iter().for_each(|part| line.word(part.who().flag()));
+    }
     match plan.kind {
-        Kind::Contain => {
-            words.push("plan".to_owned());
-            contain(plan, source, &mut words);
-        }
-        Kind::Release => {
-            words.push("rollback".to_owned());
-            words.extend(plan.principals.iter().map(|part| part.who().flag()));
-        }
-        Kind::Recover => {
-            words.push("recover".to_owned());
-            words.extend(plan.principals.iter().map(|part| part.who().flag()));
-            recover(plan, &mut words);
-        }
+        Kind::Contain => contain(plan, source, &mut line),
+        Kind::Release => release(plan, &mut line),
+        Kind::Recover => recover(plan, &mut line),
     }
     if let Some(incident) = &plan.incident {
-        words.push(format!("--incident {}", shell(incident)));
+        line.flag("--incident", incident);
     }
-    words.push(format!("--out {}", file(plan.kind)));
-    words.join(" ")
+    line.flag("--out", file(plan.kind));
+    line
 }
 
-fn contain(plan: &Plan, source: &Source, words: &mut Vec<String>) {
-    match &plan.trace {
-        Some(from) => {
-            let same = source.trace.as_ref().filter(|traced| traced.sha256 == from.sha256);
-            let file = same.map_or("trace.json", |traced| traced.file.as_str());
-            words.push(format!("--from {}", shell(file)));
+fn contain(plan: &Plan, source: &Source, line: &mut Line) {
+    if let Some(from) = &plan.trace {
+        match source.trace.as_ref().filter(|traced| traced.sha256 == from.sha256) {
+            Some(same) => line.flag("--from", &same.file),
+            None => line.unrecorded("--from", TRACE),
         }
-        None => words.extend(plan.principals.iter().map(|part| part.who().flag())),
     }
     for part in &plan.principals {
-        words.extend(keys(part).map(|key| format!("--access-key {key}")));
-        let role = part.sessions.iter();
-        words.extend(
-            role.map(|session| format!("--session {}", shell(&format!("{}/{session}", part.name)))),
-        );
+        keys(part).for_each(|key| line.flag("--access-key", &key));
+        for session in &part.sessions {
+            line.flag("--session", &format!("{}/{session}", part.name));
+        }
     }
     if plan.finding.is_some() {
-        words.push("--finding finding.json".to_owned());
+        line.unrecorded("--finding", FINDING);
     }
-    words.push(format!("--posture {}", shell(&plan.posture.name)));
+    line.flag("--posture", &plan.posture.name);
     if let Some(since) = plan.principals.iter().find_map(|part| part.since) {
-        words.push(format!("--since {since}"));
+        line.flag("--since", &since.to_string());
+    }
+    if plan.on_drift == OnDrift::Tighten {
+        line.flag("--on-drift", "tighten");
     }
     if plan.override_protection {
-        words.push("--override-protection".to_owned());
+        line.word("--override-protection");
     }
     if plan.cut_workloads {
-        words.push("--cut-workloads".to_owned());
+        line.word("--cut-workloads");
     }
 }
 
-fn recover(plan: &Plan, words: &mut Vec<String>) {
+/// What a release does that it does only where it is asked for.
+fn release(plan: &Plan, line: &mut Line) {
+    let asked = |text: &str| plan.steps().iter().any(|(_, step)| step.reason.starts_with(text));
+    for (_, step) in plan.steps() {
+        if step.cautions.iter().any(|caution| caution.starts_with(ASKED_FOR_ALL_THE_SAME)) {
+            line.flag("--reactivate", &step.resource.to_string());
+        }
+    }
+    if asked(BEFORE_ITS_TIME) {
+        line.word("--lift-fence-now");
+    }
+    if asked(BEFORE_THE_RECOVERY) {
+        line.word("--undo-recovery");
+    }
+}
+
+fn recover(plan: &Plan, line: &mut Line) {
     if let Some(recover) = &plan.recover {
         match &recover.to {
-            Destination::Secret { id, .. } => words.push(format!("--secret {}", shell(id))),
-            Destination::Profile { file, profile } => words.push(format!(
-                "--to-profile {} --credentials-file {}",
-                shell(profile),
-                shell(file)
-            )),
-            Destination::Stdout => words.push("--secret-to-stdout".to_owned()),
+            Destination::Secret { id, .. } => line.flag("--secret", id),
+            Destination::Profile { file, profile } => {
+                line.flag("--to-profile", profile);
+                line.flag("--credentials-file", file);
+            }
+            Destination::Stdout => line.word("--secret-to-stdout"),
         }
-        words.extend(recover.probes.iter().map(|probe| format!("--probe {}", shell(probe))));
+        recover.probes.iter().for_each(|probe| line.flag("--probe", probe));
     }
     for (_, step) in plan.steps() {
         match &step.resource {
-            Resource::Secret(_) if step.before.is_none() => {
-                words.push("--create-secret".to_owned());
-            }
+            Resource::Secret(_) if step.before.is_none() => line.word("--create-secret"),
             Resource::AccessKey(id) if step.after.is_none() => {
-                words.push(format!("--delete-key {id}"));
+                line.flag("--delete-key", id.as_str());
             }
             Resource::InlinePolicy(_) if step.after.is_some() => {
-                words.push("--policy policy.json".to_owned());
+                line.unrecorded("--policy", POLICY);
             }
             _ => {}
         }
@@ -157,12 +217,21 @@ fn keys(part: &PrincipalPlan) -> impl Iterator<Item = String> {
 /// The trace that the report was given.
 fn trace(traced: &super::Traced) -> Used {
     let start = &traced.trace.start;
-    let mut words = vec!["ringfence trace".to_owned()];
-    words.extend(start.access_keys.iter().map(|key| format!("--access-key {}", shell(key))));
-    words.extend(start.users.iter().map(|user| format!("--user {}", shell(user))));
-    words.extend(start.account_id.iter().map(|id| format!("--account-id {}", shell(id))));
-    words.extend(start.since.map(|since| format!("--since {since}")));
-    words.extend(traced.trace.incident.iter().map(|id| format!("--incident {}", shell(id))));
-    words.push(format!("--out {}", shell(&traced.file)));
-    Used { at: Some(start.at), by: None, command: words.join(" "), run: None }
+    let mut line = Line::of(&["trace"]);
+    start.access_keys.iter().for_each(|key| line.flag("--access-key", key));
+    start.users.iter().for_each(|user| line.flag("--user", user));
+    start.account_id.iter().for_each(|id| line.flag("--account-id", id));
+    start.since.iter().for_each(|since| line.flag("--since", &since.to_string()));
+    start.logs.iter().for_each(|place| line.flag("--logs", place));
+    if start.lookup {
+        line.word("--lookup");
+    } else if start.logs.is_empty() {
+        line.unrecorded("--logs", LOGS);
+    }
+    if !start.regions.is_empty() {
+        line.flag("--regions", &start.regions.join(","));
+    }
+    traced.trace.incident.iter().for_each(|id| line.flag("--incident", id));
+    line.flag("--out", &traced.file);
+    Used { at: Some(start.at), ..line.used() }
 }

@@ -130,6 +130,10 @@ pub fn follow(question: &Question, reading: &Reading<'_>, kept: &dyn Kept) -> Re
             account_id: question.account.as_ref().map(ToString::to_string),
             since: question.since,
             at: question.at,
+            // Where the events come from is known to whoever has fetched them.
+            logs: Vec::new(),
+            lookup: false,
+            regions: Vec::new(),
         },
         events_read: reading.survey.events,
         events_unique: reading.unique,

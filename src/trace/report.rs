@@ -1,10 +1,12 @@
 //! The trace as it is written and printed: `trace --out FILE`, `trace --format json`.
 
 use crate::error::Error;
+use crate::identity::PrincipalKind;
 use crate::text::shown;
 use crate::trail::{Example, Flaw};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The version of the format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -64,6 +66,15 @@ pub struct Start {
     pub since: Option<Timestamp>,
     /// The moment that `live` is about.
     pub at: Timestamp,
+    /// Where delivered events were read from, as it was named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<String>,
+    /// Whether CloudTrail's history was asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lookup: bool,
+    /// The Regions that it was asked in, where they were named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
 }
 
 /// A stretch of time.
@@ -288,6 +299,15 @@ pub enum TargetKind {
     Role,
 }
 
+impl From<TargetKind> for PrincipalKind {
+    fn from(kind: TargetKind) -> Self {
+        match kind {
+            TargetKind::User => Self::User,
+            TargetKind::Role => Self::Role,
+        }
+    }
+}
+
 /// A principal to contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -345,7 +365,7 @@ impl Trace {
 
     /// What holds of every trace.
     fn check(&self) -> Result<(), &'static str> {
-        let ids: std::collections::BTreeSet<_> =
+        let ids: BTreeSet<_> =
             self.credentials.iter().map(|credential| credential.id.as_str()).collect();
         if self.format_version != FORMAT_VERSION {
             return Err("there is no such version of the format");
@@ -376,6 +396,14 @@ impl Trace {
             }
         }
         Ok(())
+    }
+
+    /// The accounts that it is about, as far as its events say.
+    #[must_use]
+    pub fn accounts(&self) -> BTreeSet<&str> {
+        let targets = self.targets.iter().filter_map(|one| one.account_id.as_deref());
+        let credentials = self.credentials.iter().filter_map(|one| one.account_id.as_deref());
+        self.start.account_id.as_deref().into_iter().chain(targets).chain(credentials).collect()
     }
 
     /// The credentials that can act, or may.

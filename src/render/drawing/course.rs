@@ -39,6 +39,7 @@ const ROWS: [Who; 4] = [
             MomentKind::Approved,
             MomentKind::Began,
             MomentKind::Resumed,
+            MomentKind::KeyTried,
             MomentKind::ReadBack,
             MomentKind::Ended,
             MomentKind::Read,

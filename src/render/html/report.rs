@@ -1,6 +1,6 @@
 //! The report of an incident as a page.
 
-use super::{Told, code, look, page, picture, prose, table};
+use super::{Told, code, command, look, page, picture, plain, prose, table};
 use crate::identity::Who;
 use crate::incident::{RunStands, Stage};
 use crate::render::diff::{DiffLine, documents};
@@ -82,7 +82,7 @@ fn head(report: &Report, title: &str) -> Markup {
     let others: std::collections::BTreeSet<&str> =
         others.map(|one| one.endpoint.as_str()).collect();
     html! {
-        h1 { (Told(title)) }
+        h1 { (prose(title)) }
         p .lead { (prose(&words::headline(report))) }
         ol .stages aria-label="Stage of the incident" {
             @for stage in Stage::ALL {
@@ -90,13 +90,15 @@ fn head(report: &Report, title: &str) -> Markup {
                 @else { li { (stage.word()) } }
             }
         }
-        @if !report.marks.is_empty() || !others.is_empty() || report.not_read.is_some() {
+        @let left_out = words::left_out(report);
+        @if !report.marks.is_empty() || !others.is_empty() || report.not_read.is_some() || left_out.is_some() {
             div .marks role="note" aria-label="To know first" {
                 ul {
                     @for mark in &report.marks { li { (look(mark)) } }
                     @if let Some(why) = &report.not_read {
-                        li { "This is the record alone, nothing was read for it: " (Told(why)) }
+                        li { "This is the record alone, nothing was read for it: " (prose(why)) }
                     }
+                    @if let Some(left_out) = &left_out { li { (prose(left_out)) } }
                     @for endpoint in others { li { "Endpoint " (code(endpoint)) " (not AWS)" } }
                 }
             }
@@ -128,7 +130,7 @@ fn moment(number: usize, one: &Moment) -> Vec<Markup> {
             span .kind { @if one.look { (look(one.kind.words())) } @else { (one.kind.words()) } }
         },
         one.about.as_ref().map_or_else(|| html! {}, who),
-        html! { div .wide { (Told(&one.what)) } },
+        html! { div .wide { (prose(&one.what)) } },
     ]
 }
 
@@ -140,7 +142,7 @@ fn contained(report: &Report) -> Markup {
             (facts(one))
             @for (run, part) in parts(report, one) {
                 h4 { "Run " (code(&run.id)) ", " (words::run_kind(run.kind)) ", " (run.stands.words()) }
-                p { (Told(&words::sentence(&words::verified(part)))) "." }
+                p { (prose(&words::sentence(&words::verified(part)))) "." }
                 @for seen in &part.tampering {
                     p { (look(&format!("{}, seen at {}", words::finding(&seen.finding), stamp(seen.at)))) }
                 }
@@ -156,8 +158,8 @@ fn contained(report: &Report) -> Markup {
                 one.resources.iter().map(|held| vec![
                     code(&held.resource.to_string()),
                     html! { (held.status.words()) },
-                    html! { (words::value(held.before.as_ref())) },
-                    html! { (words::value(held.ours.as_ref())) },
+                    plain(&words::value(held.before.as_ref())),
+                    plain(&words::value(held.ours.as_ref())),
                     time_or(held.written_at, "not known"),
                 ]).collect(),
             ))
@@ -219,8 +221,8 @@ fn step(step: &StepRecord) -> Vec<Markup> {
     let status = words::step_status(step.status);
     vec![
         code(&step.resource.to_string()),
-        html! { (before) },
-        html! { (after) },
+        plain(&before),
+        plain(&after),
         time_or(step.done_at, "-"),
         time_or(step.read_back_at, "-"),
         html! {
@@ -349,15 +351,12 @@ fn commands(report: &Report) -> Markup {
     let used = |used: &Used| {
         vec![
             time_or(used.at, ""),
-            html! { div .wide { (code(&used.command)) } },
+            html! { div .wide { (command(&used.command)) } },
             used.by.as_ref().map_or_else(|| html! {}, |by| code(by.as_str())),
         ]
     };
     html! {
-        p .quiet {
-            "As the record tells them: these do the same. The names of files, and flags that changed nothing, are \
-             not recorded."
-        }
+        p .quiet { (words::on_commands(report)) }
         (table(
             "ringfence",
             &["Time (UTC)", "Command", "By"],

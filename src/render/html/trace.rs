@@ -1,11 +1,11 @@
 //! What a trace has found, within a page.
 
-use super::{Told, code, look, picture, table};
+use super::{Told, code, look, picture, plain, table};
 use crate::render::drawing;
 use crate::render::text::trace::{life, summary};
 use crate::render::words::stamp;
 use crate::report::TraceOf;
-use crate::text::grouped;
+use crate::text::{grouped, number};
 use crate::trace::{Activity, Credential, Persistence, Trace};
 use maud::{Markup, html};
 
@@ -16,13 +16,18 @@ const ACTIVITY: usize = 60;
 pub(super) fn trace(of: &TraceOf) -> Markup {
     let trace = &of.trace;
     html! {
-        p { (Told(&summary(trace))) }
-        @if let Some(window) = trace.window {
-            p .quiet {
-                (grouped(trace.events_read)) " events from " (stamp(window.from)) " to " (stamp(window.to))
-                ", judged as of " (stamp(trace.start.at)) "."
-                @if of.planned_from { " A plan above was made from this trace." }
+        p { (plain(&format!("As of {}: {}", stamp(trace.start.at), summary(trace)))) }
+        p .quiet {
+            "By its events alone: what was done since is not in it."
+            @if let Some(window) = trace.window {
+                " " (plain(&format!(
+                    "They are {}, from {} to {}.",
+                    number(trace.events_read, "event", "events"),
+                    stamp(window.from),
+                    stamp(window.to),
+                )))
             }
+            @if of.planned_from { " A plan above was made from this trace." }
         }
         (picture(
             "Which credential was made with which, and when each could act and did: red can act, dashed may, blue is use.",
@@ -30,7 +35,7 @@ pub(super) fn trace(of: &TraceOf) -> Markup {
         ))
         (table(
             "Credentials",
-            &["Credential", "Made with", "By", "Uses", "Last from", "Life"],
+            &["Credential", "Made with", "By", "Uses", "Last from", "Life, by the trace"],
             trace.credentials.iter().map(|one| credential(trace, one)).collect(),
         ))
         (table(

@@ -1,17 +1,45 @@
 //! Names and texts in Markdown. Whoever chose them must not choose how the page looks, whom it mentions or
 //! where it links (D2.14).
 
+use crate::render::words::{Said, said};
 use crate::text::shown;
 
-/// A name as code, within a line or a table's cell.
+/// A name as code.
 pub(super) fn code(text: &str) -> String {
     let text = shown(text);
     let fence = "`".repeat(longest_run(&text) + 1);
     // A blank keeps backticks at the ends apart from the fence, and is taken off again by the renderer.
     let edge = text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) || text.is_empty();
     let blank = if edge { " " } else { "" };
-    // In a table a bar ends the cell even inside code, unless it is escaped; elsewhere no name has one.
-    format!("{fence}{blank}{}{blank}{fence}", text.replace('|', "\\|"))
+    format!("{fence}{blank}{text}{blank}{fence}")
+}
+
+/// A sentence in which what stands between backquotes is a name.
+pub(super) fn prose(sentence: &str) -> String {
+    let parts = said(sentence).into_iter().map(|part| match part {
+        // A blank at an end stands between words and a name.
+        Said::Plain(part) => {
+            let start = if part.starts_with(' ') { " " } else { "" };
+            let end = if part.len() > 1 && part.ends_with(' ') { " " } else { "" };
+            format!("{start}{}{end}", text(part))
+        }
+        Said::Name(name) => code(name),
+    });
+    parts.collect()
+}
+
+/// What ends a table's cell, escaped: that holds inside code too.
+fn cell(markdown: &str) -> String {
+    let mut out = String::with_capacity(markdown.len());
+    let mut before = ' ';
+    for c in markdown.chars() {
+        if c == '|' && before != '\\' {
+            out.push('\\');
+        }
+        out.push(c);
+        before = c;
+    }
+    out
 }
 
 /// A text within a line or a table's cell.
@@ -71,7 +99,8 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut out = line(headings.to_vec());
     out.push_str(&line(headings.iter().map(|_| "---").collect()));
     for row in rows {
-        out.push_str(&line(row.iter().map(String::as_str).collect()));
+        let cells: Vec<String> = row.iter().map(|markdown| cell(markdown)).collect();
+        out.push_str(&line(cells.iter().map(String::as_str).collect()));
     }
     out
 }
@@ -85,7 +114,11 @@ mod tests {
         assert_eq!(code("plain"), "`plain`");
         assert_eq!(code("a`b"), "``a`b``");
         assert_eq!(code("``"), "``` `` ```");
-        assert_eq!(code("a|b"), "`a\\|b`");
+        assert_eq!(code("a|b"), "`a|b`");
+        assert_eq!(
+            table(&["x"], &[vec![code("a|b"), text("a|b")]]),
+            "| x |\n| --- |\n| `a\\|b` | a\\|b |\n"
+        );
         assert_eq!(code("a\nb"), "`a\\u{a}b`");
     }
 
@@ -95,6 +128,15 @@ mod tests {
         assert_eq!(text("[x](http://e.example)"), "\\[x\\](http:<!-- -->//e.example)");
         assert_eq!(text("- *a* | `b`"), "\\- \\*a\\* \\| \\`b\\`");
         assert_eq!(text("#7 $x$"), "\\#<!-- -->7 <span>$</span>x<span>$</span>");
+    }
+
+    #[test]
+    fn a_name_in_a_sentence_is_code_and_anothers_backquote_is_only_that() {
+        assert_eq!(prose("user `a_b` is <here>"), "user `a_b` is &lt;here&gt;");
+        assert_eq!(prose("`a` and `b`."), "`a` and `b`.");
+        assert_eq!(prose("policy/we`ird` x"), "policy/we\\`ird\\` x");
+        assert_eq!(prose("one ` alone"), "one \\` alone");
+        assert_eq!(prose("- `--x` | y"), "\\- `--x` \\| y");
     }
 
     #[test]

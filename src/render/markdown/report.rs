@@ -1,6 +1,6 @@
 //! The report of an incident for a ticket or a wiki.
 
-use super::escape::{block, code, html, table, text};
+use super::escape::{block, code, html, prose, table, text};
 use crate::identity::Who;
 use crate::incident::Stage;
 use crate::render::diff::documents;
@@ -12,8 +12,11 @@ use jiff::Timestamp;
 /// The report.
 #[must_use]
 pub fn report(report: &Report) -> String {
-    let mut out =
-        format!("# {}\n\n**{}**\n\n", text(&words::title(report)), text(&words::headline(report)));
+    let mut out = format!(
+        "# {}\n\n**{}**\n\n",
+        prose(&words::title(report)),
+        prose(&words::headline(report))
+    );
     let stages = Stage::ALL.map(|stage| {
         if stage == report.stage {
             format!("**{}**", stage.word())
@@ -60,13 +63,13 @@ fn look(text: &str) -> String {
 }
 
 fn marks(report: &Report) -> String {
-    let mut lines: Vec<String> = report.marks.iter().map(|mark| look(&text(mark))).collect();
+    let mut lines: Vec<String> = report.marks.iter().map(|mark| look(&prose(mark))).collect();
     lines.extend(
-        report
-            .not_read
-            .iter()
-            .map(|why| format!("This is the record alone, nothing was read for it: {}", text(why))),
+        report.not_read.iter().map(|why| {
+            format!("This is the record alone, nothing was read for it: {}", prose(why))
+        }),
     );
+    lines.extend(words::left_out(report).map(|left_out| prose(&left_out)));
     let mut others: Vec<&str> = report
         .principals
         .iter()
@@ -96,7 +99,7 @@ fn course(report: &Report) -> String {
                 format!("{}{star}", stamp(one.at)),
                 if one.look { look(kind) } else { kind.to_owned() },
                 one.about.as_ref().map(who).unwrap_or_default(),
-                text(&one.what),
+                prose(&one.what),
             ]
         })
         .collect();
@@ -107,7 +110,7 @@ fn contained(report: &Report) -> String {
     let mut out = String::new();
     for one in &report.principals {
         let mut lines = vec![
-            text(&words::stands(one)),
+            prose(&words::stands(one)),
             format!("Account {}, ID {}", code(one.account_id.as_str()), code(one.id.as_str())),
             format!("Posture {}, stage {}", text(&one.posture), one.stage.word()),
         ];
@@ -117,7 +120,7 @@ fn contained(report: &Report) -> String {
             format!("Compromised: {} ({why})", code(&item.resource.to_string()))
         }));
         lines.extend(one.fence.as_ref().map(|fence| match &fence.void {
-            Some(why) => look(&format!("the fence's clock is void: {}", text(why))),
+            Some(why) => look(&format!("the fence's clock is void: {}", prose(why))),
             None => format!(
                 "Fence {}, may be lifted after {}",
                 stamp(fence.fence_time),
@@ -127,12 +130,12 @@ fn contained(report: &Report) -> String {
         lines.extend(
             one.recoveries.iter().map(|made| format!("New key: {}", text(&words::recovery(made)))),
         );
-        lines.extend(one.notes.iter().map(|note| text(note)));
+        lines.extend(one.notes.iter().map(|note| prose(note)));
         out.push_str(&format!("### {}\n\n{}\n", who(&one.who), bullets(lines)));
         for run in &report.runs {
             for part in run.parts.iter().filter(|part| part.id == one.id) {
                 let kind = words::run_kind(run.kind);
-                let verified = text(&words::sentence(&words::verified(part)));
+                let verified = prose(&words::sentence(&words::verified(part)));
                 out.push_str(&format!(
                     "Run {}, {kind}, {}. {verified}.\n\n",
                     code(&run.id),
@@ -141,7 +144,7 @@ fn contained(report: &Report) -> String {
                 let seen = part.tampering.iter().map(|seen| {
                     look(&format!(
                         "{}, seen at {}",
-                        text(&words::finding(&seen.finding)),
+                        prose(&words::finding(&seen.finding)),
                         stamp(seen.at)
                     ))
                 });
@@ -163,7 +166,7 @@ fn step(step: &StepRecord) -> Vec<String> {
     let mut stands = words::step_status(step.status).to_owned();
     if words::step_looks(step) {
         stands = look(&stands);
-        stands.extend(step.error.as_ref().map(|error| format!(": {}", text(error))));
+        stands.extend(step.error.as_ref().map(|error| format!(": {}", prose(error))));
     }
     vec![
         code(&step.resource.to_string()),
@@ -255,7 +258,9 @@ fn still_open(report: &Report) -> String {
     for open in &report.open {
         let whose = open.who.as_ref().map(|one| format!("{}: ", who(one))).unwrap_or_default();
         lines.extend(
-            open.findings.iter().map(|one| look(&format!("{whose}{}", text(&words::finding(one))))),
+            open.findings
+                .iter()
+                .map(|one| look(&format!("{whose}{}", prose(&words::finding(one))))),
         );
         lines.extend(open.commands.iter().map(|command| code(command)));
     }
@@ -263,7 +268,7 @@ fn still_open(report: &Report) -> String {
 }
 
 fn unknown(report: &Report) -> String {
-    bullets(report.unknown.iter().map(|one| format!("{}: {}", text(&one.what), text(&one.why))))
+    bullets(report.unknown.iter().map(|one| format!("{}: {}", prose(&one.what), prose(&one.why))))
 }
 
 fn commands(report: &Report) -> String {
@@ -275,7 +280,11 @@ fn commands(report: &Report) -> String {
             vec![time(used.at), code(&used.command), by.unwrap_or_default()]
         })
         .collect();
-    let mut out = table(&["time", "command", "by"], &rows);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut out = format!("{}\n\n", text(&words::on_commands(report)));
+    out.push_str(&table(&["time", "command", "by"], &rows));
     for run in &report.runs {
         if let Some(script) = &run.aws_cli {
             let lines: Vec<String> = script.lines().map(str::to_owned).collect();

@@ -181,10 +181,10 @@ fn hostile_names_stay_names() {
     **Plan: 1 to create, 1 to change, 0 to remove. Everything can be undone.**
 
     - **!** Not done: 3 left live, 1 of them suspect
-    - **!** Rule ````x\u{1b}[2J\u{202e}\|y```\u{a}</details><script>@bob [a](http://e.example)```` denies it: x\\u{1b}\[2J\\u{202e}\|y\`\`\`\\u{a}&lt;/details&gt;&lt;script&gt;@<!-- -->bob \[a\](http:<!-- -->//e.example) (`deploy-bot`, ````inline_policy/x\u{1b}[2J\u{202e}\|y```\u{a}</details><script>@bob [a](http://e.example)````)
+    - **!** Rule ````x\u{1b}[2J\u{202e}|y```\u{a}</details><script>@bob [a](http://e.example)```` denies it: x\\u{1b}\[2J\\u{202e}\|y\`\`\`\\u{a}&lt;/details&gt;&lt;script&gt;@<!-- -->bob \[a\](http:<!-- -->//e.example) (`deploy-bot`, ````inline_policy/x\u{1b}[2J\u{202e}|y```\u{a}</details><script>@bob [a](http://e.example)````)
     - It needs no approval.
     - Account `123456789012`, user `deploy-bot` (`AIDA3EXAMPLEDEPLOYBT`)
-    - Incident ````x\u{1b}[2J\u{202e}\|y```\u{a}</details><script>@bob [a](http://e.example)````
+    - Incident ````x\u{1b}[2J\u{202e}|y```\u{a}</details><script>@bob [a](http://e.example)````
     - `deploy-bot` exposed 2026-11-21T01:40:00Z
 
     |  | resource | change | wave | can be undone |

@@ -10,7 +10,7 @@ fn the_incident_of_the_screens_as_it_was_found_weakened() {
     insta::assert_snapshot!(report(&told(&source(true, read(Standing::Weakened)))), @r#"
     # Incident INC-2041
 
-    **The containment of user \`deploy-bot\` is weakened, as read at 2026-11-21T04:00:00Z.**
+    **The containment of user `deploy-bot` is weakened, as read at 2026-11-21T04:00:00Z.**
 
     Stage: **assessed** · contained · recovered · released
 
@@ -36,7 +36,7 @@ fn the_incident_of_the_screens_as_it_was_found_weakened() {
 
     ### user `deploy-bot`
 
-    - The containment of user \`deploy-bot\` is weakened, as read at 2026-11-21T04:00:00Z.
+    - The containment of user `deploy-bot` is weakened, as read at 2026-11-21T04:00:00Z.
     - Account `123456789012`, ID `AIDA3EXAMPLEDEPLOYBT`
     - Posture revoke, stage assessed
     - Exposed 2026-11-21T01:40:00Z
@@ -105,13 +105,15 @@ fn the_incident_of_the_screens_as_it_was_found_weakened() {
 
     ## What cannot be known
 
-    - what user \`deploy-bot\` had when it was read now: not read: ssh keys (iam:ListSSHPublicKeys)
+    - what user `deploy-bot` had when it was read now: not read: ssh keys (iam:ListSSHPublicKeys)
     - from which second on what was stored was enforced everywhere: AWS usually enforces within seconds and allows minutes, and cannot be asked
     - whether the record itself was changed by somebody who may write it: its hashes show accidents; they show tampering only against a journal head that was kept elsewhere
     - when others undid, changed or made what is listed as tampering: it is found by reading: the time is when it was seen
     - what the compromised credentials were used for, which sessions and roles were reached with them, and what was left behind: no trace was given: ringfence trace, then ringfence report --trace FILE
 
     ## Commands used
+
+    As the record tells them: these do the same. The names of the plans' files, flags that changed nothing, and those that say how AWS and the store are reached are not recorded.
 
     | time | command | by |
     | --- | --- | --- |
@@ -176,7 +178,7 @@ fn a_run_that_was_cut_off_is_marked_at_the_top() {
     insta::assert_snapshot!(top, @r"
     # Incident INC-2041
 
-    **By the record alone, user \`deploy-bot\` is not known to be contained.**
+    **By the record alone, user `deploy-bot` is not known to be contained.**
 
     Stage: **assessed** · contained · recovered · released
 

@@ -55,6 +55,9 @@ fn head(page: &mut Page, report: &Report) {
     for mark in &report.marks {
         page.look(0, mark);
     }
+    if let Some(left_out) = words::left_out(report) {
+        page.sentence(0, &left_out);
+    }
     if let Some(why) = &report.not_read {
         page.look(0, &format!("the record alone, nothing was read: {why}"));
     }

@@ -240,15 +240,26 @@ pub fn state_list(lines: &[StateLine], screen: Screen) -> String {
             of = Some(&line.incident);
         }
         page.line(Style::Plain, 0, &join(row));
-        if line.name.who().is_none() {
+        if line.name.who().is_none() && line.known_from.is_none() {
             page.look(indent, &line.stage);
         }
-        page.phrases(Style::Dim, indent, 0, &dotted(&[format!("{}/{}", line.account_id, line.id)]));
+        page.phrases(Style::Dim, indent, 0, &dotted(&whose(line)));
         for run in &line.break_glass {
             page.look(indent, &format!("run {} was applied by break-glass", shown(run)));
         }
     }
     page.finish()
+}
+
+/// The account and the ID, as far as they are known, and what else knows of it than the store.
+fn whose(line: &StateLine) -> Vec<String> {
+    let parts = [
+        line.account_id.as_ref().map(ToString::to_string),
+        line.id.as_ref().map(ToString::to_string),
+    ];
+    let place = parts.into_iter().flatten().collect::<Vec<_>>().join("/");
+    let from = line.known_from.as_ref().map(|file| format!("by {}", shown(file)));
+    [Some(place).filter(|place| !place.is_empty()), from].into_iter().flatten().collect()
 }
 
 /// The incident that the lines below are of, and how far it has come.
@@ -257,10 +268,8 @@ fn incident(page: &mut Page, line: &StateLine) {
         let stage = line.incident_stage.map(Stage::word).unwrap_or_default();
         let heading = format!("Incident {}: ", shown(incident));
         // Nothing was read for it (D2.13).
-        page.pieces(
-            0,
-            &[(Style::Plain, &heading), (Style::Bold, stage), (Style::Dim, " by record")],
-        );
+        let by = if line.known_from.is_some() { ", no record in the store" } else { " by record" };
+        page.pieces(0, &[(Style::Plain, &heading), (Style::Bold, stage), (Style::Dim, by)]);
     }
 }
 
@@ -269,6 +278,7 @@ fn list_row(line: &StateLine) -> [String; 5] {
     let (user, stage) = match line.name.who() {
         Some(Who::User(name)) => (name.to_string(), line.stage.clone()),
         Some(Who::Role(name)) => (format!("role {name}"), line.stage.clone()),
+        None if line.known_from.is_some() => (dash(), line.stage.clone()),
         None => (dash(), "unreadable".to_owned()),
     };
     [

@@ -349,8 +349,8 @@ fn a_state_its_history_and_its_list() {
         verified at 2026-11-21T03:12:40Z
     ");
     let line = StateLine {
-        account_id: "123456789012".parse().unwrap(),
-        id: "AIDA3EXAMPLEDEPLOYBT".parse().unwrap(),
+        account_id: Some("123456789012".parse().unwrap()),
+        id: Some("AIDA3EXAMPLEDEPLOYBT".parse().unwrap()),
         name: Named::User(Some(user("deploy-bot"))),
         stage: "contained by record".into(),
         posture: Some("revoke".into()),
@@ -358,6 +358,7 @@ fn a_state_its_history_and_its_list() {
         reached: Some(crate::incident::Stage::Contained),
         incident: Some("INC-2041".into()),
         incident_stage: Some(crate::incident::Stage::Assessed),
+        known_from: None,
         last_run: Some(RUN.into()),
         break_glass: vec![RUN.into()],
     };
@@ -384,6 +385,37 @@ fn a_state_its_history_and_its_list() {
     deploy-bot  contained by record  revoke   3       20261121T031240Z-7c41e09a
                 123456789012/AIDA3EXAMPLEDEPLOYBT
                 ! run 20261121T031240Z-7c41e09a was applied by break-glass
+    ");
+}
+
+#[test]
+fn incidents_that_only_files_know_of_stand_in_the_list() {
+    use crate::incident::{group, join, planned, traced};
+    let plan = crate::plan::Plan { incident: Some("INC-7".into()), ..sample::revoke() };
+    let mut trace = crate::report::tests::trace();
+    trace.incident = Some("INC-7".into());
+    let mut lines = Vec::new();
+    join(&mut lines, [planned(&plan, "plan.json"), traced(&trace, "trace.json")].concat());
+    trace.incident = Some("INC-8".into());
+    trace.targets.clear();
+    join(&mut lines, traced(&trace, "other.json"));
+    group(&mut lines);
+    insta::assert_snapshot!(state_list(&lines, PLAIN), @"
+    Incident INC-7: assessed, no record in the store
+    PRINCIPAL        STATE    POSTURE  SERIAL  LAST RUN
+    deploy-bot       planned  revoke   -       -
+                     123456789012/AIDA3EXAMPLEDEPLOYBT · by plan.json
+    backup           traced   -        -       -
+                     123456789012 · by trace.json
+    role Admin       traced   -        -       -
+                     123456789012 · by trace.json
+    role DataReader  traced   -        -       -
+                     123456789012 · by trace.json
+
+    Incident INC-8: assessed, no record in the store
+    PRINCIPAL        STATE    POSTURE  SERIAL  LAST RUN
+    -                traced   -        -       -
+                     by other.json
     ");
 }
 

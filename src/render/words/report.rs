@@ -10,6 +10,78 @@ use crate::state::{KeyStatus, Recovery};
 use crate::text::{count, shown};
 use crate::view::Standing;
 
+/// A part of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said<'a> {
+    /// Words.
+    Plain(&'a str),
+    /// A name, which stood between backquotes.
+    Name(&'a str),
+}
+
+/// A sentence, taken apart into words and the names between backquotes. A backquote within a word is one of
+/// somebody's own, and stays.
+pub(crate) fn said(sentence: &str) -> Vec<Said<'_>> {
+    let mut found = Vec::new();
+    let mut rest = sentence;
+    let mut from = 0;
+    while let Some(begin) = rest.get(from..).and_then(|ahead| ahead.find('`')).map(|at| from + at) {
+        let (before, after) = rest.split_at(begin);
+        match after.get(1..).and_then(name) {
+            Some((name, after)) if !before.ends_with(char::is_alphanumeric) => {
+                found.push(Said::Plain(before));
+                found.push(Said::Name(name));
+                (rest, from) = (after, 0);
+            }
+            _ => from = begin + 1,
+        }
+    }
+    found.push(Said::Plain(rest));
+    found.retain(|part| !matches!(part, Said::Plain("")));
+    found
+}
+
+/// The name that a text begins with, up to the backquote that ends it, and what follows.
+fn name(text: &str) -> Option<(&str, &str)> {
+    let (name, after) = text.split_once('`')?;
+    (!name.is_empty() && !after.starts_with(char::is_alphanumeric)).then_some((name, after))
+}
+
+/// The principals that the report leaves out, each with where it stands by its own record.
+pub(crate) fn left_out(report: &Report) -> Option<String> {
+    let each: Vec<String> = report
+        .left_out
+        .iter()
+        .map(|one| {
+            let stage = match one.stage {
+                Stage::Assessed => "not known to be contained",
+                stage => stage.word(),
+            };
+            format!("{} ({stage} by its own record)", one.who)
+        })
+        .collect();
+    (!each.is_empty()).then(|| format!("This report leaves out {}.", each.join(", ")))
+}
+
+/// What a person has to know of the commands.
+pub(crate) fn on_commands(report: &Report) -> String {
+    let mut names: Vec<&str> =
+        report.commands.iter().flat_map(|one| &one.placeholders).map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut said = "As the record tells them: these do the same. The names of the plans' files, flags that changed \
+                    nothing, and those that say how AWS and the store are reached are not recorded."
+        .to_owned();
+    if !names.is_empty() {
+        let (is, path) = if names.len() == 1 { ("stands", "a path") } else { ("stand", "paths") };
+        said.push_str(&format!(
+            " {} {is} for {path} that the record does not have.",
+            names.join(", ")
+        ));
+    }
+    said
+}
+
 /// What a run is for, in a word.
 pub(crate) const fn run_kind(kind: Kind) -> &'static str {
     match kind {
@@ -46,6 +118,17 @@ pub(crate) fn step_done(step: &StepRecord) -> String {
 /// What the report is of.
 pub(crate) fn title(report: &Report) -> String {
     match (&report.incident, report.principals.as_slice(), &report.trace) {
+        // What is left out of it may have come less far.
+        (Some(incident), [one], _) if !report.left_out.is_empty() => {
+            format!("Containment of {}, of incident {}", one.who, shown(incident))
+        }
+        (Some(incident), many @ [_, ..], _) if !report.left_out.is_empty() => {
+            format!(
+                "Containment of {}, of incident {}",
+                count(many.len(), "principal", "principals"),
+                shown(incident)
+            )
+        }
         (Some(incident), ..) => format!("Incident {}", shown(incident)),
         (None, [one], _) => format!("Containment of {}", one.who),
         (None, [], Some(of)) => format!("Trace of {}", shown(&start(of))),

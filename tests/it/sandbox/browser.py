@@ -49,6 +49,9 @@ with sync_playwright() as play:
         page.goto(url)
         wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         view["overflow"] = page.evaluate(wider)
+        # A table or a picture may be wider, and then scrolls within its own box; on a telephone no table is.
+        boxes = "[...document.querySelectorAll('.scroll:has(table)')].map(one => one.scrollWidth - one.clientWidth)"
+        view["tables"] = max(page.evaluate(boxes), default=0)
         view["text"] = page.evaluate("document.body.innerText.length")
         # What is folded is read too.
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
@@ -59,6 +62,10 @@ with sync_playwright() as play:
             {"rule": one["id"], "help": one["help"], "at": [node["html"] for node in one["nodes"][:5]]}
             for one in result["violations"]
         ]
+        # What a sheet of A4 has room for between its margins.
+        page.set_viewport_size({"width": 687, "height": 1000})
+        page.emulate_media(media="print")
+        view["paper"] = page.evaluate(wider)
         found.append(view)
         context.close()
     browser.close()

@@ -267,6 +267,137 @@ fn what_cannot_be_told_is_refused_or_said() {
     assert!(told["unknown"].to_string().contains("what run"), "{}", told["unknown"]);
 }
 
+#[test]
+fn what_is_left_out_of_a_report_has_records_of_its_own() {
+    let incident = Incident::new();
+    incident.contain();
+    let told = incident.report(&["--user", USER, "--trace", "trace.json"]);
+    let left_out = told["left_out"].as_array().unwrap();
+    let names: Vec<&str> = left_out.iter().filter_map(|one| one["user"].as_str()).collect();
+    assert_eq!((left_out.len(), names.as_slice()), (2, &["backdoor"][..]), "{left_out:?}");
+    assert!(left_out.iter().all(|one| one["stage"] == "contained"), "{left_out:?}");
+    let open = told["open"].to_string();
+    assert!(!open.contains("is not contained in this record"), "{open}");
+    assert!(open.contains("has a record of its own, which this report leaves out"), "{open}");
+    let ran = incident.run(&["report", "--user", USER, "--offline"]).exits(0);
+    let said = "This report leaves out user `backdoor` (contained by its own record), role\n\
+                `build` (contained by its own record).";
+    assert!(ran.out.contains(said), "{}", ran.out);
+    assert!(ran.out.starts_with("Containment of user `deploy-bot`"), "{}", ran.out);
+    assert_eq!(incident.report(&["--incident", "INC-2041"])["left_out"], json!([]));
+
+    // What the trace has found is not theirs where it is another account's.
+    let text = fs::read_to_string(incident.path("trace.json")).unwrap();
+    let foreign = text.replace("123456789012", "210987654321");
+    fs::write(incident.path("other.json"), &foreign).unwrap();
+    let told = incident.report(&["--trace", "other.json"]);
+    let mark = "the trace is of account 210987654321: nobody in this record is of it";
+    assert_eq!(told["marks"], json!([mark]));
+    let foreign = foreign.replacen("\"incident\": \"INC-2041\",", "", 1);
+    fs::write(incident.path("other.json"), foreign).unwrap();
+    let refused = incident.run(&["report", "--trace", "other.json"]).exits(64);
+    assert!(refused.err.contains("the trace is of account 210987654321"), "{}", refused.err);
+}
+
+#[test]
+fn an_incident_is_assessed_before_anything_is_contained() {
+    let incident = Incident::new();
+    let key = incident.leaked.id.as_str();
+    let trace = ["trace", "--access-key", key, "--lookup", "--incident", "INC-2041"];
+    incident.run(&[&trace[..], &["--out", "trace.json"]].concat()).exits(0);
+    let assessed = |incident: &Incident| {
+        let stages = incident.stages();
+        assert_eq!(stages.len(), 3, "{stages:?}");
+        let of = (json!("INC-2041"), json!("assessed"));
+        assert!(stages.into_iter().all(|(_, id, stage)| (id, stage) == of));
+    };
+    assessed(&incident);
+    incident.run(&["plan", "--from", "trace.json", "--out", "plan.json"]).exits(0);
+    assessed(&incident);
+    let shown = incident.run(&["state", "list"]).exits(0).out;
+    assert!(shown.starts_with("Incident INC-2041: assessed, no record in the store\n"), "{shown}");
+    assert!(shown.contains("by plan.json") && !shown.contains("by trace.json"), "{shown}");
+    // Named, they are read wherever they lie; what is neither is refused, and what only lies there is not.
+    fs::create_dir(incident.path("case")).unwrap();
+    fs::rename(incident.path("trace.json"), incident.path("case/trace.json")).unwrap();
+    fs::rename(incident.path("plan.json"), incident.path("case/plan.json")).unwrap();
+    fs::write(
+        incident.path("odd.json"),
+        "{\"format_version\": 1, \"ringfence_version\": 1, \"incident\": \"X\"}",
+    )
+    .unwrap();
+    assert_eq!(incident.run(&["state", "list"]).exits(0).out, "No state in `state`.\n");
+    let shown = incident.run(&["state", "list", "case/trace.json"]).exits(0).out;
+    assert!(shown.contains("by case/trace.json"), "{shown}");
+    let odd = incident.run(&["state", "list", "odd.json"]).exits(1).err;
+    assert!(odd.contains("`odd.json` is no plan and no trace"), "{odd}");
+    let other =
+        incident.run(&["state", "list", "case/plan.json", "--incident", "INC-1"]).exits(0).out;
+    assert_eq!(other, "No state in `state`.\n");
+    incident.run(&["apply", "case/plan.json", "--auto-approve"]).exits(0);
+    let stages = incident.stages();
+    assert!(stages.iter().all(|(_, _, stage)| stage == "contained"), "{stages:?}");
+}
+
+#[test]
+fn a_report_takes_the_place_of_nothing_that_it_is_made_of() {
+    let incident = Incident::new();
+    incident.contain();
+    let trace = fs::read(incident.path("trace.json")).unwrap();
+    fs::hard_link(incident.path("trace.json"), incident.path("linked.json")).unwrap();
+    std::os::unix::fs::symlink("trace.json", incident.path("pointed.json")).unwrap();
+    for out in ["trace.json", "./trace.json", "linked.json", "pointed.json"] {
+        let ran = incident.run(&["report", "--trace", "trace.json", "--out", out]).exits(64);
+        let said = format!("`{out}` is the trace that the report is made of");
+        assert!(ran.err.contains(&said), "{}", ran.err);
+    }
+    assert_eq!(fs::read(incident.path("trace.json")).unwrap(), trace);
+    assert!(incident.path("pointed.json").is_symlink());
+
+    let before = crate::support::tree(&incident.path("state"));
+    let user = fs::read_dir(incident.path("state/123456789012/user")).unwrap().next().unwrap();
+    let state = user.unwrap().path().join("state.json");
+    std::os::unix::fs::symlink(state.parent().unwrap(), incident.path("there")).unwrap();
+    for out in [state.to_str().unwrap(), "there/state.json", "there/report.html"] {
+        let ran = incident.run(&["report", "--out", out]).exits(64);
+        assert!(ran.err.contains("is a file of the store"), "{}", ran.err);
+    }
+    assert_eq!(crate::support::tree(&incident.path("state")), before);
+    // Whatever else is there goes, as with every `--out`.
+    for _ in 0..2 {
+        incident.run(&["report", "--out", "report.html"]).exits(0);
+    }
+    incident.run(&["report", "--out", "state/report.html"]).exits(0);
+}
+
+#[test]
+fn markdown_and_the_commands_say_what_was_used() {
+    let incident = Incident::new();
+    incident.contain();
+    incident.release();
+    incident.run(&["report", "--trace", "trace.json", "--out", "report.md"]).exits(0);
+    let page = fs::read_to_string(incident.path("report.md")).unwrap();
+    let (told, _) = page.split_once("```sh").unwrap();
+    assert!(!told.contains("\\`"), "{told}");
+    let told = incident.report(&["--trace", "trace.json"]);
+    let commands: Vec<&str> = told["commands"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|one| one["command"].as_str())
+        .collect();
+    assert!(
+        told["commands"].as_array().unwrap().iter().all(|one| one["placeholders"] == json!([]))
+    );
+    let key = incident.leaked.id.as_str();
+    let trace = format!(
+        "ringfence trace --access-key {key} --lookup --regions us-east-1 --incident INC-2041 --out trace.json"
+    );
+    assert!(commands.contains(&trace.as_str()), "{commands:?}");
+    let lifted = "ringfence rollback --user deploy-bot --lift-fence-now --out release.json";
+    assert!(commands.contains(&lifted), "{commands:?}");
+}
+
 /// The folder that `tests/run` prepared, with the browser; `None`, and said, where there is none.
 fn browser() -> Option<(PathBuf, PathBuf)> {
     // What is named and not there is a mistake of whoever named it, and no reason to pass.
@@ -331,6 +462,10 @@ fn a_page_is_sound_in_a_real_browser() {
             assert_eq!(view[about], none, "{about} of {}: {:#}", view["view"], view[about]);
         }
         assert_eq!(view["overflow"], 0, "{} is wider than its window", view["view"]);
+        assert_eq!(view["paper"], 0, "{} is wider than its sheet", view["view"]);
+        if view["view"].as_str().unwrap().ends_with("-375") {
+            assert_eq!(view["tables"], 0, "a table of {} is wider than a telephone", view["view"]);
+        }
         assert!(view["checked"].as_u64().unwrap() > 15, "axe-core has looked at {view:#}");
         assert!(view["text"].as_u64().unwrap() > 2000 && view["pages"].as_u64().unwrap() >= 1);
     }
