@@ -124,7 +124,7 @@ pub async fn gather(
     reading.run(&first, None).await?;
     let mut first = Pass::take(first)?;
     if let Some(again) = first.missed()? {
-        let second = Arc::new(first.again(question.clone(), *limits, reading.names.len(), &again));
+        let second = Arc::new(first.again(question.clone(), *limits, reading.names.len()));
         reading.run(&second, Some(&again)).await?;
         first.join(Pass::take(second)?);
     }
@@ -133,7 +133,7 @@ pub async fn gather(
         if contested.is_empty() {
             break;
         }
-        let third = Arc::new(Pass::comparing(question.clone(), *limits, contested));
+        let third = Arc::new(first.comparing(question.clone(), *limits, contested));
         reading.run(&third, None).await?;
         first.compared(Pass::take(third)?)?;
     }

@@ -14,6 +14,7 @@ use super::thing::{self, Does, things};
 use super::{Kept, Question, target, unknown};
 use crate::error::Error;
 use crate::trail::{Event, Tally, node, one, when};
+use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -68,7 +69,7 @@ struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     pub(super) uses: BTreeMap<Actor, Use>,
-    rows: BTreeMap<(String, String, Option<String>), Row>,
+    rows: HashMap<(String, String, Option<String>), Row, FixedState>,
     pub(super) unnamed: bool,
     pub(super) overfull: bool,
     pub(super) persistence: Vec<Persistence>,
@@ -168,9 +169,9 @@ fn unambiguous(lineage: &Lineage) -> Result<(), Error> {
 
 impl Sums {
     fn take(&mut self, question: &Question, lineage: &Lineage, deed: &Deed<'_>) {
+        let by = lineage.counts(question, deed);
         if let Some(event) = one(deed.raw.as_bytes()) {
             let parameters = Parameters::of(&event);
-            let by = lineage.counts(question, deed);
             for (does, thing) in things(&event, &parameters) {
                 match (does, &by) {
                     (Does::Unmakes, _) => self.close(&thing.key(), deed),
@@ -181,11 +182,11 @@ impl Sums {
             if let Some(by) = &by {
                 self.nameless(&event, &parameters, deed, by);
             }
-            if let Some(by) = by.filter(|_| deed.service == "sts" && !deed.is_denied()) {
-                self.begun(&parameters, deed, &by);
+            if let Some(by) = by.as_ref().filter(|_| deed.service == "sts" && !deed.is_denied()) {
+                self.begun(&parameters, deed, by);
             }
         }
-        let Some(by) = lineage.counts(question, deed) else {
+        let Some(by) = by else {
             self.before.extend(deed.by().filter(|by| lineage.starts.contains(by)));
             return;
         };
@@ -343,7 +344,9 @@ impl Sums {
                     last: row.last,
                 }
             };
-        self.rows.iter().map(row).collect()
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows.into_iter().map(row).collect()
     }
 }
 
