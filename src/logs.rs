@@ -13,6 +13,7 @@ mod pass;
 mod result;
 mod sorter;
 mod spool;
+mod supply;
 mod usage;
 mod walk;
 
@@ -26,10 +27,11 @@ use crate::error::{Error, Result};
 use crate::text::shown;
 use crate::trace::Question;
 use names::{Name, Names};
-use pass::{Pass, Piece};
+use pass::Pass;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use supply::Piece;
 
 /// Where logs are.
 #[derive(Clone, Debug, PartialEq, Eq)]

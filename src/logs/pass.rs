@@ -5,20 +5,17 @@ use super::Progress;
 use super::filter::Filter;
 use super::inflate::{Inflater, inside};
 use super::known::{Copy, Known, Nodes};
-use super::names::{Name, Names};
+use super::names::Names;
 use super::result::{Gathered, Kept};
 use super::sorter::{Sorter, merge};
 use super::spool::Spool;
+use super::supply::{Piece, Supply};
 use crate::error::{Error, Result};
 use crate::trace::{Deed, Links, Question, Survey, sighted, sights};
 use crate::trail::{self, Event, Flaw, Mark, Sink, Tally, quick};
 use jiff::Timestamp;
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::Receiver;
 
@@ -27,21 +24,6 @@ pub(super) const KEY: usize = 48;
 
 /// As many of the sights that it has kept a thread remembers, so as not to keep them again at once.
 const RECENT: usize = 1 << 17;
-
-/// What an object holds.
-pub(super) enum Content {
-    /// Small ones.
-    Bytes(Vec<u8>),
-    /// Large ones, in a temporary file, and their size.
-    File(File, u64),
-}
-
-/// An object that was fetched.
-pub(super) struct Piece {
-    pub(super) order: usize,
-    pub(super) name: String,
-    pub(super) content: Result<Content, String>,
-}
 
 /// What a reading is for.
 enum Mode {
@@ -361,19 +343,16 @@ pub(super) fn threads(
     fetched: Receiver<Piece>,
     progress: &Progress,
 ) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let fetched = Mutex::new(fetched);
+    let supply = Supply::new(names, local, fetched, progress);
     std::thread::scope(|scope| {
         for _ in 0..pass.limits.threads.max(1) {
-            let (next, fetched) = (&next, &fetched);
+            let supply = &supply;
             scope.spawn(move || {
                 let mut worker = Worker::new(pass);
-                worker.files(names, local, only, next, progress);
-                worker.objects(fetched, progress);
+                worker.run(supply, only);
                 if worker.thread.error.is_some() {
                     pass.stop.store(true, Ordering::Relaxed);
-                    // Whoever fetches must not wait for a reader.
-                    fetched.lock().unwrap_or_else(PoisonError::into_inner).close();
+                    supply.close();
                 }
                 worker.thread.close();
                 pass.threads.lock().unwrap_or_else(PoisonError::into_inner).push(worker.thread);
@@ -405,78 +384,27 @@ impl<'a> Worker<'a> {
         self.thread.error.is_none() && !self.pass.stop.load(Ordering::Relaxed)
     }
 
-    fn files(
-        &mut self,
-        names: &Names,
-        local: &[bool],
-        only: Option<&Again>,
-        next: &AtomicUsize,
-        progress: &Progress,
-    ) {
-        while self.goes_on() {
-            let order = next.fetch_add(1, Ordering::Relaxed);
-            if order >= names.len() {
-                return;
+    fn run(&mut self, supply: &Supply<'_>, only: Option<&Again>) {
+        let pass = self.pass;
+        let wanted = |order| only.is_none_or(|only| only.has(pass, order));
+        while self.goes_on()
+            && let Some(piece) = supply.next(wanted)
+        {
+            self.known.catch_up();
+            let filter = self.pass.filters.get(piece.order / self.pass.together);
+            if let Some(filter) = filter {
+                filter.known.fetch_min(self.known.length, Ordering::Relaxed);
             }
-            if only.is_some_and(|only| !only.has(self.pass, order)) {
-                continue;
-            }
-            let Some(name) = names.get(order) else { continue };
-            if local.get(usize::from(name.source)) != Some(&true) {
-                continue;
-            }
-            self.path(order, &name);
-            progress.files_done.fetch_add(1, Ordering::Relaxed);
-            progress.bytes_done.fetch_add(name.size, Ordering::Relaxed);
+            let mut events = Events {
+                pass: self.pass,
+                thread: &mut self.thread,
+                known: &mut self.known,
+                filter,
+                order: piece.order as u64,
+                name: &piece.name,
+            };
+            supply.read(piece.content, &mut self.inflater, &mut events);
         }
-    }
-
-    fn path(&mut self, order: usize, name: &Name) {
-        let path = Path::new(OsStr::from_bytes(&name.bytes));
-        let shown = path.display().to_string();
-        let opened = File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta)));
-        self.read(order, &shown, |inflater, sink| match opened {
-            Ok((file, meta)) => inflater.file(file, meta.len(), sink),
-            Err(error) => sink.flaw(Flaw::Unreadable, 0, &error.to_string()),
-        });
-    }
-
-    fn objects(&mut self, fetched: &Mutex<Receiver<Piece>>, progress: &Progress) {
-        while self.goes_on() {
-            let piece = fetched.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-            let Some(piece) = piece else { return };
-            let mut size = 0;
-            self.read(piece.order, &piece.name, |inflater, sink| match piece.content {
-                Ok(Content::Bytes(bytes)) => {
-                    size = bytes.len() as u64;
-                    inflater.bytes(&bytes, sink);
-                }
-                Ok(Content::File(file, length)) => {
-                    size = length;
-                    inflater.file(file, length, sink);
-                }
-                Err(why) => sink.flaw(Flaw::Unreadable, 0, &why),
-            });
-            progress.files_done.fetch_add(1, Ordering::Relaxed);
-            progress.bytes_done.fetch_add(size, Ordering::Relaxed);
-        }
-    }
-
-    fn read(&mut self, order: usize, name: &str, read: impl FnOnce(&mut Inflater, &mut dyn Sink)) {
-        self.known.catch_up();
-        let filter = self.pass.filters.get(order / self.pass.together);
-        if let Some(filter) = filter {
-            filter.known.fetch_min(self.known.length, Ordering::Relaxed);
-        }
-        let mut reading = Events {
-            pass: self.pass,
-            thread: &mut self.thread,
-            known: &mut self.known,
-            filter,
-            order: order as u64,
-            name,
-        };
-        read(&mut self.inflater, &mut reading);
     }
 }
 
