@@ -3,7 +3,7 @@
 use super::deed::Deed;
 use super::found::Parameters;
 use super::lineage::{Birth, Lineage, at_most, name, some};
-use super::link::Actor;
+use super::link::{Actor, begins_session};
 use super::report::{
     Activity, Credential, CredentialKind, Expiry, FORMAT_VERSION, Persistence, Source, Start,
     Technique, Trace, Unread, Window,
@@ -182,7 +182,7 @@ impl Sums {
             if let Some(by) = &by {
                 self.nameless(&event, &parameters, deed, by);
             }
-            if let Some(by) = by.as_ref().filter(|_| deed.service == "sts" && !deed.is_denied()) {
+            if let Some(by) = by.as_ref().filter(|_| begins_session(&event)) {
                 self.begun(&parameters, deed, by);
             }
         }
@@ -312,12 +312,7 @@ impl Sums {
 
     /// A session that began without the record saying with which key.
     fn begun(&mut self, parameters: &Parameters<'_>, deed: &Deed<'_>, by: &Actor) {
-        let mints = deed.name.starts_with("AssumeRo")
-            || deed.name.starts_with("Get") && deed.name.ends_with("Token");
-        if !mints
-            || !deed.makes.is_empty()
-            || parameters.one(&["<credentials.accessKeyId"]).is_some()
-        {
+        if !deed.makes.is_empty() || parameters.one(&["<credentials.accessKeyId"]).is_some() {
             return;
         }
         *self.silent.entry(deed.name.to_string()).or_default() += 1;

@@ -194,6 +194,13 @@ fn of_arn(arn: &str) -> Option<String> {
     }
 }
 
+/// Whether a call of STS that succeeded begins a session, which its record may not name.
+pub(super) fn begins_session(event: &Event<'_>) -> bool {
+    let mints = event.name.starts_with("AssumeRo")
+        || event.name.starts_with("Get") && event.name.ends_with("Token");
+    mints && event.service() == "sts" && !event.is_denied()
+}
+
 /// Whether a call may switch a credential off or on.
 fn switches(event: &Event<'_>) -> bool {
     event.service() == "iam" && matches!(&*event.name, "UpdateServiceSpecificCredential")
