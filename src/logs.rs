@@ -13,6 +13,7 @@ mod pass;
 mod result;
 mod sorter;
 mod spool;
+mod supply;
 mod usage;
 mod walk;
 
@@ -26,10 +27,11 @@ use crate::error::{Error, Result};
 use crate::text::shown;
 use crate::trace::Question;
 use names::{Name, Names};
-use pass::{Pass, Piece};
+use pass::Pass;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use supply::Piece;
 
 /// Where logs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +126,7 @@ pub async fn gather(
     reading.run(&first, None).await?;
     let mut first = Pass::take(first)?;
     if let Some(again) = first.missed()? {
-        let second = Arc::new(first.again(question.clone(), *limits, reading.names.len(), &again));
+        let second = Arc::new(first.again(question.clone(), *limits, reading.names.len()));
         reading.run(&second, Some(&again)).await?;
         first.join(Pass::take(second)?);
     }
@@ -133,7 +135,7 @@ pub async fn gather(
         if contested.is_empty() {
             break;
         }
-        let third = Arc::new(Pass::comparing(question.clone(), *limits, contested));
+        let third = Arc::new(first.comparing(question.clone(), *limits, contested));
         reading.run(&third, None).await?;
         first.compared(Pass::take(third)?)?;
     }

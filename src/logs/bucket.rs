@@ -2,7 +2,7 @@
 
 use super::Access;
 use super::names::{Name, Names};
-use super::pass::Content;
+use super::supply::Content;
 use crate::error::Result;
 use crate::store::{Fetched, Fetcher, Place};
 use crate::text::shown;

@@ -5,43 +5,25 @@ use super::Progress;
 use super::filter::Filter;
 use super::inflate::{Inflater, inside};
 use super::known::{Copy, Known, Nodes};
-use super::names::{Name, Names};
+use super::names::Names;
 use super::result::{Gathered, Kept};
 use super::sorter::{Sorter, merge};
 use super::spool::Spool;
+use super::supply::{Piece, Supply};
 use crate::error::{Error, Result};
 use crate::trace::{Deed, Links, Question, Survey, sighted, sights};
-use crate::trail::{self, Event, Flaw, Sink, Tally, quick};
+use crate::trail::{self, Event, Flaw, Mark, Sink, Tally, quick};
 use jiff::Timestamp;
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::Receiver;
 
 /// A sight's key in an entry; longer ones are no keys of AWS.
 pub(super) const KEY: usize = 48;
 
-/// What a thread remembers of the sights that it has kept, so as not to keep them again at once.
+/// As many of the sights that it has kept a thread remembers, so as not to keep them again at once.
 const RECENT: usize = 1 << 17;
-
-/// What an object holds.
-pub(super) enum Content {
-    /// Small ones.
-    Bytes(Vec<u8>),
-    /// Large ones, in a temporary file, and their size.
-    File(File, u64),
-}
-
-/// An object that was fetched.
-pub(super) struct Piece {
-    pub(super) order: usize,
-    pub(super) name: String,
-    pub(super) content: Result<Content, String>,
-}
 
 /// What a reading is for.
 enum Mode {
@@ -50,7 +32,11 @@ enum Mode {
     /// The deeds that the first one passed over.
     Again,
     /// The contents of events that share their ID.
-    Comparing(Nodes),
+    Comparing {
+        ids: Nodes,
+        /// Whether the deeds are taken anew, told apart by their contents.
+        deeds: bool,
+    },
 }
 
 /// A reading, shared by the threads.
@@ -76,8 +62,20 @@ pub(super) struct Thread {
     deeds: Sorter<36>,
     contents: Sorter<16>,
     spool: Spool,
-    recent: Nodes,
+    recent: Recent,
+    links: Links,
     error: Option<Error>,
+}
+
+/// Numbers that were seen lately, each in the one place that it has; another with the same place takes it.
+struct Recent(Vec<u64>);
+
+impl Recent {
+    /// Whether a number is not among them, and it is from now on.
+    fn is_new(&mut self, number: u64) -> bool {
+        let place = usize::try_from(number).unwrap_or(usize::MAX) % RECENT;
+        self.0.get_mut(place).is_none_or(|known| std::mem::replace(known, number) != number)
+    }
 }
 
 impl Thread {
@@ -95,7 +93,6 @@ impl Thread {
 #[derive(Clone, Debug)]
 pub(super) struct Again {
     filters: Arc<HashSet<usize>>,
-    lineage: Arc<Vec<u64>>,
 }
 
 impl Again {
@@ -127,11 +124,6 @@ impl Pass {
         Self::new(question, limits, Mode::First, known, files)
     }
 
-    /// One that compares contents.
-    pub(super) fn comparing(question: Question, limits: Limits, ids: Nodes) -> Self {
-        Self::new(question, limits, Mode::Comparing(ids), Known::default(), 0)
-    }
-
     /// What the threads have kept.
     pub(super) fn take(pass: Arc<Self>) -> Result<Done> {
         let pass =
@@ -146,7 +138,9 @@ impl Pass {
             threads,
             known: pass.known,
             filters: pass.filters,
+            lineage: Arc::default(),
             unique: 0,
+            compared: false,
             counted: Some(None),
         })
     }
@@ -165,7 +159,8 @@ impl Pass {
             deeds: Sorter::new(entries / 4),
             contents: Sorter::new(entries),
             spool: Spool::new(self.limits.bytes),
-            recent: Nodes::default(),
+            recent: Recent(vec![0; RECENT]),
+            links: Links::default(),
             error: None,
         }
     }
@@ -176,7 +171,11 @@ pub(super) struct Done {
     threads: Vec<Thread>,
     known: Known,
     filters: Vec<Filter>,
+    /// All of it, once the links are followed.
+    lineage: Arc<Vec<u64>>,
     unique: u64,
+    /// Whether the deeds are told apart by their contents.
+    compared: bool,
     /// Up to which ID the events are counted; `None` once all are.
     counted: Option<Option<u64>>,
 }
@@ -218,20 +217,17 @@ impl Done {
             .filter(|(_, filter)| late(filter))
             .map(|(n, _)| n)
             .collect();
-        Ok((!filters.is_empty())
-            .then(|| Again { filters: Arc::new(filters), lineage: Arc::new(list) }))
+        self.lineage = Arc::new(list);
+        Ok((!filters.is_empty()).then(|| Again { filters: Arc::new(filters) }))
     }
 
     /// The reading of those files.
-    pub(super) fn again(
-        &self,
-        question: Question,
-        limits: Limits,
-        files: usize,
-        again: &Again,
-    ) -> Pass {
-        let known = Known::new(again.lineage.iter().copied());
-        Pass::new(question, limits, Mode::Again, known, files)
+    pub(super) fn again(&self, question: Question, limits: Limits, files: usize) -> Pass {
+        Pass::new(question, limits, Mode::Again, self.whole_lineage(), files)
+    }
+
+    fn whole_lineage(&self) -> Known {
+        Known::new(self.lineage.iter().copied())
     }
 
     /// Takes in the deeds of another reading.
@@ -288,9 +284,23 @@ impl Done {
         Ok(contested)
     }
 
+    /// A reading that compares contents. The first of them takes the deeds anew: until then they are told apart by
+    /// their bytes, which is as good while no two events share an ID.
+    pub(super) fn comparing(&mut self, question: Question, limits: Limits, ids: Nodes) -> Pass {
+        let deeds = !std::mem::replace(&mut self.compared, true);
+        if deeds {
+            for thread in &mut self.threads {
+                (thread.deeds, thread.spool) = (Sorter::new(2), Spool::new(0));
+            }
+        }
+        Pass::new(question, limits, Mode::Comparing { ids, deeds }, self.whole_lineage(), 0)
+    }
+
     /// Counts the contents that another reading has told apart.
-    pub(super) fn compared(&mut self, other: Self) -> Result<()> {
-        let contents: Vec<_> = other.threads.into_iter().map(|thread| thread.contents).collect();
+    pub(super) fn compared(&mut self, mut other: Self) -> Result<()> {
+        let take = |thread: &mut Thread| std::mem::replace(&mut thread.contents, Sorter::new(2));
+        let contents: Vec<_> = other.threads.iter_mut().map(take).collect();
+        self.join(other);
         merge(&contents, |_, _| {
             self.unique += 1;
             Ok(true)
@@ -333,19 +343,16 @@ pub(super) fn threads(
     fetched: Receiver<Piece>,
     progress: &Progress,
 ) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let fetched = Mutex::new(fetched);
+    let supply = Supply::new(names, local, fetched, progress);
     std::thread::scope(|scope| {
         for _ in 0..pass.limits.threads.max(1) {
-            let (next, fetched) = (&next, &fetched);
+            let supply = &supply;
             scope.spawn(move || {
                 let mut worker = Worker::new(pass);
-                worker.files(names, local, only, next, progress);
-                worker.objects(fetched, progress);
+                worker.run(supply, only);
                 if worker.thread.error.is_some() {
                     pass.stop.store(true, Ordering::Relaxed);
-                    // Whoever fetches must not wait for a reader.
-                    fetched.lock().unwrap_or_else(PoisonError::into_inner).close();
+                    supply.close();
                 }
                 worker.thread.close();
                 pass.threads.lock().unwrap_or_else(PoisonError::into_inner).push(worker.thread);
@@ -377,78 +384,27 @@ impl<'a> Worker<'a> {
         self.thread.error.is_none() && !self.pass.stop.load(Ordering::Relaxed)
     }
 
-    fn files(
-        &mut self,
-        names: &Names,
-        local: &[bool],
-        only: Option<&Again>,
-        next: &AtomicUsize,
-        progress: &Progress,
-    ) {
-        while self.goes_on() {
-            let order = next.fetch_add(1, Ordering::Relaxed);
-            if order >= names.len() {
-                return;
+    fn run(&mut self, supply: &Supply<'_>, only: Option<&Again>) {
+        let pass = self.pass;
+        let wanted = |order| only.is_none_or(|only| only.has(pass, order));
+        while self.goes_on()
+            && let Some(piece) = supply.next(wanted)
+        {
+            self.known.catch_up();
+            let filter = self.pass.filters.get(piece.order / self.pass.together);
+            if let Some(filter) = filter {
+                filter.known.fetch_min(self.known.length, Ordering::Relaxed);
             }
-            if only.is_some_and(|only| !only.has(self.pass, order)) {
-                continue;
-            }
-            let Some(name) = names.get(order) else { continue };
-            if local.get(usize::from(name.source)) != Some(&true) {
-                continue;
-            }
-            self.path(order, &name);
-            progress.files_done.fetch_add(1, Ordering::Relaxed);
-            progress.bytes_done.fetch_add(name.size, Ordering::Relaxed);
+            let mut events = Events {
+                pass: self.pass,
+                thread: &mut self.thread,
+                known: &mut self.known,
+                filter,
+                order: piece.order as u64,
+                name: &piece.name,
+            };
+            supply.read(piece.content, &mut self.inflater, &mut events);
         }
-    }
-
-    fn path(&mut self, order: usize, name: &Name) {
-        let path = Path::new(OsStr::from_bytes(&name.bytes));
-        let shown = path.display().to_string();
-        let opened = File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta)));
-        self.read(order, &shown, |inflater, sink| match opened {
-            Ok((file, meta)) => inflater.file(file, meta.len(), sink),
-            Err(error) => sink.flaw(Flaw::Unreadable, 0, &error.to_string()),
-        });
-    }
-
-    fn objects(&mut self, fetched: &Mutex<Receiver<Piece>>, progress: &Progress) {
-        while self.goes_on() {
-            let piece = fetched.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-            let Some(piece) = piece else { return };
-            let mut size = 0;
-            self.read(piece.order, &piece.name, |inflater, sink| match piece.content {
-                Ok(Content::Bytes(bytes)) => {
-                    size = bytes.len() as u64;
-                    inflater.bytes(&bytes, sink);
-                }
-                Ok(Content::File(file, length)) => {
-                    size = length;
-                    inflater.file(file, length, sink);
-                }
-                Err(why) => sink.flaw(Flaw::Unreadable, 0, &why),
-            });
-            progress.files_done.fetch_add(1, Ordering::Relaxed);
-            progress.bytes_done.fetch_add(size, Ordering::Relaxed);
-        }
-    }
-
-    fn read(&mut self, order: usize, name: &str, read: impl FnOnce(&mut Inflater, &mut dyn Sink)) {
-        self.known.catch_up();
-        let filter = self.pass.filters.get(order / self.pass.together);
-        if let Some(filter) = filter {
-            filter.known.fetch_min(self.known.length, Ordering::Relaxed);
-        }
-        let mut reading = Events {
-            pass: self.pass,
-            thread: &mut self.thread,
-            known: &mut self.known,
-            filter,
-            order: order as u64,
-            name,
-        };
-        read(&mut self.inflater, &mut reading);
     }
 }
 
@@ -486,23 +442,25 @@ impl Sink for Events<'_, '_> {
 
 impl Events<'_, '_> {
     fn take(&mut self, event: &Event<'_>, raw: &[u8]) -> Result<()> {
+        let mark = quick(event, raw);
         match &self.pass.mode {
-            Mode::Comparing(ids) => {
-                let mark = quick(event, raw);
+            Mode::Comparing { ids, deeds } => {
                 if ids.contains(&mark.id) {
                     self.thread.contents.push(entry(mark.id, trail::Content::of(raw).0))?;
                 }
-                return Ok(());
+                if !deeds {
+                    return Ok(());
+                }
             }
             Mode::First => {
                 self.thread.survey.add(event);
-                let mark = quick(event, raw);
                 self.thread.marks.push(entry(mark.id, mark.bytes))?;
                 self.sights(event)?;
             }
             Mode::Again => {}
         }
-        let links = Links::of(event, &self.pass.question);
+        self.thread.links.read(event, &self.pass.question);
+        let links = &self.thread.links;
         self.known.catch_up();
         for (parent, child) in &links.makes {
             if matches!(self.pass.mode, Mode::First) {
@@ -518,32 +476,29 @@ impl Events<'_, '_> {
                 filter.add(*node);
             }
         }
-        if wanted { self.keep(event, raw) } else { Ok(()) }
+        if wanted { self.keep(event, raw, mark) } else { Ok(()) }
     }
 
     fn sights(&mut self, event: &Event<'_>) -> Result<()> {
-        if self.thread.recent.len() >= RECENT {
-            self.thread.recent.clear();
-        }
-        if !self.thread.recent.insert(sighted(event)) {
+        if !self.thread.recent.is_new(sighted(event)) {
             return Ok(());
         }
-        for sight in sights(event) {
-            if sight.key.len() > KEY {
-                continue;
-            }
+        let Some((key, owner, tags)) = sights(event).filter(|(key, ..)| key.len() <= KEY) else {
+            return Ok(());
+        };
+        for tag in tags {
             let mut bytes = [0; 64];
-            let (numbers, key) = bytes.split_at_mut(16);
-            numbers.copy_from_slice(&entry(sight.tag, sight.owner));
-            if let Some(place) = key.get_mut(..sight.key.len()) {
-                place.copy_from_slice(sight.key.as_bytes());
+            let (numbers, place) = bytes.split_at_mut(64 - KEY);
+            numbers.copy_from_slice(&entry(tag, owner));
+            if let Some(place) = place.get_mut(..key.len()) {
+                place.copy_from_slice(key.as_bytes());
             }
             self.thread.sights.push(bytes)?;
         }
         Ok(())
     }
 
-    fn keep(&mut self, event: &Event<'_>, raw: &[u8]) -> Result<()> {
+    fn keep(&mut self, event: &Event<'_>, raw: &[u8], mark: Mark) -> Result<()> {
         let deed = Deed::of(event, raw, &self.pass.question);
         let mut length = 0;
         let at = self.thread.spool.append(|bytes| {
@@ -557,7 +512,11 @@ impl Events<'_, '_> {
         let (when, what) = first.split_at_mut(8);
         // The sign is turned so that the order of the bytes is that of the times.
         when.copy_from_slice(&(time.cast_unsigned() ^ (1 << 63)).to_be_bytes());
-        what.copy_from_slice(&entry(quick(event, b"").id, trail::Content::of(raw).0));
+        let content = match self.pass.mode {
+            Mode::Comparing { .. } => trail::Content::of(raw).0,
+            Mode::First | Mode::Again => mark.bytes,
+        };
+        what.copy_from_slice(&entry(mark.id, content));
         let (offset, size) = place.split_at_mut(8);
         offset.copy_from_slice(&at.to_be_bytes());
         size.copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());

@@ -1,7 +1,8 @@
 //! What a reading has kept, for the trace to go through.
 
+use super::known::Nodes;
 use super::pass::KEY;
-use super::sorter::{Sorter, merge};
+use super::sorter::{Sorter, merge, merge_where};
 use super::spool::Spool;
 use crate::error::{Error, Result};
 use crate::trace::{self, Deed, Sight, Survey};
@@ -49,10 +50,11 @@ impl trace::Kept for Gathered {
         let mut last = None;
         merge(&self.kept.deeds, |entry, owner| {
             let (mark, place) = entry.split_at(24);
-            if last.as_deref() == Some(mark) {
+            let mark = mark.first_chunk::<24>().copied();
+            if last == mark {
                 return Ok(true);
             }
-            last = Some(mark.to_vec());
+            last = mark;
             let (at, length) = place.split_at(8);
             let at = u64::from_be_bytes(at.try_into().unwrap_or_default());
             let length = u32::from_be_bytes(length.try_into().unwrap_or_default());
@@ -69,16 +71,20 @@ impl trace::Kept for Gathered {
         if tags.is_empty() {
             return Ok(());
         }
-        merge(&self.kept.sights, |entry, _| {
+        let tags: Nodes = tags.iter().copied().collect();
+        let wanted = |entry: &[u8; 64]| tags.contains(&tag(entry));
+        merge_where(&self.kept.sights, wanted, |entry, _| {
             let (numbers, key) = entry.split_at(64 - KEY);
-            let (tag, owner) = numbers.split_at(8);
-            let tag = u64::from_be_bytes(tag.try_into().unwrap_or_default());
-            if tags.contains(&tag) {
-                let owner = u64::from_be_bytes(owner.try_into().unwrap_or_default());
-                let key = String::from_utf8_lossy(key);
-                take(&Sight { tag, key: key.trim_end_matches('\0').to_owned(), owner });
-            }
+            let (_, owner) = numbers.split_at(8);
+            let owner = u64::from_be_bytes(owner.try_into().unwrap_or_default());
+            let key = String::from_utf8_lossy(key);
+            take(&Sight { tag: tag(entry), key: key.trim_end_matches('\0').to_owned(), owner });
             Ok(true)
         })
     }
+}
+
+/// The tag that a sight's entry begins with.
+fn tag(entry: &[u8; 64]) -> u64 {
+    entry.first_chunk().map_or(0, |tag| u64::from_be_bytes(*tag))
 }

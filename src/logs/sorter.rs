@@ -2,8 +2,7 @@
 
 use super::spool::{full, temporary};
 use crate::error::Result;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::cmp::Ordering;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -91,35 +90,79 @@ fn first<const N: usize>(entry: &[u8; N]) -> u128 {
 /// Every entry of several sorters, in order, each once and with the place of its sorter, until `take` says stop.
 pub(super) fn merge<const N: usize>(
     sorters: &[Sorter<N>],
+    take: impl FnMut(&[u8; N], usize) -> Result<bool>,
+) -> Result<()> {
+    merge_where(sorters, |_| true, take)
+}
+
+/// The same, of the entries that are wanted.
+pub(super) fn merge_where<const N: usize>(
+    sorters: &[Sorter<N>],
+    mut wanted: impl FnMut(&[u8; N]) -> bool,
     mut take: impl FnMut(&[u8; N], usize) -> Result<bool>,
 ) -> Result<()> {
     let count: usize = sorters.iter().map(|sorter| sorter.runs.len()).sum();
     let buffer = (BUFFERS / count.max(1) / N).clamp(16, 1 << 16);
-    let numbered = sorters.iter().enumerate();
-    let (owners, mut runs): (Vec<usize>, Vec<Run<'_, N>>) = numbered
-        .flat_map(|(owner, sorter)| sorter.runs(buffer).into_iter().map(move |run| (owner, run)))
-        .unzip();
-    let mut heap = BinaryHeap::with_capacity(runs.len());
-    for (place, run) in runs.iter_mut().enumerate() {
-        if let Some(entry) = run.next()? {
-            heap.push(Reverse((first(&entry), entry, place)));
+    let mut heads = Vec::new();
+    for (owner, sorter) in sorters.iter().enumerate() {
+        for run in sorter.runs(buffer) {
+            heads.extend(Head::of(run, owner, &mut wanted)?);
         }
     }
+    // The least is the last. Of a few runs, putting one back in its place is less than keeping a heap.
+    heads.sort_unstable_by(|a, b| b.order(a));
     let mut last = None;
-    while let Some(mut top) = heap.peek_mut() {
-        let Reverse((_, entry, place)) = *top;
-        match runs.get_mut(place).map(Run::next).transpose()?.flatten() {
-            Some(next) => *top = Reverse((first(&next), next, place)),
-            None => drop(std::collections::binary_heap::PeekMut::pop(top)),
+    while let Some((head, others)) = heads.split_last_mut() {
+        let (entry, owner) = (head.entry, head.owner);
+        if !head.next(&mut wanted)? {
+            heads.pop();
+        } else if others.last().is_some_and(|other| other.order(head).is_lt()) {
+            let place = others.partition_point(|other| other.order(head).is_gt());
+            heads.get_mut(place..).unwrap_or_default().rotate_right(1);
         }
-        if last.is_none_or(|last| first(&last) != first(&entry) || last != entry) {
+        if last != Some(entry) {
             last = Some(entry);
-            if !take(&entry, owners.get(place).copied().unwrap_or_default())? {
+            if !take(&entry, owner)? {
                 return Ok(());
             }
         }
     }
     Ok(())
+}
+
+/// The next entry of a run.
+struct Head<'a, const N: usize> {
+    first: u128,
+    entry: [u8; N],
+    owner: usize,
+    run: Box<Run<'a, N>>,
+}
+
+impl<'a, const N: usize> Head<'a, N> {
+    fn of(
+        run: Run<'a, N>,
+        owner: usize,
+        wanted: &mut impl FnMut(&[u8; N]) -> bool,
+    ) -> Result<Option<Self>> {
+        let mut head = Self { first: 0, entry: [0; N], owner, run: Box::new(run) };
+        Ok(head.next(wanted)?.then_some(head))
+    }
+
+    /// Goes on to the next entry that is wanted; whether there is one.
+    fn next(&mut self, wanted: &mut impl FnMut(&[u8; N]) -> bool) -> Result<bool> {
+        while let Some(entry) = self.run.next()? {
+            if wanted(&entry) {
+                (self.first, self.entry) = (first(&entry), entry);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        let whole = || self.entry.cmp(&other.entry).then_with(|| self.owner.cmp(&other.owner));
+        self.first.cmp(&other.first).then_with(whole)
+    }
 }
 
 enum Run<'a, const N: usize> {

@@ -1,21 +1,15 @@
 //! One reading of all files that only counts: what principals were really used for.
 
 use super::inflate::{Inflater, inside};
-use super::names::Names;
-use super::pass::{Content, Piece};
+use super::supply::{Piece, Supply};
 use super::{Access, Limits, Place, Progress, Reading, Source, list, nothing};
 use crate::error::{Error, Result};
 use crate::impact::Meter;
 use crate::suggest::Ledger;
 use crate::trail::{Event, Flaw, Sink, Tally, quick};
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc::Receiver;
 
 /// How many events are remembered, so that a second delivery of one is not counted: some 64 MB. What comes
 /// beyond is counted as often as it was delivered.
@@ -83,19 +77,13 @@ pub async fn measure<C: Counter + 'static>(
     let names = Arc::new(names);
     progress.files.store(names.len() as u64, Ordering::Relaxed);
     progress.bytes.store(names.bytes(), Ordering::Relaxed);
-    let local = sources.iter().map(|source| matches!(source, Source::Files)).collect();
+    let local: Vec<bool> = sources.iter().map(|source| matches!(source, Source::Files)).collect();
     let reading = Reading { names: Arc::clone(&names), sources, progress: Arc::clone(progress) };
     let (send, receive) = tokio::sync::mpsc::channel::<Piece>(reading.fetched_ahead());
-    let shared = Shared {
-        names,
-        local,
-        next: AtomicUsize::new(0),
-        fetched: Mutex::new(receive),
-        progress: Arc::clone(progress),
-        seen: Mutex::default(),
-    };
-    let limits = *limits;
-    let threads = tokio::task::spawn_blocking(move || read(&shared, &limits, &empty));
+    let (limits, progress) = (*limits, Arc::clone(progress));
+    let threads = tokio::task::spawn_blocking(move || {
+        read(&Supply::new(&names, &local, receive, &progress), &limits, &empty)
+    });
     reading.feed(&|_| true, send).await?;
     let parts = threads
         .await
@@ -115,24 +103,16 @@ pub async fn measure<C: Counter + 'static>(
     Ok(Measured { tally, ..whole })
 }
 
-/// What the threads share.
-struct Shared {
-    names: Arc<Names>,
-    /// Which sources are files.
-    local: Vec<bool>,
-    next: AtomicUsize,
-    fetched: Mutex<Receiver<Piece>>,
-    progress: Arc<Progress>,
-    /// The marks of the events that were counted.
-    seen: Mutex<HashSet<(u64, u64)>>,
-}
+/// The marks of the events that were counted.
+type Seen = Mutex<HashSet<(u64, u64)>>;
 
-fn read<C: Counter>(shared: &Shared, limits: &Limits, empty: &C) -> Vec<Measured<C>> {
+fn read<C: Counter>(supply: &Supply<'_>, limits: &Limits, empty: &C) -> Vec<Measured<C>> {
+    let seen = Seen::default();
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..limits.threads.max(1))
             .map(|_| {
-                let own = empty.clone();
-                scope.spawn(|| Counting::new(shared, own).run(Inflater::new(*limits)))
+                let (own, seen) = (empty.clone(), &seen);
+                scope.spawn(|| Counting::new(seen, own).run(supply, Inflater::new(*limits)))
             })
             .collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
@@ -141,83 +121,30 @@ fn read<C: Counter>(shared: &Shared, limits: &Limits, empty: &C) -> Vec<Measured
 
 /// One thread at work.
 struct Counting<'a, C> {
-    shared: &'a Shared,
+    seen: &'a Seen,
     counted: Measured<C>,
     order: u64,
     name: String,
 }
 
 impl<'a, C: Counter> Counting<'a, C> {
-    fn new(shared: &'a Shared, counter: C) -> Self {
+    fn new(seen: &'a Seen, counter: C) -> Self {
         let counted = Measured { counter, tally: Tally::default(), events: 0, repeats: false };
-        Self { shared, counted, order: 0, name: String::new() }
+        Self { seen, counted, order: 0, name: String::new() }
     }
 
-    fn run(mut self, mut inflater: Inflater) -> Measured<C> {
-        self.files(&mut inflater);
-        self.objects(&mut inflater);
+    fn run(mut self, supply: &Supply<'_>, mut inflater: Inflater) -> Measured<C> {
+        while let Some(piece) = supply.next(|_| true) {
+            (self.order, self.name) = (piece.order as u64, piece.name);
+            supply.read(piece.content, &mut inflater, &mut self);
+        }
         self.counted
-    }
-
-    fn files(&mut self, inflater: &mut Inflater) {
-        let shared = self.shared;
-        loop {
-            let order = shared.next.fetch_add(1, Ordering::Relaxed);
-            if order >= shared.names.len() {
-                return;
-            }
-            let Some(name) = shared.names.get(order) else { continue };
-            if shared.local.get(usize::from(name.source)) != Some(&true) {
-                continue;
-            }
-            let path = Path::new(OsStr::from_bytes(&name.bytes));
-            self.at(order, path.display().to_string());
-            match File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta))) {
-                Ok((file, meta)) => inflater.file(file, meta.len(), self),
-                Err(error) => self.flaw(Flaw::Unreadable, 0, &error.to_string()),
-            }
-            self.done(name.size);
-        }
-    }
-
-    fn objects(&mut self, inflater: &mut Inflater) {
-        loop {
-            let fetched = &self.shared.fetched;
-            let piece = fetched.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-            let Some(piece) = piece else { return };
-            self.at(piece.order, piece.name);
-            let size = match piece.content {
-                Ok(Content::Bytes(bytes)) => {
-                    inflater.bytes(&bytes, self);
-                    bytes.len() as u64
-                }
-                Ok(Content::File(file, length)) => {
-                    inflater.file(file, length, self);
-                    length
-                }
-                Err(why) => {
-                    self.flaw(Flaw::Unreadable, 0, &why);
-                    0
-                }
-            };
-            self.done(size);
-        }
-    }
-
-    fn at(&mut self, order: usize, name: String) {
-        self.order = order as u64;
-        self.name = name;
-    }
-
-    fn done(&self, size: u64) {
-        self.shared.progress.files_done.fetch_add(1, Ordering::Relaxed);
-        self.shared.progress.bytes_done.fetch_add(size, Ordering::Relaxed);
     }
 
     /// Whether an event was counted before: some trails deliver each twice.
     fn is_repeated(&mut self, event: &Event<'_>, raw: &[u8]) -> bool {
         let mark = quick(event, raw);
-        let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= REMEMBERED {
             self.counted.repeats = true;
             return seen.contains(&(mark.id, mark.bytes));

@@ -2,7 +2,7 @@
 
 use super::Question;
 use super::found::Parameters;
-use super::link::{Actor, in_console, minted, opened, user_keys};
+use super::link::{Actor, begins_session, in_console, minted, opened, user_keys};
 use super::resource::resources;
 use super::thing::is_telling;
 use crate::trail::Event;
@@ -62,7 +62,7 @@ impl<'a> Deed<'a> {
         if !event.is_denied() {
             makes.extend(minted(event, &parameters));
         }
-        let telling = is_telling(event) || event.service() == "sts" || !makes.is_empty();
+        let telling = is_telling(event) || begins_session(event) || !makes.is_empty();
         let identity = event.identity.as_ref();
         let of = |text: fn(&'a crate::trail::Identity<'a>) -> &'a str| {
             Cow::Borrowed(identity.map_or("", text))

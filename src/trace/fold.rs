@@ -3,7 +3,7 @@
 use super::deed::Deed;
 use super::found::Parameters;
 use super::lineage::{Birth, Lineage, at_most, name, some};
-use super::link::Actor;
+use super::link::{Actor, begins_session};
 use super::report::{
     Activity, Credential, CredentialKind, Expiry, FORMAT_VERSION, Persistence, Source, Start,
     Technique, Trace, Unread, Window,
@@ -14,6 +14,7 @@ use super::thing::{self, Does, things};
 use super::{Kept, Question, target, unknown};
 use crate::error::Error;
 use crate::trail::{Event, Tally, node, one, when};
+use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -68,7 +69,7 @@ struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     pub(super) uses: BTreeMap<Actor, Use>,
-    rows: BTreeMap<(String, String, Option<String>), Row>,
+    rows: HashMap<(String, String, Option<String>), Row, FixedState>,
     pub(super) unnamed: bool,
     pub(super) overfull: bool,
     pub(super) persistence: Vec<Persistence>,
@@ -172,9 +173,9 @@ fn unambiguous(lineage: &Lineage) -> Result<(), Error> {
 
 impl Sums {
     fn take(&mut self, question: &Question, lineage: &Lineage, deed: &Deed<'_>) {
+        let by = lineage.counts(question, deed);
         if let Some(event) = one(deed.raw.as_bytes()) {
             let parameters = Parameters::of(&event);
-            let by = lineage.counts(question, deed);
             for (does, thing) in things(&event, &parameters) {
                 match (does, &by) {
                     (Does::Unmakes, _) => self.close(&thing.key(), deed),
@@ -185,11 +186,11 @@ impl Sums {
             if let Some(by) = &by {
                 self.nameless(&event, &parameters, deed, by);
             }
-            if let Some(by) = by.filter(|_| deed.service == "sts" && !deed.is_denied()) {
-                self.begun(&parameters, deed, &by);
+            if let Some(by) = by.as_ref().filter(|_| begins_session(&event)) {
+                self.begun(&parameters, deed, by);
             }
         }
-        let Some(by) = lineage.counts(question, deed) else {
+        let Some(by) = by else {
             self.before.extend(deed.by().filter(|by| lineage.starts.contains(by)));
             return;
         };
@@ -315,12 +316,7 @@ impl Sums {
 
     /// A session that began without the record saying with which key.
     fn begun(&mut self, parameters: &Parameters<'_>, deed: &Deed<'_>, by: &Actor) {
-        let mints = deed.name.starts_with("AssumeRo")
-            || deed.name.starts_with("Get") && deed.name.ends_with("Token");
-        if !mints
-            || !deed.makes.is_empty()
-            || parameters.one(&["<credentials.accessKeyId"]).is_some()
-        {
+        if !deed.makes.is_empty() || parameters.one(&["<credentials.accessKeyId"]).is_some() {
             return;
         }
         *self.silent.entry(deed.name.to_string()).or_default() += 1;
@@ -347,7 +343,9 @@ impl Sums {
                     last: row.last,
                 }
             };
-        self.rows.iter().map(row).collect()
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows.into_iter().map(row).collect()
     }
 }
 

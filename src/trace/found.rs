@@ -5,32 +5,39 @@
 
 use crate::trail::Event;
 use serde_json::Value;
+use std::cell::OnceCell;
 
-/// The parameters of one event, parsed once.
+/// The parameters of one event, each half parsed once somebody asks for it.
 pub(super) struct Parameters<'e> {
     event: &'e Event<'e>,
-    request: Value,
-    response: Value,
-    /// Whether there were parameters that are not in the data: too large for a record, or too deep for a parser.
-    lost: bool,
+    request: OnceCell<Value>,
+    response: OnceCell<Value>,
 }
 
 impl<'e> Parameters<'e> {
     pub(super) fn of(event: &'e Event<'e>) -> Self {
-        // What is too deep for a parser has no place that is looked for.
-        let value = |raw: Option<&str>| {
-            raw.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default()
-        };
-        let request: Value = value(event.request);
-        let lost = event.request.is_some() && request.is_null()
-            || request.get("omitted").is_some_and(|omitted| *omitted == Value::Bool(true));
-        Self { event, request, response: value(event.response), lost }
+        Self { event, request: OnceCell::new(), response: OnceCell::new() }
+    }
+
+    fn request(&self) -> &Value {
+        self.request.get_or_init(|| value(self.event.request))
+    }
+
+    fn response(&self) -> &Value {
+        self.response.get_or_init(|| value(self.event.response))
+    }
+
+    /// Whether there were parameters that are not in the data: too large for a record, or too deep for a parser.
+    fn are_lost(&self) -> bool {
+        let request = self.request();
+        self.event.request.is_some() && request.is_null()
+            || request.get("omitted").is_some_and(|omitted| *omitted == Value::Bool(true))
     }
 
     /// The texts at the first of the paths that leads anywhere.
     pub(super) fn first(&self, paths: &[&str]) -> Vec<String> {
         // The caller is meant where the request names nobody; of a request that is lost, nothing says so.
-        let known = |path: &&&str| !(self.lost && paths.len() > 1 && path.starts_with('@'));
+        let known = |path: &&&str| !(paths.len() > 1 && path.starts_with('@') && self.are_lost());
         let mut found = paths.iter().filter(known).map(|path| self.all(path));
         found.find(|found| !found.is_empty()).unwrap_or_default()
     }
@@ -59,13 +66,18 @@ impl<'e> Parameters<'e> {
             return text.into_iter().filter(|text| !text.is_empty()).collect();
         }
         let (value, path) = match path.strip_prefix('<') {
-            Some(path) => (&self.response, path),
-            None => (&self.request, path),
+            Some(path) => (self.response(), path),
+            None => (self.request(), path),
         };
         let mut found = Vec::new();
         collect(value, path, &mut found);
         found
     }
+}
+
+/// What is too deep for a parser has no place that is looked for.
+fn value(raw: Option<&str>) -> Value {
+    raw.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default()
 }
 
 fn collect(value: &Value, path: &str, found: &mut Vec<String>) {

@@ -46,41 +46,40 @@ pub struct Links {
 }
 
 impl Links {
-    /// Reads them from an event.
-    #[must_use]
-    pub fn of(event: &Event<'_>, question: &Question) -> Self {
-        let mut links = Self::default();
+    /// Reads them from an event, in place of those of the one before: of millions, each has some.
+    pub fn read(&mut self, event: &Event<'_>, question: &Question) {
+        self.by.clear();
+        self.about.clear();
+        self.makes.clear();
         let key = event.access_key();
         if !key.is_empty() {
-            links.by.push(node("key", key));
+            self.by.push(node("key", key));
         } else if event.service() == "signin" {
             let principal = event.identity.as_ref().and_then(console);
-            links.by.extend(principal.map(|principal| Actor::Console(principal).node()));
+            self.by.extend(principal.map(|principal| Actor::Console(principal).node()));
         }
-        links.by.extend(asked_for(event, question).map(|user| Actor::User(user).node()));
+        self.by.extend(asked_for(event, question).map(|user| Actor::User(user).node()));
         for (parent, child) in user_keys(event, question).into_iter().chain(opened(event)) {
-            links.makes.push((parent.node(), child.node()));
+            self.makes.push((parent.node(), child.node()));
         }
         if event.is_denied()
             || !(is_telling(event) || event.response.is_some_and(issues) || switches(event))
         {
-            return links;
+            return;
         }
         let parameters = Parameters::of(event);
         for (parent, child) in minted(event, &parameters) {
-            links.about.push(child.node());
-            links.makes.push((parent.node(), child.node()));
+            self.about.push(child.node());
+            self.makes.push((parent.node(), child.node()));
         }
-        let by = links.by.clone();
         for (does, thing) in thing::things(event, &parameters) {
             let node = node("thing", &thing.key());
             match does {
-                thing::Does::Makes(_) => links.makes.extend(by.iter().map(|by| (*by, node))),
-                thing::Does::Unmakes => links.about.push(node),
+                thing::Does::Makes(_) => self.makes.extend(self.by.iter().map(|by| (*by, node))),
+                thing::Does::Unmakes => self.about.push(node),
             }
         }
-        links.about.extend(ends(event, &parameters).map(|(actor, _)| actor.node()));
-        links
+        self.about.extend(ends(event, &parameters).map(|(actor, _)| actor.node()));
     }
 }
 
@@ -193,6 +192,13 @@ fn of_arn(arn: &str) -> Option<String> {
         "root" => Some(format!("{account}/root")),
         _ => None,
     }
+}
+
+/// Whether a call of STS that succeeded begins a session, which its record may not name.
+pub(super) fn begins_session(event: &Event<'_>) -> bool {
+    let mints = event.name.starts_with("AssumeRo")
+        || event.name.starts_with("Get") && event.name.ends_with("Token");
+    mints && event.service() == "sts" && !event.is_denied()
 }
 
 /// Whether a call may switch a credential off or on.

@@ -42,25 +42,13 @@ pub fn sighted(event: &Event<'_>) -> u64 {
     })
 }
 
-/// Under which tags an event's key is seen.
+/// Under which tags an event's key is seen: the key, the number of its owner, and the tags.
 #[must_use]
-pub fn sights(event: &Event<'_>) -> Vec<Sight> {
-    let Some(identity) = event.identity.as_ref().filter(|who| !who.access_key.is_empty()) else {
-        return Vec::new();
-    };
-    let sight = |tag| Sight {
-        tag,
-        key: identity.access_key.to_string(),
-        owner: node("owner", &identity.arn),
-    };
-    let mut found = Vec::new();
-    if is_address(&event.source_ip) {
-        found.push(sight(address(&event.source_ip)));
-    }
-    if identity.kind == "AssumedRole" {
-        found.push(sight(session(&identity.arn)));
-    }
-    found
+pub fn sights<'e>(event: &'e Event<'_>) -> Option<(&'e str, u64, impl Iterator<Item = u64>)> {
+    let identity = event.identity.as_ref().filter(|who| !who.access_key.is_empty())?;
+    let at = is_address(&event.source_ip).then(|| address(&event.source_ip));
+    let of = (identity.kind == "AssumedRole").then(|| session(&identity.arn));
+    Some((&identity.access_key, node("owner", &identity.arn), at.into_iter().chain(of)))
 }
 
 /// As many are named; more would not be looked at one by one.

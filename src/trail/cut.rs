@@ -70,7 +70,7 @@ impl<'w> Cutter<'w> {
         let raw = near.get(..end)?;
         let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',');
         let length = raw.iter().rposition(|byte| !blank(byte))? + 1;
-        std::str::from_utf8(raw.get(..length)?).ok()
+        simdutf8::basic::from_utf8(raw.get(..length)?).ok()
     }
 
     fn opening(&mut self, near: &[u8]) -> Option<&Finder<'static>> {

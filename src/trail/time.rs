@@ -11,6 +11,10 @@ const MONTHS: [&str; 12] =
 /// milliseconds since 1970, or `Jul 30, 2024, 9:46:15 PM` as the responses of IAM and STS have it.
 #[must_use]
 pub fn when(text: &str) -> Option<Timestamp> {
+    // As nearly every event has it, in a fraction of what any form takes.
+    if let Some(time) = recorded(text) {
+        return Some(time);
+    }
     let text = text.trim();
     if text.is_empty() {
         return None;
@@ -30,6 +34,21 @@ pub fn when(text: &str) -> Option<Timestamp> {
         };
     }
     worded(text)
+}
+
+/// `2026-11-21T01:40:00Z`, as CloudTrail records it.
+fn recorded(text: &str) -> Option<Timestamp> {
+    let [y, e, a, r, b'-', m, o, b'-', d, t, b'T', h, u, b':', i, n, b':', s, c, b'Z'] =
+        *text.as_bytes().first_chunk::<20>().filter(|_| text.len() == 20)?
+    else {
+        return None;
+    };
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| byte - b'0');
+    let two = |a: u8, b: u8| i8::try_from(digit(a)? * 10 + digit(b)?).ok();
+    let year = i16::from(two(y, e)?) * 100 + i16::from(two(a, r)?);
+    let date = Date::new(year, two(m, o)?, two(d, t)?).ok()?;
+    let time = Time::new(two(h, u)?, two(i, n)?, two(s, c)?, 0).ok()?;
+    Offset::UTC.to_timestamp(date.to_datetime(time)).ok()
 }
 
 /// `Jul 30, 2024, 9:46:15 PM`, with and without the second comma, with a narrow space before `PM`.
@@ -83,6 +102,31 @@ mod tests {
                 Some(expected),
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_short_way_is_what_the_long_way_reads() {
+        let long = |text: &str| text.parse::<jiff::Timestamp>().ok();
+        for text in [
+            "2026-11-21T01:40:00Z",
+            "2024-02-29T23:59:59Z",
+            "2023-02-29T00:00:00Z",
+            "0000-01-01T00:00:00Z",
+            "9999-12-30T22:00:00Z",
+            "9999-12-31T23:59:59Z",
+            "2026-00-10T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:60:00Z",
+        ] {
+            assert_eq!(super::recorded(text), long(text), "{text:?}");
+        }
+        // A leap second is the long way's to read.
+        assert_eq!(super::recorded("2016-12-31T23:59:60Z"), None);
+        assert_eq!(when("2016-12-31T23:59:60Z"), long("2016-12-31T23:59:60Z"));
+        for text in ["2026-11-21t01:40:00Z", "2026-11-21T01:40:0:Z", "2026-11-2/T01:40:00Z"] {
+            assert_eq!(super::recorded(text), None, "{text:?}");
         }
     }
 
