@@ -1,5 +1,7 @@
 //! What counts as an approval, and what does not. The same with ssh-keygen itself: `tests/it/approvals`.
 
+mod examined;
+
 use super::*;
 use crate::error::Result;
 use ssh_key::private::{Ed25519Keypair, KeypairData, PrivateKey};
@@ -115,6 +117,8 @@ fn what_does_not_count() {
     setting.refuses(rubbish.clone(), "no OpenSSH signature");
     let large = SignatureFile { bytes: vec![b'a'; LARGEST + 1], ..rubbish };
     setting.refuses(large, "larger than 64 KiB");
+    let largest = SignatureFile { bytes: vec![b'a'; LARGEST], ..plan_signed(1) };
+    setting.refuses(largest, "no OpenSSH signature");
     for (options, why) in [
         (
             "valid-before=\"20261121\" ",
@@ -124,6 +128,7 @@ fn what_does_not_count() {
         ("valid-after=\"20261121033001\" ", "not valid before 2026-11-21T03:30:01Z"),
         ("namespaces=\"git,file\" ", "for the namespaces git,file"),
         ("namespaces=\"*,!ringfence-plan\" ", "for the namespaces"),
+        ("namespaces=\"a\\b\" ", "for the namespaces a\\b, "),
         ("cert-authority ", "certificate authority"),
     ] {
         Setting::of(1, &line("alice", options, 1)).refuses(plan_signed(1), why);
@@ -142,6 +147,8 @@ fn options_that_let_a_key_sign() {
         "valid-after=\"20261121\",valid-before=\"20261122UTC\" ",
         "NAMESPACES=\"git,ringfence-*\" ",
         "namespaces=\"ringfence-plan\",valid-after=\"20200101\" ",
+        "namespaces=\"a b,ringfence-plan\" ",
+        "namespaces=\"a\\\" b,ringfence-plan\" ",
     ] {
         let verdict = Setting::of(1, &line("alice", options, 1)).judge(&[plan_signed(1)]);
         assert!(verdict.is_met(), "{options}: {verdict:?}");
@@ -239,6 +246,7 @@ fn a_broken_line_is_named() {
         ("alice cert-authority".to_owned(), "there is no key"),
         ("alice ssh-ed25519 AAAA".to_owned(), "the key is none"),
         (format!("alice nonsense {public}"), "the option `nonsense` is unknown"),
+        (format!("alice nonsense\\ {public}"), "the option `nonsense\\` is unknown"),
         (format!("alice namespaces=git {public}"), "has no value in quotes"),
         (format!("alice namespaces=\"git {public}"), "a quote is not closed"),
         (format!("alice namespaces=\"a\",namespaces=\"b\" {public}"), "twice"),

@@ -244,3 +244,69 @@ fn what_was_done_to_a_name_that_became_anothers_is_in_doubt() {
     assert_eq!(journal.status(1), StepStatus::Stored);
     assert_eq!(journal.status(2), StepStatus::InDoubt);
 }
+
+#[test]
+fn a_fence_that_was_outrun_is_so_whatever_follows() {
+    let outrun = |fence: &str| Event::FenceOutrun {
+        fence_time: fence.parse().unwrap(),
+        stopped_at: LATE.parse().unwrap(),
+    };
+    let written = || vec![fixed(EARLY, &[]), intent(1, FENCE), outcome(1, StepResult::Done)];
+    let was = |events: Vec<Event>| of(events).fence(&[1]).unwrap().outrun;
+    assert!(!was(written()));
+    let after = |more: Vec<Event>| written().into_iter().chain(more).collect::<Vec<_>>();
+    assert!(was(after(vec![outrun(EARLY)])));
+    assert!(was(after(vec![outrun(EARLY), was_read(&[1]), outcome(2, StepResult::Done)])));
+    // That of an earlier fence is not the later one's.
+    let moved = [fixed(LATE, &[]), intent(1, FENCE), outcome(1, StepResult::Done)];
+    assert!(!was(after([vec![outrun(EARLY)], moved.to_vec()].concat())));
+}
+
+#[test]
+fn what_a_step_has_made_is_what_its_last_answer_says() {
+    let made = |step, id: &str| Event::Made {
+        step,
+        resource: "new_access_key".parse().unwrap(),
+        id: id.to_owned(),
+    };
+    let journal = of([made(1, "one"), made(2, "two"), made(1, "three")]);
+    assert_eq!(journal.made(1), Some("three"));
+    assert_eq!(journal.made(2), Some("two"));
+    assert_eq!(journal.made(3), None);
+}
+
+#[test]
+fn only_a_later_format_is_called_newer() {
+    let line = |version: u32| format!("{{\"event\":{{\"format_version\":{version}}}}}\n");
+    let error = |version| Journal::parse(line(version).as_bytes(), "journal").unwrap_err();
+    let newer = error(FORMAT_VERSION + 1);
+    assert_eq!(newer.message(), "the journal `journal` has format 2, this program knows up to 1");
+    let broken = "the journal `journal` is broken at line 1";
+    for version in [0, FORMAT_VERSION] {
+        assert_eq!(error(version).message(), broken);
+    }
+}
+
+#[test]
+fn a_reading_tells_of_the_steps_that_it_names_and_whoever_resumes_of_those_under_way() {
+    let reading =
+        Event::ReadBack { read_at: EARLY.parse().unwrap(), stored: vec![1], not_stored: vec![2] };
+    let resumed = Event::RunResumed {
+        by: "arn:aws:iam::123456789012:user/alice".parse().unwrap(),
+        from: None,
+        read_at: EARLY.parse().unwrap(),
+        ringfence_version: "0.1.0".to_owned(),
+    };
+    use StepStatus as S;
+    for status in [S::Intended, S::Repeated, S::Done, S::InDoubt] {
+        assert_eq!(next_status(status, 1, &reading), Ok(S::Stored));
+        assert_eq!(next_status(status, 2, &reading), Ok(S::NotStored));
+        assert_eq!(next_status(status, 3, &reading), Ok(status));
+    }
+    for status in [S::Planned, S::Skipped, S::Done, S::Open, S::Stored, S::NotStored] {
+        assert_eq!(next_status(status, 1, &resumed), Ok(status));
+    }
+    for status in [S::Intended, S::Repeated] {
+        assert_eq!(next_status(status, 1, &resumed), Ok(S::InDoubt));
+    }
+}

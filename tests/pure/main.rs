@@ -17,6 +17,8 @@ mod golden;
 mod impact;
 mod planning;
 mod properties;
+mod record;
+mod recovery;
 mod release;
 mod roles;
 #[path = "../it/support/schema.rs"]
@@ -27,3 +29,4 @@ mod standing;
 mod suggest;
 mod traces;
 mod trail;
+mod written;
