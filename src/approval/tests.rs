@@ -4,6 +4,7 @@ mod examined;
 
 use super::*;
 use crate::error::Result;
+use crate::plan::Kind;
 use ssh_key::private::{Ed25519Keypair, KeypairData, PrivateKey};
 use ssh_key::{HashAlg, LineEnding, SshSig};
 
@@ -307,4 +308,55 @@ fn what_steps_do_is_told_by_the_record_and_the_clock() {
     state.clock = None;
     assert_eq!(done(&release, Some(&state), late), lifted);
     assert_eq!(done(&release, None, late), lifted);
+}
+
+#[test]
+fn what_a_step_of_a_release_does_is_told_by_what_was_held() {
+    use crate::policy::{FenceTime, fence};
+    use crate::render::sample;
+    use crate::resource::Value;
+    let mut state = sample::recorded();
+    state.clock.as_mut().unwrap().void_while_active.clear();
+    let until = state.clock.as_ref().unwrap().lift_after;
+    let (own, held) = state.fence().map(|(one, held)| (one.clone(), held.clone())).unwrap();
+    let mut hold = |what: &str, baseline: Option<Value>, ours: Option<Value>| {
+        let held = crate::state::Held { baseline, ours, ..held.clone() };
+        state.resources.insert(what.parse().unwrap(), held);
+    };
+    let boundary = |name: &str| Some(Value::PolicyArn(format!("arn:aws:iam::1:policy/{name}")));
+    hold("group/devs", Some(Value::Member), None);
+    hold("permissions_boundary", boundary("team"), boundary("contained"));
+    let does = |kind, step: &crate::plan::Step, state: Option<&crate::state::State>, now| {
+        effect::of_step(kind, step, state, now).into_iter().collect::<Vec<_>>()
+    };
+    let step = |of: &str, before: Option<Value>, after: Option<Value>| {
+        sample::step(1, 1, of, before, after)
+    };
+    let release = |one: &crate::plan::Step, now| does(Kind::Release, one, Some(&state), now);
+    let restored = [Effect::Restore];
+    let group = step("group/devs", None, Some(Value::Member));
+    let bound = step("permissions_boundary", boundary("contained"), boundary("team"));
+    assert_eq!(
+        (release(&group, until), release(&bound, until)),
+        (restored.to_vec(), restored.to_vec())
+    );
+    // The fence may go from the very second that its time has come.
+    let lift = step(&own.to_string(), held.ours.clone(), None);
+    assert_eq!(release(&lift, until), [Effect::LiftFence]);
+    let second = SignedDuration::from_secs(1);
+    let early = [Effect::LiftFence, Effect::LiftFenceEarly];
+    assert_eq!(release(&lift, until - second), early);
+    // Written again as it was it denies as before; as another document it may deny nothing.
+    let again = step(&own.to_string(), None, held.ours.clone());
+    assert_eq!(release(&again, until), restored);
+    let other = Some(Value::Document(fence(FenceTime::At(until))));
+    let other = step(&own.to_string(), held.ours.clone(), other);
+    assert_eq!(release(&other, until), [Effect::LiftFence]);
+    // Without a record every policy may be one that denies, and no group is.
+    assert_eq!(does(Kind::Release, &bound, None, until), early);
+    assert_eq!(does(Kind::Release, &group, None, until), restored);
+    let leave = step("group/devs", Some(Value::Member), None);
+    assert_eq!(does(Kind::Release, &leave, None, until), restored);
+    assert_eq!(does(Kind::Contain, &leave, None, until), [Effect::LeaveGroup]);
+    assert_eq!(does(Kind::Contain, &lift, None, until), [Effect::Deny]);
 }

@@ -153,6 +153,8 @@ mod tests {
         assert!(!may_be_of("ec2.amazonaws.com.cn", &session("i-mallory0")));
         assert!(may_be_of("ecs-tasks.amazonaws.com", &session("0123456789abcdef0123456789abcdef")));
         assert!(!may_be_of("ecs-tasks.amazonaws.com", &session("mallory")));
+        assert!(!may_be_of("ecs-tasks.amazonaws.com", &session("0123456789abcdef")));
+        assert!(!may_be_of("ecs-tasks.amazonaws.com", &session(&"x".repeat(32))));
         // A function's session is called what the function is.
         assert!(may_be_of("lambda.amazonaws.com", &session("mallory")));
     }

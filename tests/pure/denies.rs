@@ -290,3 +290,13 @@ fn a_fence_that_stands_is_written_anew_only_for_what_it_does_not_cover() {
     assert_eq!(again(&void, &now), [fence.as_str()]);
     assert_eq!(placed(&planned(now, Some(void), &[("sessions", "keep")])), [fence]);
 }
+
+#[test]
+fn a_fence_that_moves_goes_inline_where_there_is_room_by_then() {
+    let mut truth = user();
+    truth.quotas = room(0, 1);
+    let (state, mut now) = state_of(&contained(truth, &ask("revoke", false)));
+    now.quotas = Observed::Read(Quotas::default());
+    give(&mut now, KEY, ringfence::snapshot::Status::Active, before());
+    assert_eq!(placed(&planned(now, Some(state), &[])), [FENCE]);
+}

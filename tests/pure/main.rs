@@ -17,6 +17,7 @@ mod golden;
 mod impact;
 mod planning;
 mod properties;
+mod reassert;
 mod record;
 mod recovery;
 mod release;

@@ -595,3 +595,57 @@ fn a_boundary_of_the_posture_gives_way_to_a_deny() {
     assert_eq!(sets(&full), Some((None, to(&deny_all_arn("aws")))));
     assert!(only(&full).warnings.contains(&stricter));
 }
+
+#[test]
+fn a_key_that_was_traced_is_named_by_that_and_another_credential_is_not() {
+    let mut truth = user();
+    give(&mut truth, OTHER_KEY, Status::Active, before());
+    give(&mut truth, SSH, Status::Active, before());
+    give(&mut truth, CERTIFICATE, Status::Active, before());
+    let traced = |named: &[usize], what: &[&str]| {
+        let named = named.iter().map(|n| key_id(*n)).collect();
+        let traced = what.iter().map(|one| resource(one)).collect();
+        let subject = Subject { traced, ..subject(truth.clone(), None, named) };
+        let plan = contain(vec![subject], &request("revoke", None), &context()).unwrap();
+        let off = only(&plan).steps.iter().filter(|step| step.turns_off());
+        off.map(|step| step.resource.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(traced(&[], &[]), [KEY, OTHER_KEY]);
+    assert_eq!(traced(&[0], &[]), [KEY]);
+    assert_eq!(traced(&[], &[KEY]), [KEY]);
+    assert_eq!(traced(&[0], &[KEY]), [KEY]);
+    // No key was named by what else was found, so that every one may be the attacker's.
+    assert_eq!(traced(&[], &[SSH]), [KEY, OTHER_KEY, SSH]);
+    assert_eq!(traced(&[0], &[SSH]), [KEY, SSH]);
+}
+
+#[test]
+fn what_is_compromised_for_another_reason_than_a_trace_is_as_the_posture_says() {
+    let mut account = Account::of(vec![everything()]);
+    let first = account.plan(&ask("revoke", false)).unwrap();
+    account.apply(&first, &crate::properties::model::Trouble::none());
+    let (mut state, now) = state_of(&account);
+    let fence = fence_of(&state).to_string();
+    let again = |state: &State, now: &Snapshot| {
+        let subject = subject(now.clone(), Some(state.clone()), Vec::new());
+        steps(&contain(vec![subject], &request("revoke", None), &context()).unwrap())
+    };
+    state.compromised.push(Compromised { resource: resource(SSH), why: Why::Named });
+    assert_eq!(again(&state, &now), [""; 0]);
+    // And turning off what mints no session is no reason to move the fence.
+    state.compromised.last_mut().unwrap().why = Why::Traced;
+    assert_eq!(again(&state, &now), [SSH]);
+    let mut active = now;
+    give(&mut active, KEY, Status::Active, before());
+    assert_eq!(again(&state, &active), [KEY.to_owned(), SSH.to_owned(), fence]);
+}
+
+#[test]
+fn a_key_that_was_named_and_could_not_be_listed_is_taken_to_be_on() {
+    let unread = without(user(), Section::AccessKeys);
+    let subject = subject(unread, None, vec![key_id(0)]);
+    let plan = contain(vec![subject], &request("revoke", None), &context()).unwrap();
+    let step = only(&plan).steps.iter().find(|step| step.resource == resource(KEY)).unwrap();
+    assert_eq!(step.before, Some(status(Status::Active)));
+    assert_eq!(step.after, Some(status(Status::Inactive)));
+}

@@ -8,6 +8,7 @@ use ringfence::journal::{Event, StepResult};
 use ringfence::lineage::Lineage;
 use ringfence::planner::fence_time;
 use ringfence::policy::{FenceTime, deny_all_arn, fence, hold};
+use ringfence::record::import;
 use ringfence::release::{Request, release};
 use ringfence::resource::{Resource, Value};
 use ringfence::snapshot::{InlinePolicy, Observed, Snapshot, Status};
@@ -394,4 +395,56 @@ fn a_release_that_was_cut_off_has_given_back_what_was_answered() {
         let status = replayed(releasing(&|_| {}).did(SSH, result)).status;
         assert_eq!(status, HeldStatus::InDoubt, "{result:?}");
     }
+}
+
+#[test]
+fn a_state_that_was_lost_is_rebuilt_from_the_plan_and_what_stands() {
+    let case = revoking();
+    let now = case.contained_now();
+    let fence = case.step(FENCE).resource;
+    let state = import(&case.plan, case.principal(), &now).unwrap();
+    assert_eq!(state.serial, case.principal().serial + 1);
+    assert_eq!(state.last_seen_contained, Some(now.read_at));
+    let clock = state.clock.unwrap();
+    assert_eq!((clock.fence_time, clock.void_while_active), (late(&case), Vec::new()));
+    for (what, step) in [(resource(KEY), case.step(KEY)), (fence.clone(), case.step(FENCE))] {
+        let held = &state.resources[&what];
+        assert_eq!((held.status, &held.baseline), (HeldStatus::Held, &step.before));
+        assert_eq!(held.ours, now.value(&what).known().flatten());
+    }
+    // What does not stand was not done, and a clock that nobody can tell begins now.
+    let mut bare = now.clone();
+    items(&mut bare.inline_policies).clear();
+    let state = import(&case.plan, case.principal(), &bare).unwrap();
+    assert_eq!(state.resources.keys().cloned().collect::<Vec<_>>(), [resource(KEY)]);
+    assert_eq!(state.clock.unwrap().fence_time, bare.read_at);
+    assert_eq!(state.last_seen_contained, None);
+    let mut active = now;
+    give(&mut active, KEY, Status::Active, before());
+    let state = import(&case.plan, case.principal(), &active).unwrap();
+    assert_eq!(state.clock.unwrap().void_while_active, [resource(KEY)]);
+    assert_eq!(state.resources.keys().cloned().collect::<Vec<_>>(), [fence]);
+}
+
+#[test]
+fn only_the_first_plan_of_this_containment_can_be_imported() {
+    let case = revoking();
+    let now = case.contained_now();
+    let refused = |case: &Case, now: &Snapshot| {
+        import(&case.plan, case.principal(), now).unwrap_err().message().to_owned()
+    };
+    let mut other = revoking();
+    other.plan.principals[0].id = "AIDAEXAMPLE2".parse().unwrap();
+    assert_eq!(refused(&other, &now), "user `deploy-bot` is another principal than the plan's");
+    let mut released = revoking();
+    released.plan.kind = ringfence::plan::Kind::Release;
+    assert_eq!(refused(&released, &now), "only the plan of a containment can be imported");
+    let none = "nothing of this plan stands on user `deploy-bot`";
+    assert_eq!(refused(&case, &case.before), none);
+    let mut later = revoking();
+    let steps = &mut later.plan.principals[0].steps;
+    let moved = steps.iter_mut().find(|step| step.awaits_fence_time()).unwrap();
+    moved.before = Some(Value::Document(fence(FenceTime::At(after()))));
+    let first = "this is not the plan of the containment's first run";
+    assert_eq!(refused(&later, &now), first);
 }

@@ -503,7 +503,7 @@ fn a_release_of_rights_that_was_cut_off_has_given_back_what_was_answered() {
 fn a_recovery_issues_a_key_and_changes_rights() {
     let effects = |request: &Request| -> Vec<Effect> {
         let case = Case::contained(request);
-        of_plan(&case.plan, &[case.previous.clone()], case.at).into_keys().collect()
+        of_plan(&case.plan, std::slice::from_ref(&case.previous), case.at).into_keys().collect()
     };
     assert_eq!(effects(&Request { policy: None, ..whole() }), [Effect::IssueKey]);
     assert_eq!(effects(&rights()), [Effect::ChangeRights]);
@@ -511,4 +511,22 @@ fn a_recovery_issues_a_key_and_changes_rights() {
     let of = of_plan(&case.plan, &[None], case.at);
     assert_eq!(of[&Effect::IssueKey], case.step(MAKING).resource);
     assert_eq!(of[&Effect::ChangeRights], case.step(GRANT).resource);
+}
+
+#[test]
+fn a_new_key_is_not_turned_off_with_the_others_of_a_user() {
+    let (state, mut now) = recovered(&whole());
+    give(&mut now, OTHER_KEY, Status::Active, before());
+    let off = |state: &State| -> Vec<String> {
+        let mut account = Account::of(vec![now.clone()]);
+        account.users[0].state = Some(state.clone());
+        let plan = account.plan(&ask("quarantine", false)).unwrap();
+        let off = plan.principals[0].steps.iter().filter(|step| step.turns_off());
+        off.map(|step| step.resource.to_string()).collect()
+    };
+    assert_eq!(off(&state), [OTHER_KEY]);
+    let mut leaked = state;
+    let why = ringfence::plan::Why::Named;
+    leaked.compromised.push(ringfence::plan::Compromised { resource: resource(NEW_KEY), why });
+    assert_eq!(off(&leaked), [OTHER_KEY, NEW_KEY]);
 }

@@ -587,3 +587,39 @@ fn a_fence_in_a_policy_is_taken_from_the_user_before_it_is_deleted() {
         assert_eq!(plan.steps[1].action, Change::Delete);
     }
 }
+
+#[test]
+fn a_boundary_that_was_being_moved_is_ours_while_it_carries_a_fence() {
+    let mut truth = user();
+    truth.quotas = room(0, 0);
+    let mut case = Case::of(truth, "revoke");
+    let earlier = case.now.permissions_boundary.clone().unwrap();
+    let later = own_arn(&format!("{}-2", case.state.lineage.fence_name()));
+    let boundary = |case: &Case| {
+        let plan = case.plan(&plain());
+        (steps(&plan).contains(&BOUNDARY.to_owned()), drifted(&plan).len())
+    };
+    let held = case.state.resources.get_mut(&resource(BOUNDARY)).unwrap();
+    held.ours = Some(Value::PolicyArn(later.clone()));
+    // A run that was cut off before the call leaves the fence before in force.
+    mark(&mut case.state, BOUNDARY, HeldStatus::InDoubt);
+    assert_eq!(case.now.permissions_boundary.as_ref(), Some(&earlier));
+    assert_eq!(boundary(&case), (true, 0));
+    // Where the call was known to be made, somebody else has put it back.
+    mark(&mut case.state, BOUNDARY, HeldStatus::Held);
+    assert_eq!(boundary(&case), (false, 1));
+    // And what is no fence is nothing of ours, in doubt or not.
+    mark(&mut case.state, BOUNDARY, HeldStatus::InDoubt);
+    case.now.permissions_boundary = Some(own_arn("team"));
+    assert_eq!(boundary(&case), (false, 1));
+}
+
+#[test]
+fn what_is_in_doubt_and_was_changed_by_others_is_left_alone() {
+    let mut case = Case::of(everything(), "quarantine");
+    mark(&mut case.state, SSH, HeldStatus::InDoubt);
+    give(&mut case.now, SSH, Status::Expired, before());
+    let plan = case.plan(&plain());
+    assert!(!steps(&plan).contains(&SSH.to_owned()));
+    assert!(drifted(&plan).iter().any(|line| line.starts_with(&format!("{SSH} is now Expired"))));
+}

@@ -1,17 +1,17 @@
 //! Roles: what a plan for one does and says, and what it is refused for.
 
-use crate::cases::ask;
+use crate::cases::{Section, ask, everything, items, room, state_of, without};
 use crate::properties::model::{ACCOUNT, Account};
-use crate::properties::strategies::{built_in, role};
+use crate::properties::strategies::{built_in, document_of, role};
 use ringfence::error::Result;
 use ringfence::exit::Exit;
 use ringfence::identity::{Caller, SessionName};
 use ringfence::lineage::Lineage;
 use ringfence::plan::{Change, Plan, PrincipalPlan, Step, Why};
-use ringfence::planner::{Request, Subject, contain};
+use ringfence::planner::{Request, Subject, contain, out_of_reach};
 use ringfence::policy::{FenceTime, PolicyDocument, fence, fence_for, hold};
 use ringfence::resource::{Resource, RolePolicy, Value};
-use ringfence::snapshot::{Entity, Observed, RoleUse, Snapshot};
+use ringfence::snapshot::{Entity, InlinePolicy, Observed, Quotas, RoleQuotas, RoleUse, Snapshot};
 use ringfence::state::State;
 
 const NAME: &str = "ci-deploy";
@@ -246,4 +246,177 @@ fn a_plan_for_a_role_says_what_it_does() {
         refused(&|plan| plan.principals[0].kind = ringfence::plan::PrincipalKind::User),
         "principal AROAEXAMPLE1 is not what its snapshot shows"
     );
+}
+
+#[test]
+fn whose_sessions_a_fence_ends_is_said() {
+    let reason = |sessions: &[&str]| {
+        let plan = planned(subject(role(NAME, ID), sessions), &request("revoke")).unwrap();
+        only(plan).steps.remove(0).reason
+    };
+    let all = "ends every session of this role issued until then, legitimate ones too";
+    assert_eq!(reason(&[]), all);
+    let one = "ends the sessions named mallory issued until then; others go on";
+    assert_eq!(reason(&["mallory"]), one);
+    let two = "ends the sessions of 2 names issued until then; others go on";
+    assert_eq!(reason(&["mallory", "build-7"]), two);
+}
+
+#[test]
+fn a_role_that_only_aws_can_change_is_out_of_reach() {
+    let context = Account::of(Vec::new()).context();
+    let of = |path: &str| {
+        let mut snapshot = role(NAME, ID);
+        let Entity::Role(one) = &mut snapshot.entity else { panic!("a user") };
+        one.arn = format!("arn:aws:iam::{ACCOUNT}:role{path}{NAME}").parse().unwrap();
+        let reach = out_of_reach(&snapshot, &context.caller).map(|e| e.message().to_owned());
+        let plan = planned(subject(snapshot, &[]), &request("revoke")).err();
+        assert_eq!(plan.map(|error| error.message().to_owned()), reach);
+        reach
+    };
+    assert_eq!((of("/"), of("/team/")), (None, None));
+    let linked = "role `ci-deploy` is linked to a service";
+    assert_eq!(of("/aws-service-role/x.amazonaws.com/").as_deref(), Some(linked));
+    let reserved = "role `ci-deploy` belongs to IAM Identity Center";
+    assert_eq!(of("/aws-reserved/sso.amazonaws.com/").as_deref(), Some(reserved));
+    // A user's path says nothing of whose it is.
+    let mut user = crate::cases::user();
+    let Entity::User(one) = &mut user.entity else { panic!("a role") };
+    one.arn = format!("arn:aws:iam::{ACCOUNT}:user/aws-reserved/deploy-bot").parse().unwrap();
+    assert!(out_of_reach(&user, &context.caller).is_none());
+}
+
+#[test]
+fn of_several_principals_the_roles_that_may_have_been_assumed_are_told_by_the_plan() {
+    let remedies = |subjects: Vec<Subject>| -> Vec<String> {
+        let context = Account::of(Vec::new()).context();
+        let plan = contain(subjects, &request("revoke"), &context).unwrap();
+        let live = plan.principals.iter().flat_map(|one| &one.left_live);
+        live.filter(|live| live.what == "roles it may have assumed")
+            .map(|live| live.remedy.clone().unwrap())
+            .collect()
+    };
+    let alone = "not in this plan: its AssumeRole events in CloudTrail name them";
+    assert_eq!(remedies(vec![subject(everything(), &[])]), [alone]);
+    let told = "but for those of this plan: its AssumeRole events in CloudTrail name them";
+    let both = vec![subject(everything(), &[]), subject(role(NAME, ID), &[])];
+    assert_eq!(remedies(both), [told, told]);
+}
+
+#[test]
+fn how_to_go_on_with_a_role_that_services_assume_is_said() {
+    let hints = |snapshot: Snapshot, state: Option<State>| {
+        let subject = Subject { state, ..subject(snapshot, &[]) };
+        planned(subject, &request("revoke")).unwrap_err().hints().to_vec()
+    };
+    let cut = "ringfence plan --role ci-deploy --cut-workloads cuts them";
+    let one = "ringfence plan --role ci-deploy --session ci-deploy/NAME fences one session only";
+    let (ec2, lambda) = (r#""ec2.amazonaws.com""#, r#""lambda.amazonaws.com""#);
+    let both = r#"["ec2.amazonaws.com","lambda.amazonaws.com"]"#;
+    assert_eq!(hints(served_by(ec2), None), [cut, one]);
+    assert_eq!(hints(served_by(lambda), None), [cut]);
+    assert_eq!(hints(served_by(both), None), [cut]);
+    // What is recorded of it can be asserted all the same.
+    let mut account = Account::of(vec![role(NAME, ID)]);
+    let plan = account.plan(&ask("revoke", false)).unwrap();
+    account.apply(&plan, &crate::properties::model::Trouble::none());
+    let (state, mut now) = state_of(&account);
+    items(&mut now.inline_policies).clear();
+    let served = served_by(ec2);
+    now.entity = served.entity;
+    let again = "ringfence apply --again --role ci-deploy --cut-workloads asserts the recorded containment all the same";
+    assert_eq!(hints(now, Some(state)), [cut, again, one]);
+}
+
+#[test]
+fn a_last_use_without_a_region_is_told_without_one() {
+    let warned = |region: &str| {
+        let mut snapshot = served_by(r#""ec2.amazonaws.com""#);
+        let Entity::Role(one) = &mut snapshot.entity else { panic!("a user") };
+        one.last_used.as_mut().unwrap().region = region.to_owned();
+        let asked = Request { cut_workloads: true, ..request("revoke") };
+        only(planned(subject(snapshot, &[]), &asked).unwrap()).warnings.remove(0)
+    };
+    assert!(warned("eu-west-1").contains("ago in eu-west-1)"), "{}", warned("eu-west-1"));
+    assert!(warned("").contains("ago)"), "{}", warned(""));
+}
+
+fn roomy(inline_policy_size: u32, attached_policies: u32) -> Observed<Quotas> {
+    let role = Some(RoleQuotas { attached_policies, inline_policy_size });
+    Observed::Read(Quotas { role, ..Quotas::default() })
+}
+
+#[test]
+fn a_role_whose_quotas_could_not_be_read_has_those_of_a_role() {
+    let mut snapshot = role(NAME, ID);
+    let document = Observed::Read(document_of(3_000));
+    items(&mut snapshot.inline_policies).push(InlinePolicy { name: "work".to_owned(), document });
+    let fence = "role_policy/ci-deploy/RingfenceFence-01010101";
+    let first = |snapshot: Snapshot| {
+        let plan = only(planned(subject(snapshot, &[]), &request("revoke")).unwrap());
+        plan.steps[0].resource.to_string()
+    };
+    assert_eq!(first(snapshot.clone()), fence);
+    assert_eq!(first(without(snapshot, Section::Quotas)), fence);
+    // A user has less room.
+    let mut user = crate::cases::user();
+    let document = Observed::Read(document_of(2_000));
+    items(&mut user.inline_policies).push(InlinePolicy { name: "work".to_owned(), document });
+    user.quotas = room(2_048, 10);
+    let read = only(planned(subject(user.clone(), &[]), &request("revoke")).unwrap());
+    let unread = without(user, Section::Quotas);
+    let unread = only(planned(subject(unread, &[]), &request("revoke")).unwrap());
+    assert_eq!(unread.steps, read.steps);
+    assert!(read.steps.iter().all(|step| step.resource.inline_name().is_none()));
+}
+
+/// Names of sessions whose fence takes exactly so many characters.
+fn names_for(size: usize) -> Vec<String> {
+    let at = FenceTime::At("2026-11-21T03:00:00Z".parse().unwrap());
+    let needed = |names: &[String]| {
+        let mut ids: Vec<String> = names.iter().map(|name| format!("{ID}:{name}")).collect();
+        ids.sort();
+        fence_for(at, &ids).quota_size()
+    };
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        let mut last = format!("z{:03}", names.len());
+        names.push(last.clone());
+        let least = needed(&names);
+        assert!(least <= size, "{least}");
+        if size - least <= 60 {
+            last.push_str(&"x".repeat(size - least));
+            names.pop();
+            names.push(last);
+            assert_eq!(needed(&names), size);
+            return names;
+        }
+        names.pop();
+        names.push(format!("{last}{}", "x".repeat(30)));
+    }
+}
+
+#[test]
+fn a_fence_for_many_sessions_is_a_policy_as_long_as_it_fits_one() {
+    let plan = |size: usize| {
+        let names = names_for(size);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut snapshot = role(NAME, ID);
+        snapshot.quotas = roomy(100, 1);
+        only(planned(subject(snapshot, &names), &request("revoke")).unwrap())
+    };
+    let fits = plan(6_144);
+    assert_eq!((fits.steps.len(), fits.blocked.len()), (2, 0));
+    let large = plan(6_145);
+    assert_eq!((large.steps.len(), large.blocked.len()), (0, 1));
+    let needed = "6145 characters are needed, a managed policy has 6144";
+    assert!(large.blocked[0].why.contains(needed), "{}", large.blocked[0].why);
+    let shorter = "a fence for every session takes fewer characters: ringfence plan --role ci-deploy, without --session";
+    assert!(large.warnings.iter().any(|line| line == shorter), "{:?}", large.warnings);
+    let mut full = role(NAME, ID);
+    full.quotas = roomy(0, 0);
+    full.permissions_boundary = Some("arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned());
+    let blocked = only(planned(subject(full, &[]), &request("revoke")).unwrap());
+    assert_eq!(blocked.blocked.len(), 1);
+    assert!(blocked.warnings.iter().all(|line| line != shorter));
 }

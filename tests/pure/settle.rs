@@ -8,7 +8,7 @@ use ringfence::journal::{Event, Journal, StepResult};
 use ringfence::plan::{Change, NewCredential, PrincipalPlan, Settle, Step};
 use ringfence::policy::{FenceTime, fence, hold};
 use ringfence::resource::{Resource, Value};
-use ringfence::settle::{pause, steps, tampering};
+use ringfence::settle::{calm_s, pause, steps, tampering};
 use ringfence::snapshot::{InlinePolicy, Observed, Snapshot, Status};
 use ringfence::state::{HeldStatus, State};
 
@@ -408,4 +408,39 @@ fn time_alone_undoes_nothing() {
     let mut now = case.now.clone();
     now.read_at += SignedDuration::from_hours(1);
     assert_eq!(case.tampering(&now), [""; 0]);
+}
+
+#[test]
+fn what_was_done_again_has_to_hold_for_as_long_as_between_two_reads() {
+    for (watched, calm) in [(0, 0), (1, 1), (4, 4), (5, 5), (6, 5), (30, 5)] {
+        assert_eq!(calm_s(&Settle { for_s: watched, ..nothing() }), calm, "{watched}");
+    }
+}
+
+#[test]
+fn what_another_step_has_done_says_nothing_of_this_one() {
+    let mut case = Case::of(user(), "revoke").only(KEY, &[Some(StepResult::Throttled)]);
+    let fenced = case.step("inline_policy/").clone();
+    let (action, attempt) = ("PutUserPolicy".to_owned(), 1);
+    let (step, resource) = (fenced.id, fenced.resource);
+    case.journal
+        .append(start(), Event::Intent { step, resource: resource.clone(), action, attempt });
+    let (result, service_date, request_id, error) = (StepResult::Done, None, None, None);
+    let done = Event::Outcome { step, resource, result, service_date, request_id, error };
+    case.journal.append(start(), done);
+    assert!(case.allowed(&nothing(), &off(KEY)));
+}
+
+#[test]
+fn an_older_fence_is_asserted_and_not_moved() {
+    let mut case = Case::of(user(), "revoke");
+    let own = fence_of(&case.state);
+    let mut held = case.state.resources[&own].clone();
+    (held.ours, held.written_at) = (Some(Value::Document(earlier())), Some(after()));
+    let older = resource("inline_policy/RingfenceFence-older");
+    case.state.resources.insert(older.clone(), held);
+    let again = step(older, None, Some(Value::Document(earlier())));
+    assert!(case.allowed(&reasserting(), &again) && !case.allowed(&moving(), &again));
+    let newest = step(own, None, Some(Value::Document(earlier())));
+    assert!(case.allowed(&moving(), &newest) && !case.allowed(&reasserting(), &newest));
 }

@@ -2,15 +2,15 @@
 
 use crate::cases::*;
 use crate::properties::model::{Account, attached};
-use crate::properties::strategies::{document_of, exposure};
+use crate::properties::strategies::{document_of, exposure, role};
 use jiff::SignedDuration;
 use ringfence::plan::{Compromised, Why};
 use ringfence::policy::{deny_all_arn, hold};
 use ringfence::resource::Resource;
-use ringfence::snapshot::{InlinePolicy, Observed, Snapshot, Status};
+use ringfence::snapshot::{InlinePolicy, LastUsed, Observed, Snapshot, Status};
 use ringfence::standing::{
-    fence_covers, fence_stands, fence_view, hold_stands, judge, live_credentials,
-    newer_credentials, remedies, stage, still_active, undone, void,
+    fence_covers, fence_stands, fence_view, hold_stands, judge, limits, live_credentials,
+    newer_credentials, remedies, stage, still_active, undone, used_after_fence, void,
 };
 use ringfence::state::{HeldStatus, State};
 use ringfence::view::{Finding, Standing};
@@ -500,4 +500,122 @@ fn a_stage_is_told_by_the_record_alone() {
     let mut open = released;
     open.runs.last_mut().unwrap().end = None;
     assert_eq!(stage(&open, lift_after), "a run was cut off");
+}
+
+fn fenced_role() -> (State, Snapshot) {
+    state_of(&contained(role("ci-deploy", "AROAEXAMPLE1"), &ask("revoke", false)))
+}
+
+#[test]
+fn what_a_fence_on_a_role_does_not_stop_is_said() {
+    let (mut state, now) = fenced_role();
+    let again = "whoever may assume the role can have a new session of it";
+    assert_eq!(limits(&state, &now), [again]);
+    state.sessions = ["build-7", "mallory"].map(|name| name.parse().unwrap()).to_vec();
+    let named = "only sessions named build-7, mallory are fenced, the others go on";
+    assert_eq!(limits(&state, &now), [named, again]);
+    let mut held = now.clone();
+    let document = Observed::Read(hold());
+    items(&mut held.inline_policies).push(InlinePolicy { name: "theirs".to_owned(), document });
+    assert_eq!(limits(&state, &held), [""; 0]);
+    let mut gone = now;
+    items(&mut gone.inline_policies).clear();
+    assert_eq!(limits(&state, &gone), [""; 0]);
+    let (state, now) = revoked();
+    assert_eq!(limits(&state, &now), [""; 0]);
+}
+
+#[test]
+fn sessions_of_a_role_that_nothing_fences_are_told_whatever_is_known_to_be_compromised() {
+    let (mut state, now) = fenced_role();
+    assert_eq!(state.compromised, []);
+    let acting = |state: &State, now: &Snapshot| said(&judge(state, now).acting);
+    assert_eq!(acting(&state, &now), [""; 0]);
+    let mut gone = now.clone();
+    items(&mut gone.inline_policies).clear();
+    let unfenced = "sessions issued before are not fenced";
+    assert_eq!(acting(&state, &gone), [unfenced]);
+    // What could not be read is not known to be gone.
+    assert_eq!(acting(&state, &without(now, Section::InlineDocuments)), [""; 0]);
+    state.posture.set("sessions", "keep").unwrap();
+    assert_eq!(acting(&state, &gone), [format!("{unfenced}: the posture keeps them")]);
+}
+
+fn used(now: &mut Snapshot, at: jiff::Timestamp) {
+    let key =
+        items(&mut now.access_keys).iter_mut().find(|key| resource(KEY).id() == key.id.as_str());
+    let (service, region) = ("s3".to_owned(), "eu-west-1".to_owned());
+    key.unwrap().last_used = Observed::Read(Some(LastUsed { at, service, region }));
+}
+
+#[test]
+fn a_use_after_the_fence_is_told_of_the_keys_that_are_meant_to_be_off() {
+    let (state, now) = revoked();
+    let fenced_at = state.clock.as_ref().unwrap().fence_time;
+    let second = SignedDuration::from_secs(1);
+    let with = |at| {
+        let mut now = now.clone();
+        used(&mut now, at);
+        now
+    };
+    assert_eq!(used_after_fence(&state, &now), []);
+    assert_eq!(used_after_fence(&state, &with(fenced_at - second)), []);
+    assert_eq!(used_after_fence(&state, &with(fenced_at)), []);
+    let later = with(fenced_at + second);
+    let key = [resource(KEY)];
+    assert_eq!(used_after_fence(&state, &later), key);
+    let moved = "was used after the fence: the fence has to move";
+    assert_eq!(said(&judge(&state, &later).acting), [format!("{KEY} {moved}")]);
+    assert_eq!(void(&state, Some(&later)), Some(format!("{KEY} was used after the fence")));
+    // What is said of it already is not said twice.
+    let mut early = state.clone();
+    early.clock.as_mut().unwrap().void_while_active = vec![resource(KEY)];
+    assert_eq!(said(&judge(&early, &later).acting).len(), 1);
+    // A key that is held, or compromised where the posture turns those off, and no other.
+    let told = |held, compromised: bool, rule: &str| {
+        let mut state = state.clone();
+        mark(&mut state, KEY, held);
+        if !compromised {
+            state.compromised.clear();
+        }
+        state.posture.set("access_keys", rule).unwrap();
+        !used_after_fence(&state, &later).is_empty()
+    };
+    for held in [HeldStatus::Held, HeldStatus::Kept, HeldStatus::InDoubt] {
+        assert!(told(held, false, "keep") && told(held, true, "named"));
+    }
+    for given in [HeldStatus::Released, HeldStatus::GivenUp] {
+        assert!(told(given, true, "named") && told(given, true, "all"));
+        assert!(!told(given, false, "named") && !told(given, true, "keep"));
+    }
+    let mut timeless = state.clone();
+    timeless.clock = None;
+    assert_eq!(used_after_fence(&timeless, &later), []);
+}
+
+#[test]
+fn why_a_fence_has_to_move_is_told_by_what_it_does_not_cover() {
+    let (mut state, now) = revoked();
+    let session = Resource::Session("ASIAEXAMPLESESSION00".to_owned());
+    let mut told = |what: &Resource| {
+        state.clock.as_mut().unwrap().void_while_active = vec![what.clone()];
+        (said(&judge(&state, &now).acting), void(&state, Some(&now)).unwrap())
+    };
+    let later = format!("{session} became known after the fence was written");
+    assert_eq!(told(&session), (vec![format!("{later}: the fence has to move")], later));
+    let fence = resource("inline_policy/RingfenceFence-x");
+    let (acting, void) = told(&fence);
+    let short = "does not cover what was issued before every deny stood: the fence has to move";
+    assert_eq!(acting, [format!("{fence} {short}")]);
+    assert_eq!(void, "sessions may have been issued after its time, before every deny stood");
+}
+
+#[test]
+fn a_clock_that_is_void_is_a_reason_to_contain_again_also_where_the_fence_was_not_read() {
+    let (mut state, mut now) = revoked();
+    state.clock.as_mut().unwrap().void_while_active = vec![resource(KEY)];
+    give(&mut now, SSH, Status::Active, after());
+    let judged = judge(&state, &without(now, Section::InlineDocuments));
+    assert!(!judged.outlived && judged.standing == Standing::NotContained);
+    assert_eq!(remedies(&state, &judged), ["ringfence apply --again --user deploy-bot"]);
 }
