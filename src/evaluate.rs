@@ -19,8 +19,6 @@ pub use context::Context;
 pub use policy::{Kind, Malformed, Policy};
 pub use principal::Principal;
 
-pub(crate) use value::in_network;
-
 use principal::Reach;
 
 /// The kind of policy that decided, in AWS's words for it.

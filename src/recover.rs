@@ -35,6 +35,8 @@ pub struct Request {
     pub delete_key: Option<AccessKeyId>,
     /// The policy that takes the place of what the user may do now.
     pub policy: Option<PolicyDocument>,
+    /// What the person has to know of that policy.
+    pub remark: Option<String>,
     /// The actions that the user has to be allowed, as `SERVICE:ACTION`.
     pub probes: Vec<String>,
     /// Whether a user that is not contained gets a new key all the same.
@@ -123,6 +125,7 @@ pub fn recover(
     if let Some(policy) = &request.policy {
         let narrowed = rights::narrow(&snapshot, &lineage, policy)?;
         steps.extend(narrowed.steps);
+        warnings.extend(request.remark.clone());
         warnings.extend(narrowed.warnings);
         let on = keys.iter().filter(|key| key.status == Status::Active);
         warnings.extend(on.map(|key| {

@@ -5,22 +5,30 @@
 //! [`suggest`] cuts the rest to what the user may do today ([`Present`]), and writes the policy.
 
 mod advice;
+mod beyond;
+mod both;
 mod catalog;
 mod check;
+mod condition;
+mod data_events;
 mod fold;
 mod ledger;
 mod named;
 mod present;
 mod report;
 mod settle;
+mod source;
+mod statement;
 mod target;
+mod within;
 mod write;
 
 pub use advice::{Advice, ServiceUse};
 pub use catalog::{Catalog, Mapped};
 pub use check::{Check, Level, checked};
-pub use ledger::{Exclusions, Ledger, Origin, Seen, Used, UsedAction};
+pub use ledger::{Exclusions, Ledger, Marks, Origin, Seen, Shared, Unusable, Used, UsedAction};
 pub use present::{Held, Present, Role};
 pub use report::*;
-pub use settle::{Given, suggest};
+pub use settle::{Given, Room, suggest};
+pub use source::LeftOutSource;
 pub use target::Target;

@@ -3,6 +3,7 @@
 use crate::identity::{AccessKeyId, AccountId, Arn, RoleName, SessionName, UserName, Who};
 use crate::plan::Fields;
 use crate::resource::Resource;
+use crate::suggest::LeftOutSource;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -468,12 +469,13 @@ pub(super) struct SuggestPolicyArgs {
     /// Leave out what the lineage of this trace did, and what came from its addresses
     #[arg(long, value_name = "TRACE.json")]
     pub(super) trace: Option<PathBuf>,
-    /// Time of the exposure: sources first seen after it are left out [default: the trace's]
+    /// Time of the exposure: sources first seen after it are left out [default: the trace's, or that of
+    /// the user's record]
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub(super) since: Option<Timestamp>,
     /// Leave out what came from this address, network or service (repeatable)
     #[arg(long, value_name = "IP|CIDR|NAME")]
-    pub(super) exclude_source: Vec<String>,
+    pub(super) exclude_source: Vec<LeftOutSource>,
     /// Have Access Analyzer look at the policy, too
     #[arg(long)]
     pub(super) validate: bool,

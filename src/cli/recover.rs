@@ -3,6 +3,7 @@
 use super::args::{OnDrift, RecoverArgs};
 use super::plan::{context, deliver, fresh_lineage, with_managed};
 use super::session::{Session, name_of, read_file};
+use super::suggest_policy::present;
 use crate::aws::{self, Aws, Targets};
 use crate::credentials_file;
 use crate::error::{Error, Result};
@@ -10,6 +11,8 @@ use crate::exit::Exit;
 use crate::plan::Fields;
 use crate::policy::PolicyDocument;
 use crate::recover::{Place, Request, recover};
+use crate::snapshot::Snapshot;
+use crate::state::State;
 use crate::text::{shell, shown};
 use std::path::{Path, PathBuf};
 
@@ -34,10 +37,15 @@ pub(super) async fn run(session: &Session<'_>, args: &RecoverArgs) -> Result<Exi
             .hint(format!("ringfence resume {} ends it first", snapshot.who().flag())));
     }
     let snapshot = with_managed(&aws, snapshot, state.as_ref()).await?;
+    let remark = match &policy {
+        Some(policy) => remark(&aws, &snapshot, state.as_ref(), policy).await?,
+        None => None,
+    };
     let request = Request {
         to: place(&aws, args).await?,
         delete_key: args.delete_key.clone(),
         policy,
+        remark,
         probes: args.probe.clone(),
         override_containment: args.override_containment,
     };
@@ -125,6 +133,23 @@ fn credentials() -> Result<PathBuf> {
             .hint("--credentials-file FILE")
     })?;
     Ok(Path::new(&home).join(".aws").join("credentials"))
+}
+
+/// What a policy allows that today's do not, in a line.
+async fn remark(
+    aws: &Aws,
+    snapshot: &Snapshot,
+    state: Option<&State>,
+    policy: &PolicyDocument,
+) -> Result<Option<String>> {
+    let targets =
+        Targets { users: vec![snapshot.name().clone()], full: true, ..Targets::default() };
+    let reading = aws::read(aws, &targets).await?;
+    let Some(full) = reading.snapshots.iter().find(|one| one.id() == snapshot.id()) else {
+        return Ok(None);
+    };
+    let present = present(aws, full, state).await?;
+    Ok(present.remark(policy))
 }
 
 /// The policy of a file, which has to grant something.

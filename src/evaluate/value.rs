@@ -79,7 +79,7 @@ fn bytes(base64: &str) -> Option<Vec<u8>> {
 }
 
 /// Whether an address lies in a network: `203.0.113.0/24`, `2001:db8::/32`, or one address.
-pub(crate) fn in_network(address: &str, network: &str) -> bool {
+pub(super) fn in_network(address: &str, network: &str) -> bool {
     let (base, length) = match network.split_once('/') {
         Some((base, length)) => (base, length.parse::<u32>().ok()),
         None => (network, Some(u32::MAX)),

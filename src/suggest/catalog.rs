@@ -195,6 +195,11 @@ impl Service {
         }
     }
 
+    /// Its actions by their names in lower case.
+    pub fn actions(&self) -> impl Iterator<Item = (&str, &Action)> {
+        self.actions.iter().map(|(name, action)| (name.as_str(), action))
+    }
+
     /// The names of its actions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.actions.values().map(|action| action.name.as_str())
@@ -213,6 +218,13 @@ impl Service {
         fitting
             .max_by_key(|(place, form)| (form.said(), usize::MAX - place))
             .map(|(place, _)| place)
+    }
+
+    /// Whether an ARN can be of a type: none says more of it than that type's form.
+    #[must_use]
+    pub fn is_of(&self, place: usize, arn: &str) -> bool {
+        let said = |place| self.types.get(place).map(Template::said);
+        self.type_of(arn).is_none_or(|found| said(found) <= said(place))
     }
 
     /// The names under which an event tells a variable of a template, in lower case.

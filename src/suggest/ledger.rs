@@ -1,14 +1,16 @@
 //! Counts what a user's credentials did: by credential and source, so that what is the attacker's can be set apart.
 
 use super::catalog::Catalog;
+use super::data_events::is_data;
 use super::named::{ActionId, Taken, taken};
+use super::source::LeftOutSource;
 use super::target::{Target, escaped};
-use crate::evaluate::in_network;
 use crate::impact::{Kind, Subject};
 use crate::trail::Event;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How many distinct calls are told apart; what comes beyond is counted together.
@@ -29,6 +31,35 @@ pub struct Origin {
     pub source: String,
 }
 
+/// No event of CloudTrail is older than the service, which began in November 2013.
+const OLDEST: Timestamp = Timestamp::constant(1_383_264_000, 0);
+
+/// What has to be known of a call when it is seen.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    /// The time of the exposure: what came before and what came since is counted apart.
+    pub since: Option<Timestamp>,
+    /// The events by which the lineage of a trace has made credentials: whoever called there is the attacker.
+    pub mints: BTreeSet<String>,
+    /// No event can be later.
+    pub latest: Option<Timestamp>,
+}
+
+impl Marks {
+    fn can_be(&self, at: Timestamp) -> bool {
+        at >= OLDEST && self.latest.is_none_or(|latest| at <= latest)
+    }
+}
+
+/// Events of the user's at times that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// How many.
+    pub events: u64,
+    /// The earliest of them: its time, its source and its name.
+    pub first: (Timestamp, String, String),
+}
+
 /// What counts.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -39,6 +70,10 @@ pub struct Ledger {
     beyond: u64,
     window: Option<(Timestamp, Timestamp)>,
     data: bool,
+    marks: Arc<Marks>,
+    /// The addresses that the lineage's credentials were made from.
+    minted_from: BTreeSet<String>,
+    unusable: Option<Unusable>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +81,8 @@ struct Call {
     source: String,
     name: String,
     refused: bool,
+    /// Whether it came after the exposure.
+    after: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,8 +102,11 @@ pub struct Exclusions {
     /// Addresses that credentials of the lineage were used from. One that the user's own keys were used from
     /// before `since` is not excluded for that.
     pub lineage_sources: BTreeSet<String>,
+    /// The leaked keys themselves: what they did since the exposure from where the lineage was used or made is the
+    /// attacker's.
+    pub leaked: BTreeSet<String>,
     /// Addresses, networks and services that a person has excluded.
-    pub sources: Vec<String>,
+    pub sources: Vec<LeftOutSource>,
     /// The time of the exposure: a source that was first seen after it may be the attacker's.
     pub since: Option<Timestamp>,
 }
@@ -90,8 +130,21 @@ pub struct Used {
     pub beyond: u64,
     /// Whether any event of the user's is one of data: of objects, items, messages.
     pub data: bool,
-    /// Sources that are the lineage's, and were the user's own before the exposure.
-    pub shared: BTreeSet<String>,
+    /// Sources that are the lineage's, and may be the user's own as well.
+    pub shared: BTreeMap<String, Shared>,
+    /// What a person has excluded and no call came from.
+    pub idle: Vec<String>,
+    /// Events of the user's that are not counted, since their times cannot be.
+    pub unusable: Option<Unusable>,
+}
+
+/// What a source is that the lineage was used from, or made at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// Whether the user came from there before the exposure.
+    pub before: bool,
+    /// Calls with a leaked key that are left out.
+    pub left_out: u64,
 }
 
 /// How an action was used.
@@ -130,8 +183,18 @@ fn note<K: Ord>(map: &mut BTreeMap<K, Seen>, key: K, seen: Seen) {
 impl Ledger {
     /// Counts nothing yet.
     #[must_use]
-    pub fn new(catalog: Arc<Catalog>, subject: Subject) -> Self {
-        Self { catalog, subject, rows: BTreeMap::new(), beyond: 0, window: None, data: false }
+    pub fn new(catalog: Arc<Catalog>, subject: Subject, marks: Marks) -> Self {
+        Self {
+            catalog,
+            subject,
+            rows: BTreeMap::new(),
+            beyond: 0,
+            window: None,
+            data: false,
+            marks: Arc::new(marks),
+            minted_from: BTreeSet::new(),
+            unusable: None,
+        }
     }
 
     /// Whether an event is the user's.
@@ -143,24 +206,37 @@ impl Ledger {
 
     /// Notes when an event was that is not counted: what was read goes from the first to the last.
     pub fn pass_over(&mut self, event: &Event<'_>) {
-        if let Some(at) = event.time() {
+        if let Some(at) = event.time().filter(|at| self.marks.can_be(*at)) {
             let (from, to) = self.window.unwrap_or((at, at));
             self.window = Some((from.min(at), to.max(at)));
         }
     }
 
-    /// Takes an event. One without a time is not counted: it could be from whenever.
+    /// Takes an event. One without a time is not counted, and neither is one whose time cannot be: it could be from
+    /// whenever.
     pub fn see(&mut self, event: &Event<'_>) {
         let Some(at) = event.time() else { return };
+        if !self.marks.can_be(at) {
+            let first = (at, event.source.clone().into_owned(), event.name.clone().into_owned());
+            self.set_aside(Unusable { events: 1, first });
+            return;
+        }
         self.pass_over(event);
         let Some(identity) = &event.identity else { return };
         let Some((kind, credential)) = self.subject.uses(event, identity) else { return };
-        self.data |= event.management == "false" || event.category == "Data";
-        let origin = Origin { kind, credential, source: event.source_ip.clone().into_owned() };
+        self.data |= is_data(event);
+        let source = LeftOutSource::canonical(&event.source_ip);
+        let minted = self.marks.mints.contains(&*event.id) && event.error_code.is_empty();
+        // A service that called in somebody's name is nobody's own address.
+        if minted && source.parse::<IpAddr>().is_ok() {
+            self.minted_from.insert(source.clone());
+        }
+        let origin = Origin { kind, credential, source };
         let call = Call {
             source: event.source.clone().into_owned(),
             name: event.name.clone().into_owned(),
             refused: is_refused(&event.error_code),
+            after: self.marks.since.is_some_and(|since| at >= since),
         };
         let needs = match taken(&self.catalog, event) {
             _ if call.refused => Some(BTreeMap::new()),
@@ -169,6 +245,18 @@ impl Ledger {
             Taken::Unmapped => None,
         };
         self.add((origin, call), Row { calls: 1, first: at, last: at, needs });
+    }
+
+    fn set_aside(&mut self, other: Unusable) {
+        match &mut self.unusable {
+            None => self.unusable = Some(other),
+            Some(known) => {
+                known.events += other.events;
+                if other.first < known.first {
+                    known.first = other.first;
+                }
+            }
+        }
     }
 
     fn add(&mut self, key: (Origin, Call), row: Row) {
@@ -192,6 +280,10 @@ impl Ledger {
         }
         self.data |= other.data;
         self.beyond += other.beyond;
+        self.minted_from.extend(other.minted_from);
+        if let Some(unusable) = other.unusable {
+            self.set_aside(unusable);
+        }
         for (key, row) in other.rows {
             self.add(key, row);
         }
@@ -209,15 +301,42 @@ impl Ledger {
             let seen = first.entry(&origin.source).or_insert(row.first);
             *seen = (*seen).min(row.first);
         }
-        let mut used =
-            Used { window: self.window, beyond: self.beyond, data: self.data, ..Used::default() };
+        let lineage: BTreeSet<&str> = exclusions
+            .lineage_sources
+            .iter()
+            .map(String::as_str)
+            .chain(self.minted_from.iter().map(String::as_str))
+            .collect();
+        let from =
+            |one: &LeftOutSource| self.rows.keys().any(|(origin, _)| one.has(&origin.source));
+        let mut used = Used {
+            window: self.window,
+            beyond: self.beyond,
+            data: self.data,
+            unusable: self.unusable.clone(),
+            idle: exclusions
+                .sources
+                .iter()
+                .filter(|one| !from(one))
+                .map(ToString::to_string)
+                .collect(),
+            ..Used::default()
+        };
         for ((origin, call), row) in &self.rows {
             let seen = Seen { calls: row.calls, first: row.first, last: row.last };
             let own = first.get(origin.source.as_str()).copied();
-            if exclusions.is_shared(origin, own) {
-                used.shared.insert(origin.source.clone());
+            let of_lineage = lineage.contains(origin.source.as_str());
+            let why = exclusions.why(origin, call, own, of_lineage);
+            if of_lineage && !exclusions.is_named(origin) {
+                let leaked = why.is_some() && exclusions.leaked.contains(&origin.credential);
+                let before = exclusions.was_before(own);
+                if before || leaked && exclusions.since.is_none() {
+                    let shared = used.shared.entry(origin.source.clone()).or_default();
+                    shared.before |= before;
+                    shared.left_out += if leaked { row.calls } else { 0 };
+                }
             }
-            if let Some(why) = exclusions.why(origin, own) {
+            if let Some(why) = why {
                 let entry = used.excluded.entry(origin.clone());
                 entry.and_modify(|(known, _)| known.add(seen)).or_insert((seen, why));
                 continue;
@@ -278,26 +397,37 @@ impl Used {
 }
 
 impl Exclusions {
-    /// Whether a source is the lineage's as well as the user's own.
-    fn is_shared(&self, origin: &Origin, first: Option<Timestamp>) -> bool {
-        self.lineage_sources.contains(&origin.source) && self.was_before(first)
+    /// Whether an origin is left out by its name, whatever else it is.
+    fn is_named(&self, origin: &Origin) -> bool {
+        self.credentials.contains_key(&origin.credential)
+            || self.sources.iter().any(|one| one.has(&origin.source))
     }
 
     fn was_before(&self, first: Option<Timestamp>) -> bool {
         matches!((self.since, first), (Some(since), Some(first)) if first < since)
     }
 
-    fn why(&self, origin: &Origin, first: Option<Timestamp>) -> Option<String> {
+    fn why(
+        &self,
+        origin: &Origin,
+        call: &Call,
+        first: Option<Timestamp>,
+        of_lineage: bool,
+    ) -> Option<String> {
         if let Some(why) = self.credentials.get(&origin.credential) {
             return Some(why.clone());
         }
-        let named =
-            |source: &&String| **source == origin.source || in_network(&origin.source, source);
-        if let Some(source) = self.sources.iter().find(named) {
+        if let Some(source) = self.sources.iter().find(|one| one.has(&origin.source)) {
             return Some(format!("--exclude-source {source}"));
         }
-        if self.lineage_sources.contains(&origin.source) && !self.was_before(first) {
-            return Some("the trace's lineage was used from there".to_owned());
+        if of_lineage && !self.was_before(first) {
+            return Some("the trace's lineage was used or made from there".to_owned());
+        }
+        if of_lineage && call.after && self.leaked.contains(&origin.credential) {
+            return Some(
+                "a leaked key, after the exposure, from where the trace's lineage was used or made"
+                    .to_owned(),
+            );
         }
         match (self.since, first) {
             (Some(since), Some(first)) if first >= since => {

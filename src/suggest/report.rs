@@ -29,8 +29,12 @@ pub struct Suggestion {
     pub at: Timestamp,
     /// The endpoint, where it is not AWS's own.
     pub endpoint: Option<String>,
-    /// The time of the exposure, where it was said.
+    /// The time of the exposure, where it is known.
     pub since: Option<Timestamp>,
+    /// Where it is known from.
+    pub since_from: Option<KnownFrom>,
+    /// The leaked keys, where they are known.
+    pub leaked: Vec<Leaked>,
     /// What was looked at.
     pub evidence: Evidence,
     /// What is suggested: one document, or several that hold together; none where nothing was used.
@@ -41,6 +45,8 @@ pub struct Suggestion {
     pub sizes: Vec<usize>,
     /// Non-whitespace characters that the user's inline policies may have in all.
     pub inline_quota: usize,
+    /// What other policies of the user's take up, and why that leaves no room, if it does not.
+    pub room: Taken,
     /// What applies to the user today.
     pub present: Vec<PresentPolicy>,
     /// How many of the data set's actions the user may call today, and how many are suggested.
@@ -93,6 +99,45 @@ pub struct OriginLine {
     /// How often.
     #[serde(flatten)]
     pub seen: Seen,
+}
+
+/// Where something is known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KnownFrom {
+    /// It was given.
+    Given,
+    /// The trace says it.
+    Trace,
+    /// The record of the user's containment says it.
+    Record,
+}
+
+/// A leaked key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Leaked {
+    /// The access key.
+    pub access_key: String,
+    /// Where that is known from.
+    pub from: KnownFrom,
+}
+
+/// What is there beside the suggestion until the old policies are gone (F15).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Taken {
+    /// Non-whitespace characters of the inline policies that are there.
+    pub inline: usize,
+    /// Managed policies that are attached.
+    pub attached: usize,
+    /// How many may be.
+    pub attached_quota: usize,
+    /// Why the suggestion has no room beside them; `null` where it has.
+    pub lacking: Option<String>,
+    /// What helps.
+    pub hint: Option<String>,
 }
 
 /// How the suggested documents can be put on the user (F15).

@@ -5,10 +5,12 @@ use super::catalog::Catalog;
 use super::check::checked;
 use super::fold::folded;
 use super::ledger::{Seen, Used};
-use super::present::{Element, Present, Role, Stands};
+use super::present::{Present, Role, Stands};
 use super::report::*;
-use super::target::Target;
-use super::write::{Draft, documents, placement};
+use super::target::{Target, escaped};
+use super::within::{Element, Grant};
+use super::write::{Draft, documents, placement, taken};
+use crate::text::number;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +27,21 @@ pub struct Given<'a> {
     pub advice: Option<&'a Advice>,
     /// The time of the exposure.
     pub since: Option<Timestamp>,
-    /// Non-whitespace characters that the user's inline policies may have in all (F15).
+    /// What there is room for.
+    pub room: Room,
+}
+
+/// What the user's policies may be, and what is there already (F15).
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Non-whitespace characters that the user's inline policies may have in all.
     pub inline_quota: usize,
+    /// Those of the inline policies beside which the suggestion has to stand at first.
+    pub inline: usize,
+    /// Managed policies that may be attached.
+    pub attached_quota: usize,
+    /// Those that are.
+    pub attached: usize,
 }
 
 /// What is found, but for who the user is and what was read.
@@ -37,6 +52,8 @@ struct Found {
     not_allowed: Vec<LeftOut>,
     set_aside: Vec<SetAside>,
     unknown: Vec<Gap>,
+    /// Actions of which something is left out that a statement of ours cannot say.
+    unsaid: BTreeSet<String>,
 }
 
 /// Suggests a policy. Who the user is, and where the evidence comes from, is for the caller to fill in.
@@ -53,8 +70,11 @@ pub fn suggest(given: &Given<'_>) -> Suggestion {
     let mut statements = found.draft.statements();
     if !statements.is_empty() {
         statements.extend(given.present.denies());
+        let limits = given.present.limits(found.draft.grants());
+        statements
+            .extend(limits.into_iter().filter(|one| !statements.contains(one)).collect::<Vec<_>>());
     }
-    let policies = documents(&statements, given.inline_quota);
+    let policies = documents(&statements, given.room.inline_quota);
     let mut checks: Vec<_> = policies.iter().flat_map(|one| checked(given.catalog, one)).collect();
     checks.sort();
     checks.dedup();
@@ -69,11 +89,14 @@ pub fn suggest(given: &Given<'_>) -> Suggestion {
         at: Timestamp::UNIX_EPOCH,
         endpoint: None,
         since: given.since,
+        since_from: None,
+        leaked: Vec::new(),
         evidence: evidence(given),
         sizes: policies.iter().map(crate::policy::PolicyDocument::quota_size).collect(),
-        placement: placement(&policies, given.inline_quota),
+        placement: placement(&policies, given.room.inline_quota),
+        room: taken(&policies, given.room),
         policies,
-        inline_quota: given.inline_quota,
+        inline_quota: given.room.inline_quota,
         present: given.present.held().iter().map(present).collect(),
         counts: Counts { may_do: given.present.may_do(given.catalog), used: counted },
         used: found.used,
@@ -116,18 +139,32 @@ impl Found {
             }
         }
         let wide = kept.contains(&Target::Unnamed);
+        let literals: Vec<(String, String)> =
+            kept.iter().filter_map(|one| Some((one.literal()?, one.element()))).collect();
         let mut resources = BTreeSet::new();
         for target in folded(kept) {
-            let grants = present.within(action, &target);
-            // A pattern of no resource that was named alone is another form of one that was.
-            if grants.is_empty() && (target == Target::Unnamed || targets.len() == 1) {
-                out.insert(None, words(Stands::NotAllowed));
+            let element = target.element();
+            let place = element.strip_suffix('*').unwrap_or(&element);
+            let inside = |(_, one): &&(String, String)| one.starts_with(place);
+            let named: Vec<_> = match target {
+                Target::Pattern(_) => literals.iter().filter(inside).cloned().collect(),
+                _ => Vec::new(),
+            };
+            let within = present.within(action, &target, &named);
+            if within.unsaid {
+                self.unsaid.insert(action.to_owned());
             }
-            for grant in grants {
-                resources.extend(match &grant.element {
-                    Element::On(resource) => vec![resource.clone()],
-                    Element::NotOn(all) => vec![format!("all but {}", all.join(", "))],
-                });
+            if within.grants.is_empty() {
+                let named = Some(element).filter(|_| matches!(target, Target::Pattern(_)));
+                // A pattern of no resource that was named alone is another form of one that was.
+                let is_form = named.is_some() && targets.len() > 1;
+                if !is_form || within.against != Stands::NotAllowed && !is_variant(&target, targets)
+                {
+                    out.insert(named, words(within.against));
+                }
+            }
+            for grant in within.grants {
+                resources.insert(shown_as(&grant));
                 self.draft.add(action, grant);
             }
         }
@@ -205,7 +242,10 @@ impl Found {
 
     /// A service of which only the last use is known: all that is allowed of it today.
     fn service(&mut self, given: &Given<'_>, prefix: &str, last: Timestamp) {
-        let grants = given.present.of_service(given.catalog, prefix);
+        let (grants, unsaid) = given.present.of_service(given.catalog, prefix);
+        if unsaid {
+            self.unsaid.insert(format!("{prefix}:*"));
+        }
         if grants.is_empty() {
             self.not_allowed.push(LeftOut {
                 action: format!("{prefix}:*"),
@@ -217,10 +257,7 @@ impl Found {
         }
         let mut lines: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (action, grant) in grants {
-            lines.entry(action.clone()).or_default().extend(match &grant.element {
-                Element::On(resource) => vec![resource.clone()],
-                Element::NotOn(all) => vec![format!("all but {}", all.join(", "))],
-            });
+            lines.entry(action.clone()).or_default().insert(shown_as(&grant));
             self.draft.add(&action, grant);
         }
         self.used.extend(lines.into_iter().map(|(action, resources)| UsedLine {
@@ -238,10 +275,13 @@ impl Found {
         let mut gap = |what: String, why: String| self.unknown.push(Gap { what, why });
         for held in given.present.held() {
             if let Err(why) = &held.document {
-                gap(
-                    format!("what {} allows and denies", held.place),
-                    format!("{why}; what it alone allows is left out, and its denies are not kept"),
-                );
+                let so = match held.role {
+                    Role::Boundary => {
+                        "what it stops is suggested all the same; it goes on stopping it"
+                    }
+                    _ => "what it alone allows is left out, and its denies are not kept",
+                };
+                gap(format!("what {} allows and denies", held.place), format!("{why}; {so}"));
             }
         }
         if given.since.is_none() {
@@ -269,11 +309,51 @@ impl Found {
                 ),
             );
         }
-        for source in &given.used.shared {
+        for (source, shared) in &given.used.shared {
+            let left = match shared.left_out {
+                0 => "those of the user's own credentials are counted; --exclude-source leaves them out"
+                    .to_owned(),
+                n => format!(
+                    "{} of a leaked key since then {} left out, and what else came from there is counted",
+                    number(n, "call", "calls"),
+                    if n == 1 { "is" } else { "are" }
+                ),
+            };
+            let why = match shared.before {
+                true => format!(
+                    "the lineage was used or made there, and the user came from there before; {left}"
+                ),
+                false => {
+                    "the lineage was used or made there, and no time of exposure is known: none is \
+                          counted; --since TIME counts what came before it"
+                        .to_owned()
+                }
+            };
+            gap(format!("which calls from {source} are the user's own"), why);
+        }
+        if given.used.window.is_some() {
+            for source in &given.used.idle {
+                gap(
+                    format!("what --exclude-source {source} was to leave out"),
+                    "no call of the user's came from there".to_owned(),
+                );
+            }
+        }
+        if let Some(unusable) = &given.used.unusable {
+            let (at, source, name) = &unusable.first;
+            let service = source.strip_suffix(".amazonaws.com").unwrap_or(source);
             gap(
-                format!("which calls from {source} are the user's own"),
-                "the lineage was used from there, and the user before the exposure, too: those of the user's own \
-                 credentials are counted; --exclude-source leaves them out"
+                format!("when {} happened", number(unusable.events, "event", "events")),
+                format!(
+                    "the time cannot be, and it is not counted: first {service} {name} at {at}"
+                ),
+            );
+        }
+        for action in std::mem::take(&mut self.unsaid) {
+            gap(
+                format!("all that {action} may be used on today"),
+                "where the user's policies and the boundary meet in no pattern, or in no condition, that a \
+                 statement could say, it is left out"
                     .to_owned(),
             );
         }
@@ -284,6 +364,26 @@ impl Found {
             );
         }
     }
+}
+
+/// The resources of a grant, in words.
+fn shown_as(grant: &Grant) -> String {
+    match &grant.element {
+        Element::On(resource) => resource.clone(),
+        Element::NotOn(all) => format!("all but {}", all.join(", ")),
+    }
+}
+
+/// Whether a pattern is another form of a resource that was named: with a qualifier behind it, or a path before.
+fn is_variant(pattern: &Target, targets: &BTreeSet<Target>) -> bool {
+    let text = pattern.element();
+    targets.iter().any(|target| match target {
+        Target::Named { head, tail, .. } => {
+            let (head, tail) = (escaped(head), escaped(tail));
+            text == format!("{head}{tail}:*") || text == format!("{head}*/{tail}")
+        }
+        _ => false,
+    })
 }
 
 /// The services that the user has called, and that have data events.

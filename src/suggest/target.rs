@@ -74,14 +74,40 @@ pub(super) fn modern(resource: &str) -> String {
     resource.replace("${", "${$}{")
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token {
+/// A step of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Token {
     Char(char),
     One,
     Many,
+    /// Whatever a variable stands for.
+    Unknown,
 }
 
-fn tokens(pattern: &str) -> Vec<Token> {
+impl Token {
+    const fn is_wild(self) -> bool {
+        matches!(self, Self::Many | Self::Unknown)
+    }
+}
+
+/// Tokens as a policy writes them.
+pub(super) fn written(tokens: &[Token]) -> String {
+    let mut out = String::new();
+    let mut plain = String::new();
+    for token in tokens {
+        match token {
+            Token::Char(c) => plain.push(*c),
+            Token::One | Token::Many | Token::Unknown => {
+                out.push_str(&escaped(&std::mem::take(&mut plain)));
+                out.push(if *token == Token::One { '?' } else { '*' });
+            }
+        }
+    }
+    out.push_str(&escaped(&plain));
+    out
+}
+
+pub(super) fn tokens(pattern: &str) -> Vec<Token> {
     let mut all = Vec::new();
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {
@@ -90,8 +116,7 @@ fn tokens(pattern: &str) -> Vec<Token> {
             let mut name = inner.chars();
             all.push(match (name.next(), name.next()) {
                 (Some(c @ ('*' | '?' | '$')), None) => Token::Char(c),
-                // Whatever it stands for.
-                _ => Token::Many,
+                _ => Token::Unknown,
             });
             rest = after;
             continue;
@@ -120,7 +145,7 @@ const FILLS: [&str; 5] = [
 /// Texts that a pattern fits: every wildcard filled alike, and each in turn filled otherwise.
 fn samples(pattern: &str) -> Vec<String> {
     let tokens = tokens(pattern);
-    let wild = tokens.iter().filter(|token| **token == Token::Many).count();
+    let wild = tokens.iter().filter(|token| token.is_wild()).count();
     let filled = |fill: &dyn Fn(usize) -> &'static str| {
         let mut nth = 0;
         let mut text = String::new();
@@ -128,7 +153,7 @@ fn samples(pattern: &str) -> Vec<String> {
             match token {
                 Token::Char(c) => text.push(*c),
                 Token::One => text.push('\u{f8f0}'),
-                Token::Many => {
+                Token::Many | Token::Unknown => {
                     text.push_str(fill(nth));
                     nth += 1;
                 }
@@ -183,7 +208,10 @@ pub(super) fn cover(resource: &str, variables: bool) -> Option<Policy> {
 pub(super) fn overlap(one: &str, other: &str) -> bool {
     let fields = |text: &str| -> Vec<String> { text.splitn(6, ':').map(str::to_owned).collect() };
     let (left, right) = (fields(one), fields(other));
-    if left.len() == 6 && right.len() == 6 {
+    // A variable may have a colon in its name, and stand for some.
+    let plain =
+        |all: &[String]| all.len() == 6 && !all.iter().take(5).any(|field| field.contains("${"));
+    if plain(&left) && plain(&right) {
         return left.iter().zip(&right).all(|(a, b)| meet(a, b));
     }
     meet(one, other)
@@ -195,18 +223,18 @@ fn meet(one: &str, other: &str) -> bool {
     // `reached[j]`: what the tokens of `one` so far fit, the first j of `other` fit, too.
     let mut reached = vec![true];
     reached.extend(other.iter().scan(true, |open, token| {
-        *open &= *token == Token::Many;
+        *open &= token.is_wild();
         Some(*open)
     }));
     for token in &one {
         let mut next = Vec::with_capacity(reached.len());
-        next.push(*token == Token::Many && reached.first() == Some(&true));
+        next.push(token.is_wild() && reached.first() == Some(&true));
         for (pair, there) in reached.windows(2).zip(&other) {
             let [before, here] = pair else { continue };
             let left = next.last() == Some(&true);
             let both = match (token, there) {
-                (Token::Many, _) => *here || left,
-                (_, Token::Many) => *here || left || *before,
+                (Token::Many | Token::Unknown, _) => *here || left,
+                (_, Token::Many | Token::Unknown) => *here || left || *before,
                 (Token::Char(a), Token::Char(b)) => *before && a == b,
                 (Token::One, _) | (_, Token::One) => *before,
             };

@@ -1,9 +1,12 @@
 //! Grants to statements, and statements to documents that IAM takes (F15).
 
-use super::present::{Element, Grant};
+use super::report::{Placement, Taken};
+use super::settle::Room;
 use super::target;
+use super::within::{Element, Grant};
 use crate::evaluate::{Context, Principal};
 use crate::policy::PolicyDocument;
+use crate::text::{grouped, number};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +25,13 @@ impl Draft {
         let service = action.split(':').next().unwrap_or_default().to_owned();
         let key = (service, grant.condition, action.to_owned());
         self.grants.entry(key).or_default().insert(grant.element);
+    }
+
+    /// What is granted, whatever its condition.
+    pub(super) fn grants(&self) -> impl Iterator<Item = (&str, &Element)> {
+        self.grants
+            .iter()
+            .flat_map(|((_, _, action), all)| all.iter().map(move |one| (action.as_str(), one)))
     }
 
     /// The statements: those of a service together, and actions with the same resources in one.
@@ -154,8 +164,7 @@ fn pieces(statement: &Value) -> Vec<Value> {
 }
 
 /// How the documents can be put on the user.
-pub(super) fn placement(documents: &[PolicyDocument], inline: usize) -> super::report::Placement {
-    use super::report::Placement;
+pub(super) fn placement(documents: &[PolicyDocument], inline: usize) -> Placement {
     let sizes: Vec<usize> = documents.iter().map(PolicyDocument::quota_size).collect();
     match sizes.as_slice() {
         [] => Placement::Nothing,
@@ -166,6 +175,47 @@ pub(super) fn placement(documents: &[PolicyDocument], inline: usize) -> super::r
         },
         _ => Placement::TooLarge,
     }
+}
+
+/// Whether there is room for the documents until the old policies are gone: nothing is to stop in between (F15).
+pub(super) fn taken(documents: &[PolicyDocument], room: Room) -> Taken {
+    let Room { inline_quota, inline, attached_quota, attached } = room;
+    let mut taken = Taken { inline, attached, attached_quota, lacking: None, hint: None };
+    let size = documents.iter().map(PolicyDocument::quota_size).sum::<usize>();
+    let count = documents.len();
+    match placement(documents, inline_quota) {
+        Placement::Inline if inline + size > inline_quota => {
+            taken.lacking = Some(format!(
+                "{} characters of inline policies are there, of {}: it has no room beside them",
+                grouped(inline as u64),
+                grouped(inline_quota as u64)
+            ));
+            taken.hint = Some(match attached < attached_quota {
+                true => {
+                    "attach it as a managed policy, and delete the inline policies then".to_owned()
+                }
+                false => {
+                    "make an inline policy shorter, or detach a managed policy first".to_owned()
+                }
+            });
+        }
+        Placement::Managed | Placement::SeveralManaged if attached + count > attached_quota => {
+            taken.lacking = Some(format!(
+                "{} to attach beside {attached} that are attached: a user may have {attached_quota}",
+                number(count as u64, "managed policy", "managed policies")
+            ));
+            taken.hint = Some(match count > attached_quota {
+                true => "ask for a higher quota (20 at the most), or give a part of it to a group"
+                    .to_owned(),
+                false => format!(
+                    "detach {} that the suggestion replaces first, or ask for a higher quota (20 at the most)",
+                    attached + count - attached_quota
+                ),
+            });
+        }
+        _ => {}
+    }
+    taken
 }
 
 #[cfg(test)]
@@ -204,7 +254,7 @@ mod tests {
             .flat_map(|statement| statement["Resource"].as_array().unwrap().clone())
             .collect();
         assert_eq!(said, all);
-        assert_eq!(placement(&documents, 2_048), super::super::report::Placement::SeveralManaged);
+        assert_eq!(placement(&documents, 2_048), Placement::SeveralManaged);
         let except = json!({ "Effect": "Deny", "NotAction": all, "Resource": "*" });
         assert_eq!(pieces(&except), [except]);
     }

@@ -9,7 +9,7 @@ use crate::render::style::Style;
 use crate::render::words::{stamp, stamp_ago};
 use crate::resource::Value;
 use crate::suggest::{
-    By, Check, EventLine, Level, Placement, PresentPolicy, PresentRole, Seen, Suggestion,
+    By, Check, EventLine, KnownFrom, Level, Placement, PresentPolicy, PresentRole, Seen, Suggestion,
 };
 use crate::text::{ago, count, grouped, number, shell, shown};
 
@@ -50,12 +50,31 @@ fn header(page: &mut Page, it: &Suggestion) {
         lines.push(("Advisor", vec!["service-last-accessed data was read".to_owned()]));
     }
     if let Some(since) = it.since {
-        lines.push(("Exposed", vec![stamp_ago(since, it.at)]));
+        let from = it.since_from.and_then(known_from).map(str::to_owned);
+        let at = stamp_ago(since, it.at);
+        let at = if from.is_some() { format!("{at},") } else { at };
+        lines.push(("Exposed", std::iter::once(at).chain(from).collect()));
+    }
+    let last = it.leaked.len().saturating_sub(1);
+    let keys = it.leaked.iter().enumerate().map(|(n, leaked)| {
+        let from = known_from(leaked.from).map(|from| format!(", {from}")).unwrap_or_default();
+        format!("{}{from}{}", shown(&leaked.access_key), if n < last { "," } else { "" })
+    });
+    if !it.leaked.is_empty() {
+        lines.push(("Leaked", keys.collect()));
     }
     if let Some(endpoint) = &it.endpoint {
         lines.push(("Endpoint", vec![shown(endpoint).into_owned(), "(not AWS)".to_owned()]));
     }
     labelled(page, &lines);
+}
+
+fn known_from(from: KnownFrom) -> Option<&'static str> {
+    match from {
+        KnownFrom::Given => None,
+        KnownFrom::Trace => Some("by the trace"),
+        KnownFrom::Record => Some("by the record of its containment"),
+    }
 }
 
 /// The policies of today that would give way, and what comes in their place.
@@ -268,6 +287,10 @@ fn summary(page: &mut Page, it: &Suggestion) {
         Placement::Inline => page.sentence(0, &line),
         _ => page.look(0, &line),
     }
+    if let Some(lacking) = &it.room.lacking {
+        let hint = it.room.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        page.look(0, &format!("{lacking}{hint}"));
+    }
 }
 
 fn ending(page: &mut Page, it: &Suggestion, saved: &[String]) {
@@ -277,7 +300,7 @@ fn ending(page: &mut Page, it: &Suggestion, saved: &[String]) {
     let next = match (saved, it.placement) {
         (_, Placement::Nothing) => return,
         ([], _) => "Next: again with --out policy.json".to_owned(),
-        ([one], Placement::Inline) => {
+        ([one], Placement::Inline) if it.room.lacking.is_none() => {
             format!("Next: ringfence recover --user {} --policy {}", shell(&it.user), shell(one))
         }
         _ => "Next: aws iam create-policy, and attach-user-policy, for each file".to_owned(),

@@ -218,6 +218,36 @@ fn rights_are_narrowed_stay_so_at_a_release_and_come_back_when_asked() {
 }
 
 #[test]
+fn a_broad_policy_is_told_and_pieces_of_an_earlier_one_go() {
+    let incident = Incident::new();
+    for piece in ["least", "least-2", "least-3"] {
+        let arn = format!("arn:aws:iam::{ACCOUNT}:policy/{piece}");
+        let made = [("PolicyName", piece), ("PolicyDocument", READS)];
+        incident.place.make("iam:CreatePolicy", &made);
+        incident.place.make("iam:AttachUserPolicy", &[("UserName", USER), ("PolicyArn", &arn)]);
+    }
+    incident.contain("revoke");
+    std::fs::write(incident.folder().join("least.json"), READS).unwrap();
+    std::fs::write(incident.folder().join("broad.json"), EVERYTHING).unwrap();
+    let plan = |policy: &str| {
+        let recover = ["recover", "--user", USER, "--policy", policy, "--out", "recover.json"];
+        incident.run(&recover).exits(0)
+    };
+    let broad = plan("broad.json");
+    assert!(broad.out.contains("! the policy allows every action, as today's do"), "{}", broad.out);
+    let least = plan("least.json");
+    assert!(!least.out.contains("the policy allows"), "{}", least.out);
+    for piece in ["least", "least-2", "least-3"] {
+        let gone = format!("attached_policy/arn:aws:iam::{ACCOUNT}:policy/{piece}");
+        assert!(least.out.contains(&gone), "{}", least.out);
+    }
+    incident.run(&["apply", "recover.json", "--auto-approve"]).exits(0);
+    let broad = plan("broad.json");
+    let line = "! the policy allows every action, and more than today's policies: * on *";
+    assert!(broad.out.contains(line), "{}", broad.out);
+}
+
+#[test]
 fn under_a_hold_it_is_not_called_recovered() {
     let incident = Incident::new();
     incident.contain("lockdown");

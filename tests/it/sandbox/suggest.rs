@@ -169,6 +169,55 @@ fn what_the_attacker_did_is_set_apart_and_told() {
 }
 
 #[test]
+fn what_looks_like_an_address_and_is_none_is_refused() {
+    let desk = Desk::new();
+    desk.deliver();
+    for bad in ["10.0.0.0/99", "300.1.1.1", "10.0.0", "2001:db8:::1", ""] {
+        let run = ["suggest-policy", "--user", "deploy-bot", "--logs", "logs", "--exclude-source"];
+        let refused = desk.run(&[&run[..], &[bad]].concat()).exits(64);
+        assert!(refused.err.starts_with("error: "), "{bad}: {}", refused.err);
+        assert!(refused.err.contains("--exclude-source"), "{bad}: {}", refused.err);
+        assert!(refused.out.is_empty());
+    }
+    let idle = desk.suggest(&["--logs", "logs", "--exclude-source", "198.51.100.0/24"]);
+    let told = idle.out.lines().filter(|line| line.contains("198.51.100.0/24")).count();
+    assert_eq!(told, 1, "{}", idle.out);
+}
+
+#[test]
+fn the_record_of_a_containment_tells_the_exposure_and_the_key() {
+    let desk = Desk::new();
+    desk.deliver();
+    let contain = ["apply", "--access-key", &desk.key.id, "--since", &desk.since, "--auto-approve"];
+    desk.run(&contain).exits(0);
+    let said = desk.suggest(&["--logs", "logs", "--out", "policy.json"]);
+    assert!(!desk.file("policy.json").contains("ListUsers"), "{}", said.out);
+    let told = said.out.lines().filter(|line| line.contains("by the record of its")).count();
+    assert_eq!(told, 2, "{}", said.out);
+    let report: Value =
+        serde_json::from_str(&desk.suggest(&["--logs", "logs", "--format", "json"]).out).unwrap();
+    Schema::of("suggest-policy").holds(&report);
+    assert_eq!(report["since_from"], "record");
+    assert_eq!(report["leaked"][0]["access_key"], desk.key.id.as_str());
+    // What is given counts before it.
+    let given =
+        desk.suggest(&["--logs", "logs", "--since", "2030-01-01T00:00Z", "--format", "json"]);
+    let report: Value = serde_json::from_str(&given.out).unwrap();
+    assert_eq!(report["since_from"], "given");
+    assert_eq!(report["counts"]["used"], 4);
+}
+
+#[test]
+fn what_an_earlier_suggestion_has_left_is_told() {
+    let desk = Desk::new();
+    desk.deliver();
+    fs::write(desk.place.directory.path().join("policy-2.json"), "{}").unwrap();
+    let said = desk.suggest(&["--logs", "logs", "--out", "policy.json"]);
+    assert!(said.out.contains("! what policy-2.json is for:"), "{}", said.out);
+    assert_eq!(desk.file("policy-2.json"), "{}");
+}
+
+#[test]
 fn iam_knows_when_permissions_were_last_used() {
     let desk = Desk::new();
     let report = |more: &[&str]| -> Value {
