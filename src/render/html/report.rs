@@ -192,10 +192,10 @@ fn facts(one: &Principal) -> Markup {
             dt { "Account" } dd { (code(one.account_id.as_str())) }
             dt { "ID" } dd { (code(one.id.as_str())) }
             dt { "ARN" } dd { (code(one.arn.as_str())) }
-            dt { "Posture" } dd { (Told(&one.posture)) }
+            dt { "Posture" } dd { (plain(&one.posture)) }
             dt { "Stage" } dd { (one.stage.word()) }
             @if let Some(since) = one.since { dt { "Exposed" } dd { (time(since)) } }
-            @if !compromised.is_empty() { dt { "Compromised" } dd { (Told(&compromised.join(", "))) } }
+            @if !compromised.is_empty() { dt { "Compromised" } dd { (plain(&compromised.join(", "))) } }
             @if let Some(seen) = one.last_seen_contained { dt { "Last seen contained" } dd { (time(seen)) } }
             @if let Some(fence) = &one.fence {
                 dt { "Fence" }
@@ -208,7 +208,7 @@ fn facts(one: &Principal) -> Markup {
                 }
             }
             @for made in &one.recoveries {
-                dt { "New key" } dd { (Told(&words::recovery(made))) }
+                dt { "New key" } dd { (plain(&words::recovery(made))) }
             }
             @if let Some(at) = one.released_at { dt { "Released" } dd { (time(at)) } }
             dt { "Lineage" } dd { (code(one.lineage.as_str())) ", serial " (one.serial) }
@@ -248,7 +248,7 @@ fn change(step: &StepRecord) -> Markup {
     let (before, after) = words::before_after(step);
     html! {
         h4 { (code(&step.resource.to_string())) }
-        @if !step.reason.is_empty() { p .quiet { (Told(&step.reason)) } }
+        @if !step.reason.is_empty() { p .quiet { (plain(&step.reason)) } }
         @if !step.reversible { p { (look("cannot be undone")) } }
         @if words::step_looks(step) { p { (look(words::step_status(step.status))) } }
         pre tabindex="0" role="group" aria-label={ "Change of " (Told(&step.resource.to_string())) } {
@@ -279,11 +279,11 @@ fn people(report: &Report) -> Markup {
             html! { (by(&run.planned_by)) br; (time_or(run.planned_at, "")) },
             html! {
                 @for line in words::approved(run) {
-                    div { @if run.break_glass.is_some() { (look(&line)) } @else { (Told(&line)) } }
+                    div { @if run.break_glass.is_some() { (look(&line)) } @else { (plain(&line)) } }
                 }
             },
             html! {
-                (code(run.applied_by.as_str())) br; (Told(&words::applied_from(run))) " "
+                (code(run.applied_by.as_str())) br; (plain(&words::applied_from(run))) " "
                 (time(run.started_at))
                 @for one in &run.resumed {
                     div { (look("resumed")) " by " (code(one.by.as_str())) " " (time(one.at)) }

@@ -1,6 +1,6 @@
 //! What a trace has found, within a page.
 
-use super::{Told, code, look, picture, plain, table};
+use super::{code, look, picture, plain, table};
 use crate::render::drawing;
 use crate::render::text::trace::{life, summary};
 use crate::render::words::stamp;
@@ -54,7 +54,7 @@ pub(super) fn trace(of: &TraceOf) -> Markup {
         (table(
             "Suspects, proved by nothing",
             &["Credential", "Why"],
-            trace.suspects.iter().map(|one| vec![code(&one.id), html! { (Told(&one.why)) }]).collect(),
+            trace.suspects.iter().map(|one| vec![code(&one.id), plain(&one.why)]).collect(),
         ))
     }
 }
@@ -63,25 +63,26 @@ fn credential(trace: &Trace, one: &Credential) -> Vec<Markup> {
     let life = life(one, trace.start.at);
     vec![
         code(&one.id),
-        html! { (Told(one.via.as_deref().unwrap_or_default())) },
+        plain(one.via.as_deref().unwrap_or_default()),
         one.parent.as_deref().map_or_else(|| html! {}, code),
         html! { @match one.uses { Some(uses) => { (grouped(uses)) } None => { "not known" } } },
         one.source_ips.first().map_or_else(|| html! {}, |ip| code(ip)),
-        html! { @if one.live == Some(false) { (Told(&life)) } @else { (look(&life)) } },
+        html! { @if one.live == Some(false) { (plain(&life)) } @else { (look(&life)) } },
     ]
 }
 
 fn left_behind(made: &Persistence) -> Vec<Markup> {
+    let kind = made.kind.replace('_', " ");
     let time = |time: Option<jiff::Timestamp>| time.map(stamp).unwrap_or_default();
     vec![
-        html! { @if made.live { (look(&made.kind)) } @else { (Told(&made.kind)) } },
+        html! { @if made.live { (look(&kind)) } @else { (plain(&kind)) } },
         code(&made.name),
-        html! { (Told(&made.action)) },
+        plain(&made.action),
         html! { span .time { (time(made.time)) } },
         html! { span .time { (time(made.closed_at)) } },
         html! {
             @if let Some(technique) = &made.technique {
-                (Told(&technique.id)) " " (Told(&technique.name))
+                (plain(&technique.id)) " " (plain(&technique.name))
             }
         },
     ]
@@ -89,8 +90,8 @@ fn left_behind(made: &Persistence) -> Vec<Markup> {
 
 fn activity(row: &Activity) -> Vec<Markup> {
     vec![
-        html! { (Told(&row.service)) },
-        html! { (Told(&row.action)) },
+        plain(&row.service),
+        plain(&row.action),
         row.resource.as_deref().map_or_else(|| html! {}, code),
         html! { (grouped(row.count)) },
         html! { (grouped(row.denied)) },
