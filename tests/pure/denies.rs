@@ -300,3 +300,21 @@ fn a_fence_that_moves_goes_inline_where_there_is_room_by_then() {
     give(&mut now, KEY, ringfence::snapshot::Status::Active, before());
     assert_eq!(placed(&planned(now, Some(state), &[])), [FENCE]);
 }
+
+#[test]
+fn a_boundary_of_somebody_elses_makes_no_room_for_a_fence_that_moves() {
+    let (state, mut now) = state_of(&contained(user(), &ask("revoke", false)));
+    items(&mut now.inline_policies).clear();
+    now.quotas = room(0, 0);
+    give(&mut now, KEY, ringfence::snapshot::Status::Active, before());
+    now.permissions_boundary = Some(own_arn("team"));
+    let taken = planned(now.clone(), Some(state.clone()), &[]);
+    assert!(blocked(&taken)[0].ends_with("the permissions boundary is taken"));
+    assert!(!placed(&taken).contains(&BOUNDARY.to_owned()));
+    now.permissions_boundary = None;
+    let free = planned(now, Some(state), &[]);
+    assert_eq!(
+        (blocked(&free).len(), placed(&free).last().map(String::as_str)),
+        (0, Some(BOUNDARY))
+    );
+}

@@ -641,7 +641,12 @@ fn what_is_compromised_for_another_reason_than_a_trace_is_as_the_posture_says() 
 }
 
 #[test]
-fn a_key_that_was_named_and_could_not_be_listed_is_taken_to_be_on() {
+fn what_could_not_be_read_is_taken_to_be_there_and_on() {
+    let mut delete = request("revoke", None);
+    delete.posture.set("login_profile", "delete").unwrap();
+    let unread = plan(without(user(), Section::LoginProfile), &delete);
+    let step = only(&unread).steps.iter().find(|step| step.resource == resource(PASSWORD)).unwrap();
+    assert_eq!((&step.before, &step.after), (&Some(ringfence::resource::Value::Password), &None));
     let unread = without(user(), Section::AccessKeys);
     let subject = subject(unread, None, vec![key_id(0)]);
     let plan = contain(vec![subject], &request("revoke", None), &context()).unwrap();

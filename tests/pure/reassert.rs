@@ -101,6 +101,14 @@ fn what_others_took_away_is_written_again_as_it_was() {
     let mut deleted = now.clone();
     take(&mut deleted, KEY);
     assert!(!said(&held, &deleted).0.contains(&KEY.to_owned()));
+    let (every, mut on) = left(everything(), "quarantine");
+    for credential in [KEY, SSH, SERVICE] {
+        give(&mut on, credential, Status::Active, before());
+    }
+    let plan = again(&every, &on);
+    let wave =
+        |what: &str| plan.steps.iter().find(|step| step.resource == resource(what)).unwrap().wave;
+    assert!(wave(KEY) < wave(SSH) && wave(SSH) == wave(SERVICE));
     let unread = without(without(now, Section::Inline), Section::AccessKeys);
     assert_eq!(said(&held, &unread), writes(&[&deny_all]));
 }
@@ -172,6 +180,8 @@ fn a_fence_in_a_policy_is_brought_to_bear_again_only_as_it_was_written() {
         let mut gone = loose.clone();
         gone.managed_policies.clear();
         assert_eq!(said(&state, &gone), writes(&[&policy, &carrier]));
+        let steps = again(&state, &gone).steps;
+        assert!(steps[0].wave < steps[1].wave);
         // Under its name there may stand a policy that allows everything.
         let mut other = loose.clone();
         other.managed_policies[0].document = Some(Observed::Read(hold()));

@@ -623,3 +623,23 @@ fn what_is_in_doubt_and_was_changed_by_others_is_left_alone() {
     assert!(!steps(&plan).contains(&SSH.to_owned()));
     assert!(drifted(&plan).iter().any(|line| line.starts_with(&format!("{SSH} is now Expired"))));
 }
+
+#[test]
+fn a_boundary_that_neither_posture_asks_for_is_given_back() {
+    let mut ask = ask("quarantine", true);
+    ask.posture.set("permissions_boundary", &own_arn("contained")).unwrap();
+    let mut case = Case::asked(user(), &ask);
+    assert_eq!(case.now.permissions_boundary, Some(own_arn("contained")));
+    let given = |case: &Case, asks: bool| {
+        let mut request = down_to("revoke");
+        if asks {
+            let to = request.to.as_mut().unwrap();
+            to.set("permissions_boundary", &own_arn("contained")).unwrap();
+        }
+        steps(&case.plan(&request)).contains(&BOUNDARY.to_owned())
+    };
+    assert!(given(&case, false) && !given(&case, true));
+    // One that an earlier step down could not give back.
+    case.state.posture.set("permissions_boundary", "keep").unwrap();
+    assert!(given(&case, false));
+}

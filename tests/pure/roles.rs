@@ -9,7 +9,7 @@ use ringfence::identity::{Caller, SessionName};
 use ringfence::lineage::Lineage;
 use ringfence::plan::{Change, Plan, PrincipalPlan, Step, Why};
 use ringfence::planner::{Request, Subject, contain, out_of_reach};
-use ringfence::policy::{FenceTime, PolicyDocument, fence, fence_for, hold};
+use ringfence::policy::{FenceTime, PolicyDocument, deny_all_arn, fence, fence_for, hold};
 use ringfence::resource::{Resource, RolePolicy, Value};
 use ringfence::snapshot::{Entity, InlinePolicy, Observed, Quotas, RoleQuotas, RoleUse, Snapshot};
 use ringfence::state::State;
@@ -166,6 +166,21 @@ fn workloads_are_cut_only_where_that_is_asked_for() {
     for said in ["ec2.amazonaws.com", "instance profile web-1", "last recorded use", "eu-west-1"] {
         assert!(warning.contains(said), "{warning}");
     }
+    // A deny on everything cuts them wherever it stands.
+    let mut denied = request("revoke");
+    denied.posture.set("sessions", "keep").unwrap();
+    for (permissions, slots) in [("deny", 0), ("deny", 10), ("deny-managed", 10)] {
+        denied.posture.set("permissions", permissions).unwrap();
+        let mut snapshot = served_by(ec2);
+        snapshot.quotas = roomy(10_240, slots);
+        let error = planned(subject(snapshot, &[]), &denied).unwrap_err();
+        assert_eq!(error.exit(), Exit::Forbidden, "{permissions} {slots}");
+    }
+    // A narrowed fence reaches only its own sessions, also where an attached policy carries it.
+    let mut carried = served_by(ec2);
+    carried.quotas = roomy(100, 1);
+    let plan = planned(subject(carried, &["mallory"]), &request("revoke")).unwrap();
+    assert_eq!(only(plan).steps.len(), 2);
     // Nothing is cut where nothing is denied.
     let mut keep = request("revoke");
     keep.posture.set("sessions", "keep").unwrap();
@@ -242,6 +257,20 @@ fn a_plan_for_a_role_says_what_it_does() {
         plan.principals[0].snapshot = served_by(r#""lambda.amazonaws.com""#);
     });
     assert_eq!(said, "it cuts the workloads of role ci-deploy unasked");
+    // A deny on everything reaches every session, whomever the plan names.
+    let hold_name = "RingfenceHold-01010101";
+    let deny_all = Resource::AttachedPolicy(deny_all_arn("aws"));
+    let held = RolePolicy::of(&NAME.parse().unwrap(), hold_name);
+    for (more, after) in
+        [(Resource::RolePolicy(held), Value::Document(hold())), (deny_all, Value::Attached)]
+    {
+        let said = refused(&|plan| {
+            let one = &mut plan.principals[0];
+            one.snapshot = served_by(r#""ec2.amazonaws.com""#);
+            one.steps = vec![step(more.clone(), after.clone())];
+        });
+        assert_eq!(said, "it cuts the workloads of role ci-deploy unasked");
+    }
     assert_eq!(
         refused(&|plan| plan.principals[0].kind = ringfence::plan::PrincipalKind::User),
         "principal AROAEXAMPLE1 is not what its snapshot shows"
