@@ -311,6 +311,14 @@ fn a_boundary_of_somebody_elses_makes_no_room_for_a_fence_that_moves() {
     let taken = planned(now.clone(), Some(state.clone()), &[]);
     assert!(blocked(&taken)[0].ends_with("the permissions boundary is taken"));
     assert!(!placed(&taken).contains(&BOUNDARY.to_owned()));
+    // Where the fence itself is the boundary, the later one takes its place.
+    let mut truth = user();
+    truth.quotas = room(0, 0);
+    let (bound, mut active) = state_of(&contained(truth, &ask("revoke", false)));
+    give(&mut active, KEY, ringfence::snapshot::Status::Active, before());
+    let moved = planned(active, Some(bound), &[]);
+    assert_eq!(blocked(&moved), [""; 0]);
+    assert_eq!(placed(&moved).last().map(String::as_str), Some(BOUNDARY));
     now.permissions_boundary = None;
     let free = planned(now, Some(state), &[]);
     assert_eq!(
