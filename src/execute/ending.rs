@@ -319,9 +319,10 @@ fn after_recovery(plan: &Plan, one: &Active, state: &State, standing: Standing) 
 fn asked(recover: &Recover, one: &Active) -> String {
     let named = |fields: &Fields| {
         let names = format!("{},{}", fields.access_key_id, fields.secret_access_key);
-        (*fields != Fields::default())
-            .then(|| format!(" --secret-fields {}", shell(&names)))
-            .unwrap_or_default()
+        match *fields == Fields::default() {
+            true => String::new(),
+            false => format!(" --secret-fields {}", shell(&names)),
+        }
     };
     let mut flags = match &recover.to {
         Destination::Secret { id, region: None, fields } => {

@@ -52,7 +52,7 @@ const WANTED: [(&str, u64); 63] = [
     ("tampering DeleteKey", 40),
     ("tampering DeletePolicy", 20),
     ("tampering Detach", 4),
-    ("tampering FillAccount", 2),
+    ("tampering FillAccount", 1),
     ("tampering FillAttached", 300),
     ("tampering FillInline", 70),
     ("tampering Grant", 60),
