@@ -7,7 +7,7 @@ use crate::planner::{Context, assemble, check_caller};
 use crate::posture::{AccessKeys, Credentials, Groups, Permissions, Posture, Sessions};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Missing, Obstacle, Snapshot, Status};
-use crate::standing::{fence_covers, live_credentials, void};
+use crate::standing::{fence_covers, live_credentials, suspects, void};
 use crate::state::{Held, HeldStatus, Role, State};
 use crate::text::{ago, clock};
 
@@ -263,7 +263,7 @@ impl Draft<'_> {
             let asked = self.request.reactivate.contains(&resource);
             match self.why_suspect(&resource) {
                 Some(why) if !asked => {
-                    let flag = reactivate_flag(&resource);
+                    let flag = format!("{} overrides", reactivate_option(&resource));
                     self.keep(&resource, format!("stays Inactive: {why}"), Some(flag));
                 }
                 suspect => {
@@ -352,10 +352,25 @@ impl Draft<'_> {
             if needed {
                 continue;
             }
-            if let Fate::Restore(now) = self.fate(&resource, &held) {
-                self.restore(wave::OTHERS, &resource, &held, now, "as it was before".to_owned());
+            let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
+            if let Some((why, flag)) = self.who_would_gain() {
+                self.keep(&resource, why, Some(flag));
+                continue;
             }
+            self.restore(wave::OTHERS, &resource, &held, now, "as it was before".to_owned());
         }
+    }
+
+    /// Rights that ringfence took go back to whoever can act: not while that may be the attacker (D2.7).
+    fn who_would_gain(&self) -> Option<(String, String)> {
+        let acting = suspects(self.state, &self.snapshot).into_iter();
+        let mut unasked = acting.filter_map(|finding| Some((finding.resource?, finding.what)));
+        let (credential, what) =
+            unasked.find(|(resource, _)| !self.request.reactivate.contains(resource))?;
+        Some((
+            format!("stays while {credential}, {what}"),
+            format!("{} accepts that", reactivate_option(&credential)),
+        ))
     }
 
     /// Why the denies that stop older sessions must stay; `None` once their time has come (D2.7, F9).
@@ -498,10 +513,7 @@ impl Draft<'_> {
                 continue;
             }
             if let Some((credential, why)) = rearmed.first() {
-                let flag = format!(
-                    "{} accepts that",
-                    reactivate_flag(credential).trim_end_matches(" overrides")
-                );
+                let flag = format!("{} accepts that", reactivate_option(credential));
                 self.keep(
                     &resource,
                     format!("without it {credential} can act again: {why}"),
@@ -585,10 +597,11 @@ impl Draft<'_> {
 }
 
 /// The flag that makes a credential act again.
-fn reactivate_flag(resource: &Resource) -> String {
-    match resource {
-        Resource::AccessKey(id) => format!("--reactivate-key {id} overrides"),
-        other => format!("--reactivate {other} overrides"),
+/// The option that asks for a credential to act again.
+pub(crate) fn reactivate_option(credential: &Resource) -> String {
+    match credential {
+        Resource::AccessKey(id) => format!("--reactivate-key {id}"),
+        other => format!("--reactivate {other}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::plan::{Kind, Plan, PrincipalPlan, Why};
 use crate::planner::{self, Context, Subject};
-use crate::release;
+use crate::release::{self, reactivate_option};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Snapshot, Status};
 use crate::standing::live_credentials;
@@ -125,19 +125,25 @@ fn released(
             step.after.is_none() && role.is_some_and(|role| roles.contains(&role))
         })
     };
-    // Lifting a hold lets act what is Active under it: that was asked for as well.
-    let under_hold = if lifts(&[Role::Hold]) {
+    let gives_rights = steps().any(|(resource, _)| {
+        held(resource).is_some_and(|held| state.role(resource, held) == Role::Other)
+    });
+    // Lifting a hold, or giving rights back, lets act what is Active: that was asked for as well.
+    let let_act = if gives_rights || lifts(&[Role::Hold]) {
         let still = live_credentials(now);
         let mut then = live_credentials(&principal.snapshot);
         then.retain(|resource| held(resource).is_some() || still.contains(resource));
+        then.retain(|resource| !refused(principal, resource));
         then
     } else {
         Vec::new()
     };
-    let turned_on =
-        steps().filter(|(resource, step)| resource.is_credential() && step.after == active);
+    let turned_on: Vec<Resource> = steps()
+        .filter(|(resource, step)| resource.is_credential() && step.after == active)
+        .map(|(resource, _)| resource.clone())
+        .collect();
     let asked = release::Request {
-        reactivate: turned_on.map(|(resource, _)| resource.clone()).chain(under_hold).collect(),
+        reactivate: turned_on.iter().cloned().chain(let_act).collect(),
         lift_fence_now: lifts(&[Role::Hold, Role::FenceDocument, Role::FenceCarrier]),
         accept_unread: lifts(&[Role::Hold]),
         undo_recovery: steps().any(|(resource, _)| state.rights.contains_key(resource)),
@@ -154,14 +160,28 @@ fn released(
         only(release::release(now.clone(), state, None, request, context))
     };
     // With options that it was not asked with, it might do more than it would.
-    let fewer = [
-        release::Request { reactivate: Vec::new(), lift_fence_now: false, ..asked.clone() },
-        release::Request { lift_fence_now: false, ..asked.clone() },
-        release::Request { reactivate: Vec::new(), ..asked.clone() },
-    ];
+    let credentials = [Vec::new(), turned_on, asked.reactivate.clone()];
+    let times = if asked.lift_fence_now { vec![false, true] } else { vec![false] };
+    let fewer: Vec<release::Request> = credentials
+        .iter()
+        .flat_map(|reactivate| {
+            times.iter().map(move |lift_fence_now| (reactivate, *lift_fence_now))
+        })
+        .map(|(reactivate, lift_fence_now)| {
+            let reactivate = reactivate.clone();
+            release::Request { reactivate, lift_fence_now, ..asked.clone() }
+        })
+        .collect();
     let same = |new: &PrincipalPlan| compared(principal, new) == Renewal::Same;
     let found = fewer.iter().find_map(|request| of(request).ok().filter(same));
     found.map_or_else(|| of(&asked), Ok)
+}
+
+/// Whether something stays since nobody asked that a credential may act again.
+fn refused(principal: &PrincipalPlan, credential: &Resource) -> bool {
+    let asks = reactivate_option(credential);
+    let mut flags = principal.kept.iter().filter_map(|kept| kept.flag.as_ref());
+    flags.any(|flag| flag.strip_prefix(&asks).is_some_and(|rest| rest.starts_with(' ')))
 }
 
 fn only(plan: Result<Plan, Error>) -> Planned {

@@ -267,7 +267,7 @@ pub fn hold_stands(state: &State, now: &Snapshot) -> bool {
 }
 
 /// Credentials that are compromised, or younger than the exposure, and can act.
-fn suspects(state: &State, now: &Snapshot) -> Vec<Finding> {
+pub(crate) fn suspects(state: &State, now: &Snapshot) -> Vec<Finding> {
     let mut found = Vec::new();
     for resource in live_credentials(now) {
         if state.is_recovered(&resource) {

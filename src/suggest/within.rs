@@ -242,11 +242,14 @@ impl Present {
 
     /// Whether the first covers the second.
     fn has(&self, wide: &str, narrow: &str) -> bool {
-        wide == "*"
-            || target::overlap(wide, narrow)
-                && target::cover(wide, true).is_some_and(|wide| {
-                    target::covers(&wide, &self.context, self.principal(), narrow)
-                })
+        // A variable that nobody knows is the same in both.
+        if wide == "*" || wide == narrow {
+            return true;
+        }
+        let narrow = self.filled(narrow);
+        target::overlap(wide, &narrow)
+            && target::cover(wide, true)
+                .is_some_and(|wide| target::covers(&wide, &self.context, self.principal(), &narrow))
     }
 
     /// Whether an element is about a resource.

@@ -308,6 +308,34 @@ fn a_boundary_that_was_there_is_restored() {
 }
 
 #[test]
+fn rights_do_not_go_back_while_the_attacker_can_use_them() {
+    let mut ask = ask("quarantine", true);
+    ask.posture.set("permissions_boundary", &own_arn("contained")).unwrap();
+    ask.posture.set("groups", "remove").unwrap();
+    let mut case = Case::asked(everything(), &ask);
+    let taken = |plan: &PrincipalPlan| {
+        let rights =
+            |what: &&String| what.starts_with("permissions_boundary") || what.starts_with("group/");
+        steps(plan).iter().filter(rights).count()
+    };
+    let all = taken(&case.plan(&plain()));
+    assert!(all > 0, "{:?}", steps(&case.plan(&plain())));
+    // A password from after the exposure, which no posture but a hold stops.
+    give(&mut case.now, PASSWORD, Status::Active, after());
+    let plan = case.plan(&plain());
+    assert_eq!(taken(&plan), 0, "{:?}", steps(&plan));
+    let why = format!(
+        "permissions_boundary stays while {PASSWORD}, created after the exposure, can still sign in \
+         (--reactivate {PASSWORD} accepts that)"
+    );
+    assert!(kept(&plan).contains(&why), "{:?}", kept(&plan));
+    assert_eq!(taken(&case.plan(&reactivating(&[PASSWORD]))), all);
+    // One that was there before the exposure is the workload's own.
+    give(&mut case.now, PASSWORD, Status::Active, before());
+    assert_eq!(taken(&case.plan(&plain())), all);
+}
+
+#[test]
 fn a_step_down_keeps_what_the_lower_posture_asks_for() {
     let mut truth = everything();
     items(&mut truth.groups).push(member("devs"));

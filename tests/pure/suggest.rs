@@ -578,6 +578,35 @@ fn a_broad_policy_is_told_from_one_that_lies_within_todays() {
 }
 
 #[test]
+fn a_policy_is_not_beyond_itself() {
+    for resource in [
+        "arn:aws:s3:::data/${aws:username}/*",
+        // Nobody knows what the variable stands for; it is the same on both sides.
+        "arn:aws:s3:::data/${aws:PrincipalTag/team}/*",
+        // More `?` than are tried out.
+        "arn:aws:s3:::data/??????????",
+    ] {
+        let statement = allow(&["s3:PutObject"], &[resource]);
+        let present = own(std::slice::from_ref(&statement));
+        let policy = PolicyDocument::parse(&document(&[statement]).to_string());
+        assert_eq!(present.beyond(&policy), Vec::<String>::new(), "{resource}");
+    }
+    // What a variable stands for is the same as saying it, for this user.
+    let today = own(&[allow(&["s3:PutObject"], &["arn:aws:s3:::data/deploy-bot/*"])]);
+    for (resource, expected) in [
+        ("arn:aws:s3:::data/${aws:username}/*", vec![]),
+        (
+            "arn:aws:s3:::data/${aws:PrincipalTag/team}/*",
+            vec!["s3:PutObject on arn:aws:s3:::data/${aws:PrincipalTag/team}/*"],
+        ),
+    ] {
+        let policy = document(&[allow(&["s3:PutObject"], &[resource])]);
+        let policy = PolicyDocument::parse(&policy.to_string());
+        assert_eq!(today.beyond(&policy), expected);
+    }
+}
+
+#[test]
 fn what_only_the_last_use_is_known_of_stays_as_it_is_allowed() {
     let present = own(&[
         allow(&["dynamodb:*"], &["arn:aws:dynamodb:eu-west-1:123456789012:table/orders"]),

@@ -90,12 +90,21 @@ fn a_rollback_by_itself_keeps_off_what_may_be_the_attackers() {
         let suspect_live = live_credentials(&contained)
             .into_iter()
             .any(|live| !may_rearm(&state, &contained, &live));
+        let attacked = live_credentials(&contained).into_iter().any(|live| {
+            let made = ringfence::drift::created_at(&live, &contained);
+            let younger = matches!((made, state.since), (Some(made), Some(since)) if made >= since);
+            younger || state.is_compromised(&live)
+        });
         let rollback = account.release(&Request::default()).unwrap();
         account.apply(&rollback, &Trouble::none());
         let now = &account.user().truth;
+        let role = |resource: &Resource| {
+            state.resources.get(resource).map(|held| state.role(resource, held))
+        };
         for (resource, was) in everything(&original) {
             let suspect = resource.is_credential() && !may_rearm(&state, &contained, &resource);
-            let expected = if resource == Resource::LoginProfile || suspect {
+            let stays = attacked && role(&resource) == Some(Role::Other);
+            let expected = if resource == Resource::LoginProfile || suspect || stays {
                 contained.value(&resource)
             } else {
                 Now::Is(was)
@@ -105,11 +114,16 @@ fn a_rollback_by_itself_keeps_off_what_may_be_the_attackers() {
                 assert_eq!(now.value(&resource), expected, "{resource}");
             }
         }
-        // Nothing of ringfence's stays, but for a hold that alone stops a suspect credential.
+        // Nothing of ringfence's stays, but for a hold that alone stops a suspect credential, and rights that one
+        // could use.
         for (resource, _) in everything(now) {
             if original.value(&resource) == Now::Absent {
                 let held = &state.resources[&resource];
-                assert_eq!(state.role(&resource, held), Role::Hold, "{resource} stays");
+                let role = state.role(&resource, held);
+                assert!(
+                    role == Role::Hold || (attacked && role == Role::Other),
+                    "{resource} stays"
+                );
                 assert!(suspect_live, "{resource} stays and nothing suspect is live");
             }
         }
