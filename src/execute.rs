@@ -339,6 +339,7 @@ impl Executor<'_> {
             ours: known.collect(),
             now,
             unread: None,
+            replaced: false,
             begun,
             log,
             fence_time: None,

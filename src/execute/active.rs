@@ -23,6 +23,8 @@ pub(super) struct Active {
     pub(super) now: Snapshot,
     /// Why the last reading failed, if it did.
     pub(super) unread: Option<Error>,
+    /// Whether the name was seen to belong to another principal, or to nobody: nothing is written to it (F27).
+    pub(super) replaced: bool,
     /// The state as it was stored when the run began.
     pub(super) begun: State,
     pub(super) log: RunLog,

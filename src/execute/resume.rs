@@ -183,6 +183,7 @@ impl Executor<'_> {
             ours,
             now,
             unread: None,
+            replaced: false,
             begun,
             log,
             fence_time,

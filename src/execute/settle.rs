@@ -161,17 +161,15 @@ impl Executor<'_> {
         // A reading takes several calls. What is found changed may be of a principal that was made in between under
         // the same name: nothing of it is this one's (F27).
         if !seen.is_empty() {
-            match Box::pin(crate::aws::principal_id(self.aws, &one.plan.who())).await {
-                Ok(Some(id)) if id == one.plan.id => {}
-                Ok(other) => {
-                    let error = verify::replaced(&one.plan, other.as_ref());
-                    return self.lost_sight(one, error, Some(now.read_at)).await;
-                }
+            match Box::pin(self.replaced(one)).await {
+                Ok(None) => {}
+                Ok(Some(error)) => return self.lost_sight(one, error, Some(now.read_at)).await,
                 Err(error) => return self.lost_sight(one, error, None).await,
             }
         }
         one.now = now;
         one.unread = None;
+        one.replaced = false;
         if !seen.is_empty() {
             one.held_for_s = 0;
         }
@@ -181,6 +179,22 @@ impl Executor<'_> {
         let event = one.read_back();
         one.append(self.context.now(), event).await;
         !seen.is_empty()
+    }
+
+    /// What to say where the name of a principal belongs to another by now, or to nobody.
+    async fn replaced(&self, one: &Active) -> Result<Option<Error>> {
+        let id = crate::aws::principal_id(self.aws, &one.plan.who()).await?;
+        let same = id.as_ref() == Some(&one.plan.id);
+        Ok((!same).then(|| verify::replaced(&one.plan, id.as_ref())))
+    }
+
+    /// After a call that found nothing: the principal itself may be what is gone, and the next call would find
+    /// whoever has its name now (F27). Where that cannot be asked, the last reading stands.
+    pub(super) async fn was_not_found(&mut self, one: &mut Active, at: Option<jiff::Timestamp>) {
+        if let Ok(Some(error)) = Box::pin(self.replaced(one)).await {
+            let at = at.unwrap_or(one.now.read_at);
+            self.lost_sight(one, error, Some(at)).await;
+        }
     }
 
     /// Records that a principal could not be read, or is not there any more; returns whether the latter is news.
@@ -193,6 +207,7 @@ impl Executor<'_> {
         let lost = read_at.is_some() && one.unread.is_none();
         let what = Finding { resource: None, what: error.message().to_owned() };
         one.unread = Some(error);
+        one.replaced |= read_at.is_some();
         if lost {
             self.saw(one, read_at.unwrap_or(one.now.read_at), what).await;
         }

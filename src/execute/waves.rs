@@ -88,6 +88,7 @@ impl Executor<'_> {
     ) {
         let due = one.plan.steps.iter().any(|step| {
             step.wave == wave
+                && !one.replaced
                 && step.awaits_fence_time()
                 && !matches!(one.journal().status(step.id), StepStatus::Done | StepStatus::Stored)
         });
@@ -183,6 +184,9 @@ impl Executor<'_> {
 
     /// Whether the step is to be called at all, on what was read last.
     async fn may_run(&mut self, kind: Kind, one: &mut Active, step: &Step) -> bool {
+        if one.replaced {
+            return false;
+        }
         match one.journal().status(step.id) {
             StepStatus::Done | StepStatus::Stored | StepStatus::Skipped => return false,
             // It may have been done, and doing it twice is something else (D2.5).
@@ -237,7 +241,7 @@ impl Executor<'_> {
         attempt: u32,
         pause: Duration,
     ) -> Option<BoxFuture<'f, Ended>> {
-        let one = active.get_mut(principal)?;
+        let one = active.get_mut(principal).filter(|one| !one.replaced)?;
         let meant = Step { after: one.meant(&step), ..step.clone() };
         let action = meant.call(one.plan.kind).filter(|_| !meant.awaits_fence_time())?;
         let event = Event::Intent {
@@ -293,6 +297,9 @@ impl Executor<'_> {
         };
         let recorded = one.append(self.context.now(), event).await;
         self.at(Point::Recorded(ended.step.resource.clone())).await;
+        if reply.result == StepResult::NotFound {
+            self.was_not_found(one, reply.service_date).await;
+        }
         let again = match reply.result {
             StepResult::Throttled => true,
             StepResult::InDoubt => ended.action.repeatable(),

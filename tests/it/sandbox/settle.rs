@@ -327,6 +327,42 @@ async fn another_user_of_the_same_name_is_not_touched() {
     }
 }
 
+/// The user is deleted and made again after the last reading and before the first write.
+fn is_replaced_before_the_first_write(scene: &Scene) {
+    let (sandbox, line) = (scene.sandbox.clone(), scene.line.clone());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    scene.line.between(move |number| {
+        let key_off = line.carried(number).is_some_and(|call| call.about.starts_with("Update"));
+        if key_off && !done.swap(true, Ordering::SeqCst) {
+            let now = sandbox.now();
+            sandbox.edit(|world| {
+                world.account_mut(ACCOUNT).unwrap().users.remove(USER);
+                world.add_user(ACCOUNT, USER, now);
+                world.add_key(ACCOUNT, USER, now);
+            });
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_not_found_asks_whose_the_name_is() {
+    for posture in ["revoke", "quarantine"] {
+        let scene = Scene::new();
+        let plan = scene.plan(posture, 30, None).await;
+        is_replaced_before_the_first_write(&scene);
+        let done = scene.apply(&plan).await.unwrap();
+        let seen = done.tampering();
+        assert!(seen.iter().any(|what| what.contains("another principal")), "{seen:?}");
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert!(!done.ending.complete);
+        assert_eq!(done.principal().standing, Standing::Unknown);
+        let user = scene.user();
+        assert!(user.keys.iter().all(|key| key.status == Status::Active), "{user:?}");
+        assert!(user.permissions.inline.is_empty(), "{user:?}");
+        assert_eq!(scene.made("iam:PutUserPolicy"), 0, "nothing is written to another user");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_release_is_read_back_and_nothing_of_it_is_asserted_again() {
     let scene = Scene::new();

@@ -28,6 +28,8 @@ pub struct Change {
     pub resource: Resource,
     pub before: Option<String>,
     pub after: Option<String>,
+    /// How many changes there were when the responder last began to read.
+    pub read_from: usize,
 }
 
 /// A mutation by the responder that the service did, and what the resource was right after it.
@@ -54,6 +56,8 @@ pub struct Ledger {
     /// Every principal that ever bore one of the names.
     bearers: BTreeMap<&'static str, BTreeSet<String>>,
     last: Option<u64>,
+    reads: bool,
+    read_from: usize,
     sends: BTreeMap<Sent, usize>,
     /// Policies whose creation was sent, and whose outcome the responder cannot know without a read.
     unread: BTreeMap<Resource, u64>,
@@ -74,6 +78,8 @@ impl Ledger {
             names,
             place: place.to_owned(),
             last: None,
+            reads: false,
+            read_from: 0,
             sends: BTreeMap::new(),
             unread: BTreeMap::new(),
             changes: Vec::new(),
@@ -112,7 +118,9 @@ impl Ledger {
             let (was, is) = (before.get(&key).cloned(), self.facts.get(&key).cloned());
             if was != is {
                 let (owner, resource) = key;
-                let change = Change { who, call, owner, resource, before: was, after: is };
+                let read_from = self.read_from;
+                let change =
+                    Change { who, call, owner, resource, before: was, after: is, read_from };
                 self.changes.push(change);
             }
         }
@@ -158,6 +166,10 @@ impl Ledger {
         self.last = Some(number);
         let carried = line.carried(number).unwrap();
         let read = ["Get", "List"].iter().any(|verb| carried.about.starts_with(verb));
+        if read && !self.reads {
+            self.read_from = self.changes.len();
+        }
+        self.reads = read;
         if read {
             return;
         }
@@ -216,6 +228,17 @@ impl Ledger {
             std::fs::read_to_string(run.path().join("journal.jsonl")).unwrap_or_default()
         })
         .collect()
+    }
+
+    /// Whether somebody else changed a resource after the responder had begun to read it and before it wrote: no
+    /// call of IAM's asks for what it overwrites, so that nobody can tell.
+    pub fn was_outrun(&self, place: usize) -> bool {
+        let Some(change) = self.changes.get(place) else { return false };
+        let since = self.changes.get(change.read_from..place).unwrap_or_default();
+        let same =
+            |other: &&Change| other.owner == change.owner && other.resource == change.resource;
+        let last = since.iter().filter(same).next_back();
+        last.is_some_and(|other| other.who == Who::Adversary)
     }
 
     /// Whether somebody else made a resource what ringfence meant it to be, and a call of ringfence's about it was

@@ -272,8 +272,8 @@ impl Stage {
         let ledger = self.ledger.lock().unwrap();
         let id = self.people[person].1.as_str();
         let mut found = Vec::new();
-        let news = ledger.changes.iter().skip(from).filter(|change| change.who == Who::Responder);
-        for change in news {
+        let news = ledger.changes.iter().enumerate().skip(from);
+        for (place, change) in news.filter(|(_, change)| change.who == Who::Responder) {
             let resource = &change.resource;
             let Some(held) = state.resources.get(resource) else {
                 found
@@ -288,7 +288,10 @@ impl Stage {
                     && (written.owner == id || written.owner.is_empty())
                     && of(&written.value) == before
             });
-            if !ours && !ledger.whose_is_unknown(id, resource, before.as_ref()) {
+            let unknown = || {
+                ledger.whose_is_unknown(id, resource, before.as_ref()) || ledger.was_outrun(place)
+            };
+            if !ours && !unknown() {
                 found.push(format!(
                     "the release changed {resource} from {before:?}, which is not ringfence's"
                 ));
