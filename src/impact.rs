@@ -280,14 +280,14 @@ impl Subject {
             "AssumedRole" if unique == self.id.as_str() => {
                 Some((Kind::RoleSession, session.to_owned()))
             }
-            "FederatedUser" if identity.session.issuer_arn == self.arn => {
+            "FederatedUser" if identity.session().issuer_arn == self.arn => {
                 Some((Kind::Federated, session.to_owned()))
             }
             "IAMUser"
                 if self.is(identity) || self.keys.iter().any(|key| *key == identity.access_key) =>
             {
                 let key = identity.access_key.clone().into_owned();
-                let temporary = key.starts_with("ASIA") || !identity.session.issued.is_empty();
+                let temporary = key.starts_with("ASIA") || !identity.session().issued.is_empty();
                 let kind = match (key.starts_with("AKIA"), temporary) {
                     (true, _) => Kind::AccessKey,
                     _ if key.is_empty() || event.is_from_console() => Kind::Console,

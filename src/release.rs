@@ -13,6 +13,8 @@ use crate::text::{ago, clock};
 
 /// How a step begins to say that a credential acts again though it may be the attacker's.
 pub(crate) const ASKED_FOR_ALL_THE_SAME: &str = "asked for all the same";
+/// What a step says that gives rights back to a credential that may be the attacker's, which it names.
+pub(crate) const GIVES_RIGHTS_TO: &str = "gives rights to ";
 /// Why a deny goes that still stops sessions.
 pub(crate) const BEFORE_ITS_TIME: &str = "asked for before its time";
 /// Why rights go back that a recovery has changed.
@@ -353,24 +355,26 @@ impl Draft<'_> {
                 continue;
             }
             let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
-            if let Some((why, flag)) = self.who_would_gain() {
-                self.keep(&resource, why, Some(flag));
+            let (asked, unasked) = self.who_would_gain();
+            if let Some((credential, what)) = unasked.first() {
+                let flag = format!("{} accepts that", reactivate_option(credential));
+                self.keep(&resource, format!("stays while {credential}, {what}"), Some(flag));
                 continue;
             }
             self.restore(wave::OTHERS, &resource, &held, now, "as it was before".to_owned());
+            for (credential, what) in &asked {
+                self.caution(format!("{GIVES_RIGHTS_TO}{credential}: {what}"));
+            }
         }
     }
 
-    /// Rights that ringfence took go back to whoever can act: not while that may be the attacker (D2.7).
-    fn who_would_gain(&self) -> Option<(String, String)> {
-        let acting = suspects(self.state, &self.snapshot).into_iter();
-        let mut unasked = acting.filter_map(|finding| Some((finding.resource?, finding.what)));
-        let (credential, what) =
-            unasked.find(|(resource, _)| !self.request.reactivate.contains(resource))?;
-        Some((
-            format!("stays while {credential}, {what}"),
-            format!("{} accepts that", reactivate_option(&credential)),
-        ))
+    /// Rights that ringfence took go back to whoever can act: who of them may be the attacker, asked for by name or
+    /// not (D2.7).
+    fn who_would_gain(&self) -> (Vec<(Resource, String)>, Vec<(Resource, String)>) {
+        suspects(self.state, &self.snapshot)
+            .into_iter()
+            .filter_map(|finding| Some((finding.resource?, finding.what)))
+            .partition(|(resource, _)| self.request.reactivate.contains(resource))
     }
 
     /// Why the denies that stop older sessions must stay; `None` once their time has come (D2.7, F9).

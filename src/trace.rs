@@ -62,13 +62,22 @@ impl Question {
     }
 }
 
+/// Which deeds are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Every one.
+    All,
+    /// Those that say more than that they were done: see [`Deed::is_telling`].
+    Telling,
+}
+
 /// The events that were kept, whoever keeps them.
 pub trait Kept {
-    /// Hands out every deed, each once, in the order of time.
+    /// Hands out every deed, or every telling one at least, each once, in the order of time.
     ///
     /// # Errors
     /// If they cannot be read back.
-    fn deeds(&self, take: &mut dyn FnMut(&Deed<'_>)) -> Result<(), Error>;
+    fn deeds(&self, which: Which, take: &mut dyn FnMut(&Deed<'_>)) -> Result<(), Error>;
 
     /// Hands out the keys that were seen under any of these tags, each once for a tag.
     ///

@@ -6,7 +6,7 @@ use super::filter::Filter;
 use super::inflate::{Inflater, inside};
 use super::known::{Copy, Known, Nodes};
 use super::names::Names;
-use super::result::{Gathered, Kept};
+use super::result::{Gathered, Kept, TELLING};
 use super::sorter::{Sorter, merge};
 use super::spool::Spool;
 use super::supply::{Piece, Supply};
@@ -519,7 +519,9 @@ impl Events<'_, '_> {
         what.copy_from_slice(&entry(mark.id, content));
         let (offset, size) = place.split_at_mut(8);
         offset.copy_from_slice(&at.to_be_bytes());
-        size.copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+        let length = u32::try_from(length).unwrap_or(u32::MAX) & !TELLING;
+        let telling = if deed.is_telling() { TELLING } else { 0 };
+        size.copy_from_slice(&(length | telling).to_be_bytes());
         self.thread.deeds.push(key)
     }
 }

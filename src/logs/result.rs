@@ -2,10 +2,10 @@
 
 use super::known::Nodes;
 use super::pass::KEY;
-use super::sorter::{Sorter, merge, merge_where};
+use super::sorter::{Sorter, merge_where};
 use super::spool::Spool;
 use crate::error::{Error, Result};
-use crate::trace::{self, Deed, Sight, Survey};
+use crate::trace::{self, Deed, Sight, Survey, Which};
 use crate::trail::Tally;
 use std::collections::HashSet;
 
@@ -45,10 +45,11 @@ impl Gathered {
 }
 
 impl trace::Kept for Gathered {
-    fn deeds(&self, take: &mut dyn FnMut(&Deed<'_>)) -> Result<()> {
+    fn deeds(&self, which: Which, take: &mut dyn FnMut(&Deed<'_>)) -> Result<()> {
         let mut bytes = Vec::new();
         let mut last = None;
-        merge(&self.kept.deeds, |entry, owner| {
+        let wanted = |entry: &[u8; 36]| which == Which::All || is_telling(entry);
+        merge_where(&self.kept.deeds, wanted, |entry, owner| {
             let (mark, place) = entry.split_at(24);
             let mark = mark.first_chunk::<24>().copied();
             if last == mark {
@@ -57,7 +58,7 @@ impl trace::Kept for Gathered {
             last = mark;
             let (at, length) = place.split_at(8);
             let at = u64::from_be_bytes(at.try_into().unwrap_or_default());
-            let length = u32::from_be_bytes(length.try_into().unwrap_or_default());
+            let length = u32::from_be_bytes(length.try_into().unwrap_or_default()) & !TELLING;
             let damaged =
                 || Error::failed("what was kept in a temporary file is not there any more");
             let spool = self.kept.spools.get(owner).ok_or_else(damaged)?;
@@ -82,6 +83,13 @@ impl trace::Kept for Gathered {
             Ok(true)
         })
     }
+}
+
+/// The bit of a length, in the entry of a deed, that says whether the deed is telling.
+pub(super) const TELLING: u32 = 1 << 31;
+
+fn is_telling(entry: &[u8; 36]) -> bool {
+    entry.last_chunk().is_some_and(|length| u32::from_be_bytes(*length) & TELLING != 0)
 }
 
 /// The tag that a sight's entry begins with.

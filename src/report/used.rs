@@ -4,7 +4,9 @@ use super::{Source, runs};
 use crate::identity::Arn;
 use crate::journal::Event;
 use crate::plan::{Destination, Kind, OnDrift, Plan, PrincipalPlan, Why};
-use crate::release::{ASKED_FOR_ALL_THE_SAME, BEFORE_ITS_TIME, BEFORE_THE_RECOVERY};
+use crate::release::{
+    ASKED_FOR_ALL_THE_SAME, BEFORE_ITS_TIME, BEFORE_THE_RECOVERY, GIVES_RIGHTS_TO,
+};
 use crate::resource::Resource;
 use crate::text::shell;
 use jiff::Timestamp;
@@ -166,11 +168,18 @@ fn contain(plan: &Plan, source: &Source, line: &mut Line) {
 /// What a release does that it does only where it is asked for.
 fn release(plan: &Plan, line: &mut Line) {
     let asked = |text: &str| plan.steps().iter().any(|(_, step)| step.reason.starts_with(text));
+    let mut credentials = BTreeSet::new();
     for (_, step) in plan.steps() {
-        if step.cautions.iter().any(|caution| caution.starts_with(ASKED_FOR_ALL_THE_SAME)) {
-            line.flag("--reactivate", &step.resource.to_string());
+        for caution in &step.cautions {
+            if caution.starts_with(ASKED_FOR_ALL_THE_SAME) {
+                credentials.insert(step.resource.to_string());
+            }
+            let named =
+                caution.strip_prefix(GIVES_RIGHTS_TO).and_then(|rest| rest.split_once(": "));
+            credentials.extend(named.map(|(credential, _)| credential.to_owned()));
         }
     }
+    credentials.iter().for_each(|credential| line.flag("--reactivate", credential));
     if asked(BEFORE_ITS_TIME) {
         line.word("--lift-fence-now");
     }

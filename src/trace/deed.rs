@@ -5,9 +5,12 @@ use super::found::Parameters;
 use super::link::{Actor, begins_session, in_console, minted, opened, user_keys};
 use super::resource::resources;
 use super::thing::is_telling;
-use crate::trail::Event;
+use crate::trail::{Event, Identity};
 use jiff::Timestamp;
 use std::borrow::Cow;
+
+/// The texts that every deed has.
+const TEXTS: usize = 15;
 
 /// An event that a credential of the lineage made, or that is about one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +67,7 @@ impl<'a> Deed<'a> {
         }
         let telling = is_telling(event) || begins_session(event) || !makes.is_empty();
         let identity = event.identity.as_ref();
+        let session = identity.map(Identity::session).unwrap_or_default();
         let of = |text: fn(&'a crate::trail::Identity<'a>) -> &'a str| {
             Cow::Borrowed(identity.map_or("", text))
         };
@@ -84,8 +88,8 @@ impl<'a> Deed<'a> {
             account: of(|who| &who.account),
             arn: of(|who| &who.arn),
             user_name: Cow::Borrowed(super::found::user_name(event).unwrap_or_default()),
-            issuer_arn: of(|who| &who.session.issuer_arn),
-            issued: of(|who| &who.session.issued),
+            issuer_arn: session.issuer_arn,
+            issued: session.issued,
             console: console.unwrap_or_default().into(),
             in_console: in_console(event),
             resources: resources(event, &parameters).into_iter().map(Cow::Owned).collect(),
@@ -112,32 +116,28 @@ impl<'a> Deed<'a> {
         !self.error.is_empty()
     }
 
-    /// Writes it behind what is there.
+    /// Whether it says more than that it was done: what it makes, or in its parameters.
+    #[must_use]
+    pub fn is_telling(&self) -> bool {
+        !self.raw.is_empty() || !self.makes.is_empty()
+    }
+
+    /// Writes it behind what is there: the lengths first, so that all texts are checked at once when they are read.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         let time = self.time.map_or(i64::MIN, Timestamp::as_microsecond);
         bytes.extend(time.to_be_bytes());
         bytes.push(u8::from(self.in_console));
-        for text in self.texts() {
-            put(bytes, text);
-        }
         put_length(bytes, self.resources.len());
-        self.resources.iter().for_each(|resource| put(bytes, resource));
         put_length(bytes, self.makes.len());
-        for (parent, child) in &self.makes {
-            for actor in [parent, child] {
-                let (tag, name) = match actor {
-                    Actor::Key(name) => (0, name),
-                    Actor::Console(name) => (1, name),
-                    Actor::User(name) => (2, name),
-                    Actor::Keyless(name) => (3, name),
-                };
-                bytes.push(tag);
-                put(bytes, name);
-            }
-        }
+        let actors = || self.makes.iter().flat_map(|(parent, child)| [parent, child]).map(parts);
+        bytes.extend(actors().map(|(tag, _)| tag));
+        let texts = || self.texts().into_iter().chain(&self.resources).map(|text| &**text);
+        let all = || texts().chain(actors().map(|(_, name)| name));
+        all().for_each(|text| put_length(bytes, text.len()));
+        all().for_each(|text| bytes.extend(text.as_bytes()));
     }
 
-    const fn texts(&self) -> [&Cow<'a, str>; 15] {
+    const fn texts(&self) -> [&Cow<'a, str>; TEXTS] {
         [
             &self.id,
             &self.service,
@@ -160,12 +160,18 @@ impl<'a> Deed<'a> {
     /// Reads what [`Self::encode`] has written; `None` if it is something else.
     #[must_use]
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
-        let mut rest = Rest(bytes);
-        let time = i64::from_be_bytes(rest.take(8)?.try_into().ok()?);
-        let in_console = rest.byte()? == 1;
+        let (time, bytes) = bytes.split_first_chunk::<8>()?;
+        let time = i64::from_be_bytes(*time);
+        let (in_console, bytes) = bytes.split_first()?;
+        let (resources, bytes) = length(bytes)?;
+        let (makes, bytes) = length(bytes)?;
+        let (tags, bytes) = bytes.split_at_checked(makes.checked_mul(2)?)?;
+        let texts = TEXTS.checked_add(resources)?.checked_add(tags.len())?;
+        let (lengths, text) = bytes.split_at_checked(texts.checked_mul(4)?)?;
+        let mut rest = Rest { lengths, text: simdutf8::basic::from_utf8(text).ok()? };
         let mut deed = Self {
             time: Timestamp::from_microsecond(time).ok().filter(|_| time != i64::MIN),
-            in_console,
+            in_console: *in_console == 1,
             id: rest.text()?,
             service: rest.text()?,
             name: rest.text()?,
@@ -183,13 +189,24 @@ impl<'a> Deed<'a> {
             raw: rest.text()?,
             ..Self::default()
         };
-        for _ in 0..rest.length()? {
+        for _ in 0..resources {
             deed.resources.push(rest.text()?);
         }
-        for _ in 0..rest.length()? {
-            deed.makes.push((rest.actor()?, rest.actor()?));
+        for tags in tags.chunks_exact(2) {
+            let [parent, child] = tags else { return None };
+            deed.makes.push((rest.actor(*parent)?, rest.actor(*child)?));
         }
-        rest.0.is_empty().then_some(deed)
+        (rest.lengths.is_empty() && rest.text.is_empty()).then_some(deed)
+    }
+}
+
+/// What an actor is written as.
+fn parts(actor: &Actor) -> (u8, &str) {
+    match actor {
+        Actor::Key(name) => (0, name),
+        Actor::Console(name) => (1, name),
+        Actor::User(name) => (2, name),
+        Actor::Keyless(name) => (3, name),
     }
 }
 
@@ -198,35 +215,26 @@ fn put_length(bytes: &mut Vec<u8>, length: usize) {
     bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
 }
 
-fn put(bytes: &mut Vec<u8>, text: &str) {
-    put_length(bytes, text.len());
-    bytes.extend(text.as_bytes());
+fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    Some((usize::try_from(u32::from_be_bytes(*length)).ok()?, rest))
 }
 
-struct Rest<'a>(&'a [u8]);
+/// The texts that are not read yet.
+struct Rest<'a> {
+    lengths: &'a [u8],
+    text: &'a str,
+}
 
 impl<'a> Rest<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take(1)?.first().copied()
-    }
-
-    fn length(&mut self) -> Option<usize> {
-        usize::try_from(u32::from_be_bytes(self.take(4)?.try_into().ok()?)).ok()
-    }
-
     fn text(&mut self) -> Option<Cow<'a, str>> {
-        let length = self.length()?;
-        std::str::from_utf8(self.take(length)?).ok().map(Cow::Borrowed)
+        let (length, lengths) = length(self.lengths)?;
+        let (text, rest) = self.text.split_at_checked(length)?;
+        (self.lengths, self.text) = (lengths, rest);
+        Some(Cow::Borrowed(text))
     }
 
-    fn actor(&mut self) -> Option<Actor> {
-        let tag = self.byte()?;
+    fn actor(&mut self, tag: u8) -> Option<Actor> {
         let name = self.text()?.into_owned();
         Some(match tag {
             0 => Actor::Key(name),

@@ -11,7 +11,7 @@ use super::report::{
 use super::survey::Survey;
 use super::suspect::{Hints, Sight, address, is_address, session};
 use super::thing::{self, Does, things};
-use super::{Kept, Question, target, unknown};
+use super::{Kept, Question, Which, target, unknown};
 use crate::error::Error;
 use crate::trail::{Event, Tally, node, one, when};
 use foldhash::fast::FixedState;
@@ -57,8 +57,9 @@ pub(super) struct Use {
     pub(super) overflow: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Row {
+    of: (String, String, Option<String>),
     count: u64,
     denied: u64,
     first: Option<Timestamp>,
@@ -69,7 +70,8 @@ struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     pub(super) uses: BTreeMap<Actor, Use>,
-    rows: HashMap<(String, String, Option<String>), Row, FixedState>,
+    /// By all that a row is of, in bytes: most deeds add to a row that is there.
+    rows: HashMap<Vec<u8>, Row, FixedState>,
     pub(super) unnamed: bool,
     pub(super) overfull: bool,
     pub(super) persistence: Vec<Persistence>,
@@ -94,7 +96,7 @@ pub fn follow(question: &Question, reading: &Reading<'_>, kept: &dyn Kept) -> Re
     let lineage = Lineage::of(question, kept)?;
     unambiguous(&lineage)?;
     let mut sums = Sums::default();
-    kept.deeds(&mut |deed| sums.take(question, &lineage, deed))?;
+    kept.deeds(Which::All, &mut |deed| sums.take(question, &lineage, deed))?;
     sums.hints.makers.clone_from(&lineage.makers);
     let credentials = credentials(question, &lineage, &sums);
     let tags = sums.hints.addresses.keys().chain(sums.hints.begun.keys()).copied().collect();
@@ -200,7 +202,10 @@ impl Sums {
     }
 
     fn used(&mut self, by: &Actor, deed: &Deed<'_>) {
-        let used = self.uses.entry(by.clone()).or_default();
+        if !self.uses.contains_key(by) {
+            self.uses.insert(by.clone(), Use::default());
+        }
+        let Some(used) = self.uses.get_mut(by) else { return };
         used.count += 1;
         used.succeeded += u64::from(!deed.is_denied());
         stretch(&mut used.first, &mut used.last, deed.time);
@@ -231,23 +236,35 @@ impl Sums {
     }
 
     fn active(&mut self, deed: &Deed<'_>) {
-        let mut resources: Vec<Option<String>> =
-            deed.resources.iter().map(|resource| Some(resource.to_string())).collect();
-        resources.dedup();
-        if resources.is_empty() {
-            resources.push(None);
-        }
-        for resource in resources {
-            let mut key = (deed.service.to_string(), deed.name.to_string(), resource);
-            if self.rows.len() >= ROWS && !self.rows.contains_key(&key) {
-                key.2 = None;
-                self.unnamed = true;
+        let mut bytes = Vec::new();
+        let mut before = None;
+        for resource in deed.resources.iter().map(|text| &**text) {
+            if before.replace(resource) != Some(resource) {
+                self.add_to_row(deed, Some(resource), &mut bytes);
             }
-            let row = self.rows.entry(key).or_default();
-            row.count += 1;
-            row.denied += u64::from(deed.is_denied());
-            stretch(&mut row.first, &mut row.last, deed.time);
         }
+        if deed.resources.is_empty() {
+            self.add_to_row(deed, None, &mut bytes);
+        }
+    }
+
+    fn add_to_row(&mut self, deed: &Deed<'_>, resource: Option<&str>, bytes: &mut Vec<u8>) {
+        let full = self.rows.len() >= ROWS;
+        let mut resource = resource;
+        row_key(deed, resource, bytes);
+        if full && resource.is_some() && !self.rows.contains_key(bytes.as_slice()) {
+            resource = None;
+            row_key(deed, None, bytes);
+            self.unnamed = true;
+        }
+        if !self.rows.contains_key(bytes.as_slice()) {
+            let of = (deed.service.to_string(), deed.name.to_string(), resource.map(str::to_owned));
+            self.rows.insert(bytes.clone(), Row { of, ..Row::default() });
+        }
+        let Some(row) = self.rows.get_mut(bytes.as_slice()) else { return };
+        row.count += 1;
+        row.denied += u64::from(deed.is_denied());
+        stretch(&mut row.first, &mut row.last, deed.time);
     }
 
     fn made(
@@ -331,21 +348,34 @@ impl Sums {
     }
 
     fn activity(&self) -> Vec<Activity> {
-        let row =
-            |((service, action, resource), row): (&(String, String, Option<String>), &Row)| {
-                Activity {
-                    service: service.clone(),
-                    action: action.clone(),
-                    resource: resource.clone(),
-                    count: row.count,
-                    denied: row.denied,
-                    first: row.first,
-                    last: row.last,
-                }
-            };
-        let mut rows: Vec<_> = self.rows.iter().collect();
-        rows.sort_unstable_by_key(|(key, _)| *key);
-        rows.into_iter().map(row).collect()
+        let mut rows: Vec<&Row> = self.rows.values().collect();
+        rows.sort_unstable_by_key(|row| &row.of);
+        let told = |row: &Row| {
+            let (service, action, resource) = row.of.clone();
+            Activity {
+                service,
+                action,
+                resource,
+                count: row.count,
+                denied: row.denied,
+                first: row.first,
+                last: row.last,
+            }
+        };
+        rows.into_iter().map(told).collect()
+    }
+}
+
+/// All that a row is of, so that no two rows come to the same bytes.
+fn row_key(deed: &Deed<'_>, resource: Option<&str>, bytes: &mut Vec<u8>) {
+    bytes.clear();
+    for part in [&*deed.service, &*deed.name] {
+        bytes.extend(part.len().to_be_bytes());
+        bytes.extend(part.as_bytes());
+    }
+    if let Some(resource) = resource {
+        bytes.push(1);
+        bytes.extend(resource.as_bytes());
     }
 }
 
@@ -369,17 +399,16 @@ fn source(sources: &mut BTreeMap<String, Source>, text: &str, time: Option<Times
     if text.is_empty() {
         return false;
     }
-    if !sources.contains_key(text) {
-        if sources.len() >= SOURCES {
-            return true;
-        }
-        let new = Source { name: text.to_owned(), uses: 0, first: None, last: None };
-        sources.insert(text.to_owned(), new);
-    }
     if let Some(source) = sources.get_mut(text) {
         source.uses += 1;
         stretch(&mut source.first, &mut source.last, time);
+        return false;
     }
+    if sources.len() >= SOURCES {
+        return true;
+    }
+    let new = Source { name: text.to_owned(), uses: 1, first: time, last: time };
+    sources.insert(text.to_owned(), new);
     false
 }
 

@@ -4,34 +4,31 @@
 //! `@user` or `@key` (the caller's), or several of them joined: `userName + policyName`.
 
 use crate::trail::Event;
-use serde_json::Value;
+use memchr::{memchr, memmem};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Number, Value};
 use std::cell::OnceCell;
+use std::fmt;
 
-/// The parameters of one event, each half parsed once somebody asks for it.
+/// The parameters of one event.
 pub(super) struct Parameters<'e> {
     event: &'e Event<'e>,
-    request: OnceCell<Value>,
-    response: OnceCell<Value>,
+    lost: OnceCell<bool>,
 }
 
 impl<'e> Parameters<'e> {
     pub(super) fn of(event: &'e Event<'e>) -> Self {
-        Self { event, request: OnceCell::new(), response: OnceCell::new() }
-    }
-
-    fn request(&self) -> &Value {
-        self.request.get_or_init(|| value(self.event.request))
-    }
-
-    fn response(&self) -> &Value {
-        self.response.get_or_init(|| value(self.event.response))
+        Self { event, lost: OnceCell::new() }
     }
 
     /// Whether there were parameters that are not in the data: too large for a record, or too deep for a parser.
     fn are_lost(&self) -> bool {
-        let request = self.request();
-        self.event.request.is_some() && request.is_null()
-            || request.get("omitted").is_some_and(|omitted| *omitted == Value::Bool(true))
+        *self.lost.get_or_init(|| {
+            let Some(raw) = self.event.request else { return false };
+            let request: Value = serde_json::from_str(raw).unwrap_or_default();
+            request.is_null()
+                || request.get("omitted").is_some_and(|omitted| *omitted == Value::Bool(true))
+        })
     }
 
     /// The texts at the first of the paths that leads anywhere.
@@ -65,33 +62,139 @@ impl<'e> Parameters<'e> {
             };
             return text.into_iter().filter(|text| !text.is_empty()).collect();
         }
-        let (value, path) = match path.strip_prefix('<') {
-            Some(path) => (self.response(), path),
-            None => (self.request(), path),
-        };
-        let mut found = Vec::new();
-        collect(value, path, &mut found);
-        found
+        match path.strip_prefix('<') {
+            Some(path) => at(self.event.response, path),
+            None => at(self.event.request, path),
+        }
     }
 }
 
-/// What is too deep for a parser has no place that is looked for.
-fn value(raw: Option<&str>) -> Value {
-    raw.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default()
+/// The texts where a path leads; none where what stands there is no JSON.
+fn at(raw: Option<&str>, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let Some(raw) = raw.filter(|raw| may_lead(raw.as_bytes(), path)) else { return found };
+    let mut deserializer = serde_json::Deserializer::from_str(raw);
+    let read = Along { path, found: &mut found }.deserialize(&mut deserializer);
+    if read.and_then(|()| deserializer.end()).is_err() {
+        found.clear();
+    }
+    found
 }
 
-fn collect(value: &Value, path: &str, found: &mut Vec<String>) {
-    let (step, rest) = path.split_once('.').unwrap_or((path, ""));
-    match (step, value) {
-        ("", Value::String(text)) if !text.is_empty() => found.push(text.clone()),
-        ("", Value::Number(number)) => found.push(number.to_string()),
-        ("*", Value::Array(items)) => items.iter().for_each(|item| collect(item, rest, found)),
-        (_, Value::Object(map)) => {
-            if let Some(inner) = map.get(step) {
-                collect(inner, rest, found);
+/// Whether the first step of a path stands in a text. Most paths lead nowhere, and this is soon told.
+fn may_lead(raw: &[u8], path: &str) -> bool {
+    let step = path.split_once('.').map_or(path, |(step, _)| step);
+    memmem::find(raw, step.as_bytes()).is_some() || memchr(b'\\', raw).is_some()
+}
+
+/// Goes along a path, and passes over the rest.
+struct Along<'p, 'f> {
+    path: &'p str,
+    found: &'f mut Vec<String>,
+}
+
+impl<'p> Along<'p, '_> {
+    fn step(&self) -> (&'p str, &'p str) {
+        self.path.split_once('.').unwrap_or((self.path, ""))
+    }
+
+    fn leaf(self, text: impl FnOnce() -> String) {
+        if self.path.is_empty() {
+            self.found.push(text());
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Along<'_, '_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Along<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        if !text.is_empty() {
+            self.leaf(|| text.to_owned());
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.leaf(|| number.to_string());
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.leaf(|| number.to_string());
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        let number = Number::from_f64(number).ok_or_else(|| E::custom("a number"))?;
+        self.leaf(|| number.to_string());
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let (step, path) = self.step();
+        if step != "*" {
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
+        while items.next_element_seed(Along { path, found: &mut *self.found })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (step, path) = self.step();
+        let before = self.found.len();
+        while let Some(Is(is)) = map.next_key_seed(Key(step))? {
+            if is {
+                // Of what is there twice, the last counts.
+                self.found.truncate(before);
+                map.next_value_seed(Along { path, found: &mut *self.found })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
         }
-        _ => {}
+        Ok(())
+    }
+}
+
+/// Whether a key is the one that is looked for.
+struct Key<'p>(&'p str);
+
+struct Is(bool);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = Is;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Is, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = Is;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+    fn visit_str<E>(self, name: &str) -> Result<Is, E> {
+        Ok(Is(name == self.0))
     }
 }
 

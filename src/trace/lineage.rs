@@ -2,9 +2,9 @@
 
 use super::deed::Deed;
 use super::found::Parameters;
-use super::link::{Actor, ends, is_long_term};
+use super::link::{Actor, ends, is_long_term, may_end};
 use super::report::{CredentialKind, Expiry};
-use super::{Kept, Question};
+use super::{Kept, Question, Which};
 use crate::error::Error;
 use crate::trail::{Event, one, when};
 use jiff::{SignedDuration, Timestamp};
@@ -61,8 +61,12 @@ impl Lineage {
     pub(super) fn of(question: &Question, kept: &dyn Kept) -> Result<Self, Error> {
         let mut lineage = Self::default();
         let mut links: BTreeMap<(Actor, Actor), Link> = BTreeMap::new();
-        kept.deeds(&mut |deed| {
-            if let Some(event) = one(deed.raw.as_bytes()) {
+        // Whose accounts the users are of, any deed says.
+        let which = if question.users.is_empty() { Which::Telling } else { Which::All };
+        kept.deeds(which, &mut |deed| {
+            if may_end(&deed.name)
+                && let Some(event) = one(deed.raw.as_bytes())
+            {
                 lineage.note_end(question, &event);
             }
             lineage.note_user(question, deed);

@@ -206,6 +206,14 @@ fn switches(event: &Event<'_>) -> bool {
     event.service() == "iam" && matches!(&*event.name, "UpdateServiceSpecificCredential")
 }
 
+/// Whether a call of this name may be one of those that [`ends`] tells.
+pub(super) fn may_end(name: &str) -> bool {
+    ["AccessKey", "ServiceSpecificCredential", "LoginProfile"].iter().any(|kind| {
+        let verb = name.strip_suffix(kind);
+        verb.is_some_and(|verb| matches!(verb, "Update" | "Delete"))
+    })
+}
+
 /// The credential that a call switches off or on, and whether it acts from then on.
 pub(super) fn ends(event: &Event<'_>, parameters: &Parameters<'_>) -> Option<(Actor, bool)> {
     if event.is_denied() || event.service() != "iam" {

@@ -79,8 +79,17 @@ pub struct Identity<'a> {
     pub user_name: Cow<'a, str>,
     /// The service that called in the principal's name.
     pub invoked_by: Cow<'a, str>,
-    /// What a session says of itself.
-    pub session: Session<'a>,
+    /// `sessionContext`, as it stands, unless absent or `null`.
+    pub session_context: Option<&'a str>,
+}
+
+impl<'a> Identity<'a> {
+    /// What a session says of itself. It is asked of few events, and read then.
+    #[must_use]
+    pub fn session(&self) -> Session<'a> {
+        let read = self.session_context.map(serde_json::from_str::<MaybeSession<'a>>);
+        read.and_then(Result::ok).and_then(|read| read.0).unwrap_or_default()
+    }
 }
 
 /// `sessionContext`.
@@ -339,7 +348,7 @@ impl<'de> Record<'de> {
             }
             Key::Identity => {
                 self.told = true;
-                event.identity = map.next_value::<Maybe<'de>>()?.0;
+                event.identity = map.next_value::<Maybe<'de, R>>()?.0;
                 return Ok(());
             }
             Key::Request => return keep::<A, R>(map, &mut event.request),
@@ -374,53 +383,52 @@ fn keep<'de, A: MapAccess<'de>, R: Raw<'de>>(
 
 /// An object, or nothing where something else stands.
 macro_rules! object_or_nothing {
-    ($name:ident, $inner:ty, $fill:expr) => {
-        struct $name<'a>(Option<$inner>);
-        impl<'de> Deserialize<'de> for $name<'de> {
+    ($name:ident $([$raw:ident])?, $inner:ty, $fill:ident) => {
+        struct $name<'a $(, $raw)?>(Option<$inner>, PhantomData<($($raw,)?)>);
+        impl<'de $(, $raw: Raw<'de>)?> Deserialize<'de> for $name<'de $(, $raw)?> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Fields;
-                impl<'de> Visitor<'de> for Fields {
-                    type Value = $name<'de>;
+                struct Fields<T>(PhantomData<T>);
+                impl<'de $(, $raw: Raw<'de>)?> Visitor<'de> for Fields<($($raw,)?)> {
+                    type Value = $name<'de $(, $raw)?>;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                         f.write_str("anything")
                     }
                     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                        let fill: fn(A) -> Result<_, A::Error> = $fill;
-                        fill(map).map(|inner| $name(Some(inner)))
+                        $fill::<A $(, $raw)?>(map).map(|inner| $name(Some(inner), PhantomData))
                     }
                     fn visit_seq<A: SeqAccess<'de>>(
                         self,
                         mut s: A,
                     ) -> Result<Self::Value, A::Error> {
                         while s.next_element::<IgnoredAny>()?.is_some() {}
-                        Ok($name(None))
+                        Ok($name(None, PhantomData))
                     }
                     fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-                        Ok($name(None))
+                        Ok($name(None, PhantomData))
                     }
                     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                        Ok($name(None))
+                        Ok($name(None, PhantomData))
                     }
                     fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-                        Ok($name(None))
+                        Ok($name(None, PhantomData))
                     }
                     fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-                        Ok($name(None))
+                        Ok($name(None, PhantomData))
                     }
                     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                        Ok($name(None))
+                        Ok($name(None, PhantomData))
                     }
                     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                        Ok($name(None))
+                        Ok($name(None, PhantomData))
                     }
                 }
-                deserializer.deserialize_any(Fields)
+                deserializer.deserialize_any(Fields::<($($raw,)?)>(PhantomData))
             }
         }
     };
 }
 
-object_or_nothing!(Maybe, Identity<'a>, identity);
+object_or_nothing!(Maybe[R], Identity<'a>, identity);
 object_or_nothing!(MaybeSession, Session<'a>, session);
 object_or_nothing!(MaybeAttributes, Cow<'a, str>, attributes);
 object_or_nothing!(MaybeIssuer, (Cow<'a, str>, Cow<'a, str>), issuer);
@@ -455,7 +463,7 @@ impl IdentityKey {
 
 keys!(IdentityKey);
 
-fn identity<'de, A: MapAccess<'de>>(mut map: A) -> Result<Identity<'de>, A::Error> {
+fn identity<'de, A: MapAccess<'de>, R: Raw<'de>>(mut map: A) -> Result<Identity<'de>, A::Error> {
     let mut found = Identity::default();
     while let Some(key) = map.next_key::<IdentityKey>()? {
         let text = match key {
@@ -467,7 +475,7 @@ fn identity<'de, A: MapAccess<'de>>(mut map: A) -> Result<Identity<'de>, A::Erro
             IdentityKey::UserName => &mut found.user_name,
             IdentityKey::InvokedBy => &mut found.invoked_by,
             IdentityKey::Session => {
-                found.session = map.next_value::<MaybeSession<'de>>()?.0.unwrap_or_default();
+                keep::<A, R>(&mut map, &mut found.session_context)?;
                 continue;
             }
             IdentityKey::Other => {

@@ -329,7 +329,12 @@ fn rights_do_not_go_back_while_the_attacker_can_use_them() {
          (--reactivate {PASSWORD} accepts that)"
     );
     assert!(kept(&plan).contains(&why), "{:?}", kept(&plan));
-    assert_eq!(taken(&case.plan(&reactivating(&[PASSWORD]))), all);
+    let asked = case.plan(&reactivating(&[PASSWORD]));
+    assert_eq!(taken(&asked), all);
+    assert_eq!(
+        step(&asked, BOUNDARY).cautions,
+        [format!("gives rights to {PASSWORD}: created after the exposure, can still sign in")]
+    );
     // One that was there before the exposure is the workload's own.
     give(&mut case.now, PASSWORD, Status::Active, before());
     assert_eq!(taken(&case.plan(&plain())), all);

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use ringfence::render::{self, Screen};
 use ringfence::trace::{
-    Credential, CredentialKind, Deed, Expiry, Kept, Question, Reading, Sight, Survey, Trace, follow,
+    Credential, CredentialKind, Deed, Expiry, Kept, Question, Reading, Sight, Survey, Trace, Which,
+    follow,
 };
 use ringfence::trail::{self, Tally};
 use serde_json::{Value, json};
@@ -16,7 +17,11 @@ const BOT: &str = "arn:aws:iam::123456789012:user/bot";
 struct Events(Vec<Vec<u8>>, Question);
 
 impl Kept for Events {
-    fn deeds(&self, take: &mut dyn FnMut(&Deed<'_>)) -> Result<(), ringfence::error::Error> {
+    fn deeds(
+        &self,
+        _: Which,
+        take: &mut dyn FnMut(&Deed<'_>),
+    ) -> Result<(), ringfence::error::Error> {
         for raw in &self.0 {
             take(&Deed::of(&trail::one(raw).unwrap(), raw, &self.1));
         }
@@ -143,11 +148,17 @@ fn what_was_made_without_a_name_is_never_passed_over() {
 #[test]
 fn parameters_too_deep_for_a_parser_are_said_to_be_missing() {
     let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
-    let made = event("22T10:00:00", KEY, "iam:CreateUser", json!("DEEP"), Value::Null);
-    let raw =
-        made.to_string().replace("\"DEEP\"", &format!("{{\"userName\":\"x\",\"tags\":{deep}}}"));
-    let trace = of_bytes(vec![raw.into_bytes()], &question(&[KEY]));
+    let made = event("22T10:00:00", KEY, "iam:CreateUser", json!("DEEP"), Value::Null).to_string();
+    let of_request = |request: &str| {
+        let raw = made.replace("\"DEEP\"", request);
+        of_bytes(vec![raw.into_bytes()], &question(&[KEY]))
+    };
+    let trace = of_request(&format!("{{\"userName\":{deep}}}"));
     assert!(says(&trace, "1 call of CreateUser"), "{:?}", trace.unknown);
+    // What stands beside it is read.
+    let trace = of_request(&format!("{{\"userName\":\"x\",\"tags\":{deep}}}"));
+    assert_eq!(trace.persistence[0].name, "x");
+    assert!(!says(&trace, "1 call of CreateUser"), "{:?}", trace.unknown);
 }
 
 #[test]

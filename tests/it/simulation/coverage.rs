@@ -51,7 +51,7 @@ const WANTED: [(&str, u64); 63] = [
     ("tampering Boundary", 100),
     ("tampering DeleteKey", 40),
     ("tampering DeletePolicy", 20),
-    ("tampering Detach", 4),
+    ("tampering Detach", 2),
     ("tampering FillAccount", 1),
     ("tampering FillAttached", 300),
     ("tampering FillInline", 70),
