@@ -45,6 +45,9 @@ impl<'e> Parameters<'e> {
     }
 
     fn all(&self, path: &str) -> Vec<String> {
+        if memchr(b'+', path.as_bytes()).is_none() {
+            return self.each(path);
+        }
         let mut parts = path.split(" + ").map(|part| self.each(part));
         let first = parts.next().unwrap_or_default();
         parts.fold(first, |before, after| {

@@ -55,6 +55,11 @@ pub struct Ledger {
     facts: Facts,
     /// Every principal that ever bore one of the names.
     bearers: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Who bears each name now, and who did when the responder was told last.
+    present: BTreeMap<String, String>,
+    told: BTreeMap<String, String>,
+    /// Mutations for one bearer of a name that came to another: for whom, to whom, of what.
+    misled: BTreeSet<(String, String, Resource)>,
     last: Option<u64>,
     reads: bool,
     read_from: usize,
@@ -75,6 +80,9 @@ impl Ledger {
         let mut ledger = Self {
             facts: Facts::new(),
             bearers: names.iter().map(|name| (*name, BTreeSet::new())).collect(),
+            present: BTreeMap::new(),
+            told: BTreeMap::new(),
+            misled: BTreeSet::new(),
             names,
             place: place.to_owned(),
             last: None,
@@ -171,6 +179,7 @@ impl Ledger {
         }
         self.reads = read;
         if read {
+            self.note_told(&carried.about, carried.fate);
             return;
         }
         self.last_mutation = number;
@@ -179,6 +188,7 @@ impl Ledger {
             self.wrong.push(format!("call {number} is no mutation of a plan: {}", carried.about));
             return;
         };
+        self.note_misled(&sent);
         let times = self.sends.entry(sent.clone()).or_insert(0);
         *times += 1;
         let times = *times;
@@ -200,6 +210,37 @@ impl Ledger {
                 self.unread.insert(sent.resource, number);
             }
         }
+    }
+
+    /// Who bears a name, as the responder is told now.
+    fn note_told(&mut self, about: &str, fate: Fate) {
+        let name = about.strip_prefix("GetUser ").or_else(|| about.strip_prefix("GetRole "));
+        if let Some((name, id)) = name.and_then(|name| self.present.get_key_value(name))
+            && fate == Fate::Passed
+        {
+            self.told.insert(name.clone(), id.clone());
+        }
+    }
+
+    /// IAM takes names: between the answer that told whose one is and the call, nobody can see that it became
+    /// another's (F27).
+    fn note_misled(&mut self, sent: &Sent) {
+        let Some(name) = &sent.user else { return };
+        if let (Some(told), Some(present)) = (self.told.get(name), self.present.get(name))
+            && told != present
+        {
+            self.misled.insert((told.clone(), present.clone(), sent.resource.clone()));
+        }
+    }
+
+    /// Whether a mutation for this principal came to another one.
+    pub fn was_meant_for(&self, id: &str, resource: &Resource) -> bool {
+        self.misled.iter().any(|(told, _, of)| told == id && of == resource)
+    }
+
+    /// Whether a mutation for another principal came to this one.
+    pub fn came_to(&self, id: &str, resource: &Resource) -> bool {
+        self.misled.iter().any(|(_, present, of)| present == id && of == resource)
     }
 
     /// How often a mutation is recorded as meant in the journals of the user's principals, read without
@@ -311,15 +352,18 @@ impl Ledger {
 
     fn read(&mut self, sandbox: &Sandbox) -> Facts {
         let mut facts = Facts::new();
+        self.present.clear();
         sandbox.edit(|world| {
             let account = world.account(ACCOUNT).unwrap();
             for name in &self.names {
                 if let Some(role) = account.roles.get(*name) {
                     self.bearers.get_mut(name).unwrap().insert(role.id.clone());
+                    self.present.insert((*name).to_owned(), role.id.clone());
                     of_role(role, &mut facts);
                 }
                 let Some(user) = account.user(name) else { continue };
                 self.bearers.get_mut(name).unwrap().insert(user.id.clone());
+                self.present.insert((*name).to_owned(), user.id.clone());
                 of_user(user, &mut facts);
                 for group in account.groups_of(user) {
                     let resource = Resource::Group(group.name.clone());

@@ -185,7 +185,10 @@ impl Stage {
                     && (written.owner == id || written.owner.is_empty())
                     && fits(held.ours.as_ref(), now.as_ref())
             });
-            let undecidable = || ledger.whose_is_unknown(id, resource, held.ours.as_ref());
+            let undecidable = || {
+                ledger.whose_is_unknown(id, resource, held.ours.as_ref())
+                    || ledger.was_meant_for(id, resource)
+            };
             if claimed(held) && !really && !undecidable() {
                 let what = held.status.words();
                 found.push(format!(
@@ -201,7 +204,7 @@ impl Stage {
                 || earlier.iter().any(|id| of(id).is_some_and(in_doubt))
         };
         for ((owner, resource), left) in self.left_changed(&ledger.changes) {
-            if owner == id && !known(&resource) {
+            if owner == id && !known(&resource) && !ledger.came_to(id, &resource) {
                 found.push(format!("the state forgets {resource}, which ringfence left {left:?}"));
             }
         }
