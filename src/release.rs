@@ -355,26 +355,24 @@ impl Draft<'_> {
                 continue;
             }
             let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
-            let (asked, unasked) = self.who_would_gain();
-            if let Some((credential, what)) = unasked.first() {
+            let gain = self.who_would_gain();
+            let unasked = gain.iter().find(|(one, _)| !self.request.reactivate.contains(one));
+            if let Some((credential, what)) = unasked {
                 let flag = format!("{} accepts that", reactivate_option(credential));
                 self.keep(&resource, format!("stays while {credential}, {what}"), Some(flag));
                 continue;
             }
             self.restore(wave::OTHERS, &resource, &held, now, "as it was before".to_owned());
-            for (credential, what) in &asked {
+            for (credential, what) in &gain {
                 self.caution(format!("{GIVES_RIGHTS_TO}{credential}: {what}"));
             }
         }
     }
 
-    /// Rights that ringfence took go back to whoever can act: who of them may be the attacker, asked for by name or
-    /// not (D2.7).
-    fn who_would_gain(&self) -> (Vec<(Resource, String)>, Vec<(Resource, String)>) {
-        suspects(self.state, &self.snapshot)
-            .into_iter()
-            .filter_map(|finding| Some((finding.resource?, finding.what)))
-            .partition(|(resource, _)| self.request.reactivate.contains(resource))
+    /// Rights that ringfence took go back to whoever can act: who of them may be the attacker (D2.7).
+    fn who_would_gain(&self) -> Vec<(Resource, String)> {
+        let found = suspects(self.state, &self.snapshot).into_iter();
+        found.filter_map(|finding| Some((finding.resource?, finding.what))).collect()
     }
 
     /// Why the denies that stop older sessions must stay; `None` once their time has come (D2.7, F9).

@@ -278,7 +278,7 @@ impl Ledger {
         let since = self.changes.get(change.read_from..place).unwrap_or_default();
         let same =
             |other: &&Change| other.owner == change.owner && other.resource == change.resource;
-        let last = since.iter().filter(same).next_back();
+        let last = since.iter().rfind(same);
         last.is_some_and(|other| other.who == Who::Adversary)
     }
 
