@@ -162,6 +162,9 @@ impl Executor<'_> {
         self.recovery_stands(plan, &states, &now).await?;
         let granted = self.granted(plan, bytes, &states, &reading).await?;
         let moved = verify::drift(plan, &now, &states, &context)?;
+        for (principal, now) in plan.principals.iter().zip(&now) {
+            self.still_bears_the_name(principal, now).await?;
+        }
         (self.emit)(ApplyEvent::Verified {
             calls: reading.cost.calls,
             round_trips: reading.cost.round_trips,
@@ -256,6 +259,21 @@ impl Executor<'_> {
     async fn read(&self, plan: &Plan, managed: &[(Who, String)]) -> Result<Reading> {
         let users: Vec<Who> = plan.principals.iter().map(PrincipalPlan::who).collect();
         Box::pin(crate::aws::read_known(self.aws, &users, managed)).await
+    }
+
+    /// A reading takes several calls. Where it is not of what was planned for, the first of them may have told of
+    /// the principal, and the others of whoever was made under its name in between (F27). Where that cannot be
+    /// asked, the reading stands: nothing else vetoes a key-off (D2.4).
+    async fn still_bears_the_name(&self, principal: &PrincipalPlan, now: &Snapshot) -> Result<()> {
+        let as_planned =
+            Snapshot { read_at: principal.snapshot.read_at, ..now.clone() } == principal.snapshot;
+        if as_planned {
+            return Ok(());
+        }
+        match Box::pin(verify::bearer(self.aws, principal)).await {
+            Ok(Some(other)) => Err(other),
+            Ok(None) | Err(_) => Ok(()),
+        }
     }
 
     fn under_way<'p>(

@@ -63,7 +63,7 @@ impl Executor<'_> {
         managed.extend(self.managed_by_settling(&open, id).await);
         let reading = self.read(&open, &managed).await?;
         verify::same_place(plan, &reading)?;
-        let (there, left_out) = there(open.principals, states, locks, &reading).await?;
+        let (there, left_out) = self.there(open.principals, states, locks, &reading).await?;
         managed.retain(|(who, _)| there.iter().any(|one| one.principal.who() == *who));
         for one in &there {
             let state = one.state.as_ref();
@@ -136,6 +136,46 @@ impl Executor<'_> {
             }
         }
         all
+    }
+
+    /// The principals that are there still, in the order of their locks, and why the others are not; the locks of
+    /// these are given back.
+    async fn there(
+        &self,
+        principals: Vec<PrincipalPlan>,
+        states: Vec<Option<State>>,
+        locks: &mut Vec<Locked>,
+        reading: &Reading,
+    ) -> Result<(Vec<There>, Vec<String>)> {
+        let (mut there, mut gone, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        let all = principals.into_iter().zip(states).zip(std::mem::take(locks));
+        for ((principal, state), locked) in all {
+            let now = match verify::same_principal(&principal, reading) {
+                Ok(now) => self.still_bears_the_name(&principal, now).await.map(|()| now.clone()),
+                Err(why) => Err(why),
+            };
+            match now {
+                Ok(now) => {
+                    kept.push(locked);
+                    there.push(There { principal, state, now });
+                }
+                Err(why) => {
+                    // A lock that stays is shown to whoever comes next.
+                    let _ = locked.release().await;
+                    gone.push(why);
+                }
+            }
+        }
+        *locks = kept;
+        for one in &there {
+            let principal = &one.principal;
+            check_caller(&reading.caller, &principal.who(), &principal.arn, &principal.id)?;
+        }
+        let left_out = gone.iter().map(|why| why.message().to_owned()).collect();
+        match gone.pop() {
+            Some(why) if there.is_empty() => Err(why),
+            _ => Ok((there, left_out)),
+        }
     }
 
     /// Opens the journal of a principal again, and reads back what the calls before have come to.
@@ -212,42 +252,6 @@ struct There {
     principal: PrincipalPlan,
     state: Option<State>,
     now: Snapshot,
-}
-
-/// The principals that are there still, in the order of their locks, and why the others are not; the locks of
-/// these are given back.
-async fn there(
-    principals: Vec<PrincipalPlan>,
-    states: Vec<Option<State>>,
-    locks: &mut Vec<Locked>,
-    reading: &Reading,
-) -> Result<(Vec<There>, Vec<String>)> {
-    let (mut there, mut gone, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-    let all = principals.into_iter().zip(states).zip(std::mem::take(locks));
-    for ((principal, state), locked) in all {
-        let now = verify::same_principal(&principal, reading).cloned();
-        match now {
-            Ok(now) => {
-                kept.push(locked);
-                there.push(There { principal, state, now });
-            }
-            Err(why) => {
-                // A lock that stays is shown to whoever comes next.
-                let _ = locked.release().await;
-                gone.push(why);
-            }
-        }
-    }
-    *locks = kept;
-    for one in &there {
-        let principal = &one.principal;
-        check_caller(&reading.caller, &principal.who(), &principal.arn, &principal.id)?;
-    }
-    let left_out = gone.iter().map(|why| why.message().to_owned()).collect();
-    match gone.pop() {
-        Some(why) if there.is_empty() => Err(why),
-        _ => Ok((there, left_out)),
-    }
 }
 
 /// Where a run stands for one of its principals.

@@ -161,7 +161,7 @@ impl Executor<'_> {
         // A reading takes several calls. What is found changed may be of a principal that was made in between under
         // the same name: nothing of it is this one's (F27).
         if !seen.is_empty() {
-            match Box::pin(self.replaced(one)).await {
+            match Box::pin(verify::bearer(self.aws, &one.plan)).await {
                 Ok(None) => {}
                 Ok(Some(error)) => return self.lost_sight(one, error, Some(now.read_at)).await,
                 Err(error) => return self.lost_sight(one, error, None).await,
@@ -181,17 +181,10 @@ impl Executor<'_> {
         !seen.is_empty()
     }
 
-    /// What to say where the name of a principal belongs to another by now, or to nobody.
-    async fn replaced(&self, one: &Active) -> Result<Option<Error>> {
-        let id = crate::aws::principal_id(self.aws, &one.plan.who()).await?;
-        let same = id.as_ref() == Some(&one.plan.id);
-        Ok((!same).then(|| verify::replaced(&one.plan, id.as_ref())))
-    }
-
     /// After a call that found nothing: the principal itself may be what is gone, and the next call would find
     /// whoever has its name now (F27). Where that cannot be asked, the last reading stands.
     pub(super) async fn was_not_found(&mut self, one: &mut Active, at: Option<jiff::Timestamp>) {
-        if let Ok(Some(error)) = Box::pin(self.replaced(one)).await {
+        if let Ok(Some(error)) = Box::pin(verify::bearer(self.aws, &one.plan)).await {
             let at = at.unwrap_or(one.now.read_at);
             self.lost_sight(one, error, Some(at)).await;
         }

@@ -1,6 +1,6 @@
 //! What stands against a plan before its first write (D2.3, D2.15).
 
-use crate::aws::Reading;
+use crate::aws::{Aws, Reading};
 use crate::drift::{Standing, hidden_since_plan, since_plan, standing};
 use crate::error::{Error, Result};
 use crate::identity::{PrincipalId, PrincipalKind};
@@ -196,8 +196,15 @@ pub(super) fn same_principal<'r>(
     Err(replaced(principal, other.map(Snapshot::id)))
 }
 
+/// Asks whose the name of a principal is now: what to say where it is another's, or nobody's.
+pub(super) async fn bearer(aws: &Aws, principal: &PrincipalPlan) -> Result<Option<Error>> {
+    let id = crate::aws::principal_id(aws, &principal.who()).await?;
+    let same = id.as_ref() == Some(&principal.id);
+    Ok((!same).then(|| replaced(principal, id.as_ref())))
+}
+
 /// What to say where the name of a principal belongs to another, or to nobody.
-pub(super) fn replaced(principal: &PrincipalPlan, other: Option<&PrincipalId>) -> Error {
+fn replaced(principal: &PrincipalPlan, other: Option<&PrincipalId>) -> Error {
     let (who, kind) = (principal.who(), principal.kind);
     match other {
         Some(other) => Error::stale(format!("{who} is another principal than the one planned for"))

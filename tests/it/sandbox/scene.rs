@@ -225,6 +225,15 @@ impl Scene {
     }
 
     pub async fn apply(&self, plan: &Plan) -> Result<Done> {
+        self.execute(plan, None).await
+    }
+
+    /// Goes on with a run that was cut off.
+    pub async fn resume(&self, plan: &Plan, run: &str) -> Result<Done> {
+        self.execute(plan, Some(run)).await
+    }
+
+    async fn execute(&self, plan: &Plan, resumed: Option<&str>) -> Result<Done> {
         let mut events = Vec::new();
         let mut emit = |event| events.push(event);
         let mut executor = Executor {
@@ -250,7 +259,10 @@ impl Scene {
             watcher: None,
         };
         let from = Instant::now();
-        let ending = executor.apply(plan, &plan.bytes()).await?;
+        let ending = match resumed {
+            Some(run) => executor.resume(plan, &plan.bytes(), run).await?,
+            None => executor.apply(plan, &plan.bytes()).await?,
+        };
         Ok(Done { ending, events, took: from.elapsed() })
     }
 

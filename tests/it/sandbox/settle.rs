@@ -4,7 +4,7 @@
 use super::scene::{Scene, USER, fence_name, is_fenced, turn};
 use jiff::SignedDuration;
 use ringfence::plan::{OnDrift, Settle};
-use ringfence::sandbox::{ACCOUNT, Player, Status, Trouble};
+use ringfence::sandbox::{ACCOUNT, Moment, Player, Status, Trouble};
 use ringfence::view::Standing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -327,13 +327,13 @@ async fn another_user_of_the_same_name_is_not_touched() {
     }
 }
 
-/// The user is deleted and made again after the last reading and before the first write.
-fn is_replaced_before_the_first_write(scene: &Scene) {
+/// The user is deleted and made again before the first call of which that is to be so.
+fn is_replaced_before(scene: &Scene, so: impl Fn(&str) -> bool + Send + Sync + 'static) {
     let (sandbox, line) = (scene.sandbox.clone(), scene.line.clone());
     let done = std::sync::atomic::AtomicBool::new(false);
     scene.line.between(move |number| {
-        let key_off = line.carried(number).is_some_and(|call| call.about.starts_with("Update"));
-        if key_off && !done.swap(true, Ordering::SeqCst) {
+        let now = line.carried(number).is_some_and(|call| so(&call.about));
+        if now && !done.swap(true, Ordering::SeqCst) {
             let now = sandbox.now();
             sandbox.edit(|world| {
                 world.account_mut(ACCOUNT).unwrap().users.remove(USER);
@@ -344,22 +344,82 @@ fn is_replaced_before_the_first_write(scene: &Scene) {
     });
 }
 
+fn is_untouched(scene: &Scene) {
+    let user = scene.user();
+    assert!(user.keys.iter().all(|key| key.status == Status::Active), "{user:?}");
+    assert!(user.permissions.inline.is_empty(), "{user:?}");
+    assert_eq!(scene.made("iam:PutUserPolicy"), 0, "nothing is written to another user");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_differs_asks_whose_the_name_is() {
+    // Of a hold nothing says that it finds another user: a wave with one is the first.
+    for (posture, calls) in [("quarantine", 0..14), ("lockdown", 0..8)] {
+        for call in calls {
+            let scene = Scene::new();
+            let mut plan = scene.plan(posture, 0, None).await;
+            plan.on_drift = OnDrift::Tighten;
+            let reads = AtomicUsize::new(0);
+            is_replaced_before(&scene, move |about| {
+                let read = about.starts_with("Get") || about.starts_with("List");
+                !read || reads.fetch_add(1, Ordering::SeqCst) == call
+            });
+            match scene.apply(&plan.sealed()).await {
+                Err(error) => {
+                    let said = error.message();
+                    assert!(said.contains("another principal"), "{posture} {call}: {said}");
+                }
+                Ok(done) => assert!(!done.ending.complete, "{posture} {call}"),
+            }
+            is_untouched(&scene);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_goes_on_asks_whose_the_name_is() {
+    for call in 0.. {
+        let scene = Scene::new();
+        let plan = scene.plan("quarantine", 0, None).await;
+        let reading = scene.line.calls();
+        // Before every call of the resumed run's reading, which is one shorter, and before the question itself.
+        if call == reading {
+            break;
+        }
+        scene.line.stop_at(2 * reading + 1, Moment::Before);
+        tokio::select! {
+            biased;
+            () = scene.line.stopped() => scene.line.go_on(),
+            _ = scene.apply(&plan) => panic!("the run was not cut off"),
+        }
+        assert_eq!(scene.status_of(&scene.leaked.access_key_id), Some(Status::Inactive));
+        let run = scene.state().await.open_run().unwrap().id.clone();
+        let reads = AtomicUsize::new(0);
+        is_replaced_before(&scene, move |_| reads.fetch_add(1, Ordering::SeqCst) as u64 == call);
+        match scene.resume(&plan, &run).await {
+            Err(error) => {
+                let said = error.message();
+                assert!(said.contains("another principal"), "{call}: {said}");
+            }
+            Ok(done) => assert!(!done.ending.complete, "{call}"),
+        }
+        is_untouched(&scene);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_not_found_asks_whose_the_name_is() {
     for posture in ["revoke", "quarantine"] {
         let scene = Scene::new();
         let plan = scene.plan(posture, 30, None).await;
-        is_replaced_before_the_first_write(&scene);
+        is_replaced_before(&scene, |about| about.starts_with("Update"));
         let done = scene.apply(&plan).await.unwrap();
         let seen = done.tampering();
         assert!(seen.iter().any(|what| what.contains("another principal")), "{seen:?}");
         assert_eq!(seen.len(), 1, "{seen:?}");
         assert!(!done.ending.complete);
         assert_eq!(done.principal().standing, Standing::Unknown);
-        let user = scene.user();
-        assert!(user.keys.iter().all(|key| key.status == Status::Active), "{user:?}");
-        assert!(user.permissions.inline.is_empty(), "{user:?}");
-        assert_eq!(scene.made("iam:PutUserPolicy"), 0, "nothing is written to another user");
+        is_untouched(&scene);
     }
 }
 
