@@ -87,7 +87,7 @@ fn at(raw: Option<&str>, path: &str) -> Vec<String> {
 /// Whether the first step of a path stands in a text. Most paths lead nowhere, and this is soon told.
 fn may_lead(raw: &[u8], path: &str) -> bool {
     let step = path.split_once('.').map_or(path, |(step, _)| step);
-    memmem::find(raw, step.as_bytes()).is_some() || memchr(b'\\', raw).is_some()
+    step == "*" || memmem::find(raw, step.as_bytes()).is_some() || memchr(b'\\', raw).is_some()
 }
 
 /// Goes along a path, and passes over the rest.
@@ -211,4 +211,61 @@ pub(super) fn user_name<'e>(event: &'e Event<'_>) -> Option<&'e str> {
         return Some(&identity.user_name);
     }
     identity.arn.contains(":user/").then(|| identity.arn.rsplit('/').next()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    const PATHS: &[&str] = &["a", "b", "a.b", "a.*", "a.*.b", "a.b.a", "*.a", "b.*.*"];
+
+    const LEAVES: &[&str] =
+        &["null", "true", "7", "-3", "1.50", "\"\"", "\"x\"", "\"\\u00e9\"", "\"a\""];
+    const KEYS: &[&str] = &["\"a\"", "\"b\"", "\"\\u0061\"", "\"*\"", "\"c\""];
+
+    /// The same on a value that was parsed whole.
+    fn within(value: &Value, path: &str, found: &mut Vec<String>) {
+        let (step, rest) = path.split_once('.').unwrap_or((path, ""));
+        match (step, value) {
+            ("", Value::String(text)) if !text.is_empty() => found.push(text.clone()),
+            ("", Value::Number(number)) => found.push(number.to_string()),
+            ("*", Value::Array(items)) => items.iter().for_each(|item| within(item, rest, found)),
+            (_, Value::Object(map)) => {
+                if let Some(inner) = map.get(step) {
+                    within(inner, rest, found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// JSON with keys that come twice and keys that are escaped.
+    fn json() -> impl Strategy<Value = String> {
+        let leaf = select(LEAVES).prop_map(str::to_owned);
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let field =
+                (select(KEYS), inner.clone()).prop_map(|(key, value)| format!("{key}:{value}"));
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(|all| format!("[{}]", all.join(","))),
+                prop::collection::vec(field, 0..4).prop_map(|all| format!("{{{}}}", all.join(","))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_leads_where_it_leads_in_the_whole_value(
+            raw in json(), cut in 0..40_usize, path in select(PATHS),
+        ) {
+            // Most are whole; of what is cut short, nothing is found.
+            let raw = if cut < 4 { raw.get(..raw.len().saturating_sub(cut)).unwrap_or("") } else { &raw };
+            let mut expected = Vec::new();
+            if let Ok(value) = serde_json::from_str::<Value>(raw) {
+                within(&value, path, &mut expected);
+            }
+            prop_assert_eq!(at(Some(raw), path), expected, "{} in {}", path, raw);
+        }
+    }
 }

@@ -206,7 +206,7 @@ fn switches(event: &Event<'_>) -> bool {
     event.service() == "iam" && matches!(&*event.name, "UpdateServiceSpecificCredential")
 }
 
-/// Whether a call of this name may be one of those that [`ends`] tells.
+/// Whether [`ends`] may tell something of a call of this name.
 pub(super) fn may_end(name: &str) -> bool {
     ["AccessKey", "ServiceSpecificCredential", "LoginProfile"].iter().any(|kind| {
         let verb = name.strip_suffix(kind);
@@ -216,7 +216,7 @@ pub(super) fn may_end(name: &str) -> bool {
 
 /// The credential that a call switches off or on, and whether it acts from then on.
 pub(super) fn ends(event: &Event<'_>, parameters: &Parameters<'_>) -> Option<(Actor, bool)> {
-    if event.is_denied() || event.service() != "iam" {
+    if event.is_denied() || event.service() != "iam" || !may_end(&event.name) {
         return None;
     }
     // Of a call whose status is lost, nothing is known.
