@@ -1,13 +1,17 @@
 //! What a rollback plans: only what ringfence changed and what still is as ringfence left it (D2.6, D2.7).
 
-use crate::drift::{appeared, created_at, words};
+mod rearm;
+
+pub(crate) use rearm::hidden;
+
+use crate::drift::{appeared, words};
 use crate::error::{Error, Result};
-use crate::plan::{Change, Drifted, Kept, Kind, Plan, PrincipalPlan, Step, Why};
+use crate::plan::{Change, Drifted, Kept, Kind, Plan, PrincipalPlan, Step};
 use crate::planner::{Context, assemble, check_caller};
-use crate::posture::{AccessKeys, Credentials, Groups, Permissions, Posture, Sessions};
+use crate::posture::{Groups, Permissions, Posture, Sessions};
 use crate::resource::{Resource, Value, fits};
-use crate::snapshot::{Missing, Obstacle, Snapshot, Status};
-use crate::standing::{fence_covers, live_credentials, suspects, void};
+use crate::snapshot::{Snapshot, Status};
+use crate::standing::{fence_covers, live_credentials, void};
 use crate::state::{Held, HeldStatus, Role, State};
 use crate::text::{ago, clock};
 
@@ -17,6 +21,10 @@ pub(crate) const ASKED_FOR_ALL_THE_SAME: &str = "asked for all the same";
 pub(crate) const GIVES_RIGHTS_TO: &str = "gives rights to ";
 /// Why a deny goes that still stops sessions.
 pub(crate) const BEFORE_ITS_TIME: &str = "asked for before its time";
+/// Why a hold goes.
+pub(crate) const LIFTED_LAST: &str = "the hold is lifted last";
+/// Why rights go back that ringfence took.
+pub(crate) const AS_BEFORE: &str = "as it was before";
 /// Why rights go back that a recovery has changed.
 pub(crate) const BEFORE_THE_RECOVERY: &str = "as it was before the recovery";
 
@@ -27,7 +35,7 @@ pub struct Request {
     pub reactivate: Vec<Resource>,
     /// Whether denies go before their time.
     pub lift_fence_now: bool,
-    /// Whether a hold goes though credentials under it could not be listed.
+    /// Whether a hold goes, and rights go back, though some of the credentials could not be listed.
     pub accept_unread: bool,
     /// The posture to step down to, instead of a full release.
     pub to: Option<Posture>,
@@ -297,48 +305,9 @@ impl Draft<'_> {
         self.keep(resource, format!("{was} deleted, which cannot be undone"), None);
     }
 
-    /// Why a credential may be the attacker's (D2.7); `None` if it was made before a known exposure.
-    fn why_suspect(&self, resource: &Resource) -> Option<String> {
-        if self.state.is_recovered(resource) {
-            return None;
-        }
-        if let Some(item) = self.state.compromised.iter().find(|item| item.resource == *resource) {
-            return Some(match item.why {
-                Why::YoungerThanSince => "compromised (made after the exposure)".to_owned(),
-                why => format!("compromised ({})", why.words()),
-            });
-        }
-        match (self.state.since, created_at(resource, &self.snapshot)) {
-            (None, _) => Some("when the exposure began is not known".to_owned()),
-            (Some(_), None) => Some("when it was made is not known".to_owned()),
-            (Some(since), Some(created)) if created >= since => {
-                Some("made after the exposure".to_owned())
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether the posture to step down to turns this credential off as well.
-    fn needed_by_target(&self, resource: &Resource) -> bool {
-        let Some(to) = &self.request.to else { return false };
-        let compromised = self.state.is_compromised(resource);
-        match resource {
-            Resource::AccessKey(_) => {
-                to.access_keys == AccessKeys::All
-                    || (to.access_keys == AccessKeys::Named && compromised)
-            }
-            Resource::SshKey(_) => to.ssh_keys == Credentials::Deactivate || compromised,
-            Resource::SigningCertificate(_) => {
-                to.signing_certificates == Credentials::Deactivate || compromised
-            }
-            Resource::ServiceCredential(_) => {
-                to.service_credentials == Credentials::Deactivate || compromised
-            }
-            _ => false,
-        }
-    }
-
     fn others(&mut self) {
+        let (gain, hidden) = (self.who_would_gain(), self.hidden());
+        let unasked = gain.iter().find(|(one, _)| !self.request.reactivate.contains(one)).cloned();
         for (resource, held, role) in self.held() {
             if role != Role::Other {
                 continue;
@@ -355,24 +324,26 @@ impl Draft<'_> {
                 continue;
             }
             let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
-            let gain = self.who_would_gain();
-            let unasked = gain.iter().find(|(one, _)| !self.request.reactivate.contains(one));
-            if let Some((credential, what)) = unasked {
+            if let Some((credential, what)) = &unasked {
                 let flag = format!("{} accepts that", reactivate_option(credential));
                 self.keep(&resource, format!("stays while {credential}, {what}"), Some(flag));
                 continue;
             }
-            self.restore(wave::OTHERS, &resource, &held, now, "as it was before".to_owned());
+            if let Some((kind, remedy)) = &hidden
+                && !self.request.accept_unread
+            {
+                let why = format!("stays while {kind} could not be read: {remedy}");
+                self.keep(&resource, why, Some("--accept-unread gives it back".to_owned()));
+                continue;
+            }
+            self.restore(wave::OTHERS, &resource, &held, now, AS_BEFORE.to_owned());
             for (credential, what) in &gain {
                 self.caution(format!("{GIVES_RIGHTS_TO}{credential}: {what}"));
             }
+            if let Some((kind, _)) = &hidden {
+                self.caution(format!("{GIVES_RIGHTS_TO}{kind}, which could not be read"));
+            }
         }
-    }
-
-    /// Rights that ringfence took go back to whoever can act: who of them may be the attacker (D2.7).
-    fn who_would_gain(&self) -> Vec<(Resource, String)> {
-        let found = suspects(self.state, &self.snapshot).into_iter();
-        found.filter_map(|finding| Some((finding.resource?, finding.what))).collect()
     }
 
     /// Why the denies that stop older sessions must stay; `None` once their time has come (D2.7, F9).
@@ -415,7 +386,10 @@ impl Draft<'_> {
             return;
         }
         let too_early = self.too_early();
-        for (resource, held, role) in self.held() {
+        let mut held = self.held();
+        // A policy goes after whatever makes use of it.
+        held.sort_by_key(|(resource, ..)| matches!(resource, Resource::ManagedPolicy(_)));
+        for (resource, held, role) in held {
             if !role.is_fence() {
                 continue;
             }
@@ -427,6 +401,11 @@ impl Draft<'_> {
                 self.keep_or_retake(wave::FENCE, &resource, &held, now, why);
                 continue;
             }
+            if let Some(why) = self.in_use(&resource) {
+                let flag = Some(format!("--leave {resource} gives it up"));
+                self.keep(&resource, why.to_owned(), flag);
+                continue;
+            }
             let order = match resource {
                 Resource::ManagedPolicy(_) => wave::FENCE_POLICY,
                 _ => wave::FENCE,
@@ -434,6 +413,23 @@ impl Draft<'_> {
             self.restore(order, &resource, &held, now, self.why_lifted());
             self.warn_of_early_lift(too_early.as_deref());
         }
+    }
+
+    /// Why a policy stays that IAM would refuse to delete: a principal makes use of it.
+    fn in_use(&self, resource: &Resource) -> Option<&'static str> {
+        let Resource::ManagedPolicy(arn) = resource else { return None };
+        let uses = [
+            (Resource::AttachedPolicy(arn.clone()), Value::Attached),
+            (Resource::PermissionsBoundary, Value::PolicyArn(arn.clone())),
+        ];
+        uses.iter().find_map(|(by, value)| {
+            let ends = |step: &Step| step.resource == *by && step.after.as_ref() != Some(value);
+            match self.snapshot.value(by).known() {
+                _ if self.steps.iter().any(ends) => None,
+                None => Some("stays while it may be attached: that could not be read"),
+                Some(now) => (now.as_ref() == Some(value)).then_some("stays while it is in use"),
+            }
+        })
     }
 
     fn why_lifted(&self) -> String {
@@ -467,18 +463,6 @@ impl Draft<'_> {
         }
     }
 
-    /// What could not be read and may act again once the hold is lifted (D2.12).
-    fn warn_of_unread_credentials(&mut self) {
-        let unread = self.snapshot.unread_credentials();
-        let hidden: Vec<&str> = unread.into_iter().map(|(kind, _)| kind).collect();
-        if !hidden.is_empty() {
-            self.warnings.push(format!(
-                "{} could not be read: one that is live acts again without the hold",
-                hidden.join(", ")
-            ));
-        }
-    }
-
     /// Whether a fence stays that covers every session a contained key may have minted.
     fn fence_stays(&self) -> bool {
         let lifted = |step: &Step| {
@@ -495,7 +479,7 @@ impl Draft<'_> {
             return;
         }
         let early = self.too_early().filter(|_| !self.fence_stays());
-        let rearmed = self.rearmed_by_lifting();
+        let (hidden, rearmed) = (self.hidden(), self.rearmed_by_lifting());
         for (resource, held, role) in self.held() {
             if role != Role::Hold {
                 continue;
@@ -508,9 +492,10 @@ impl Draft<'_> {
                 self.keep_or_retake(wave::HOLD, &resource, &held, now, why);
                 continue;
             }
-            if let Some(why) = self.hidden()
+            if let Some((kind, remedy)) = &hidden
                 && !self.request.accept_unread
             {
+                let why = format!("without it {kind}, which could not be read, can act: {remedy}");
                 self.keep(&resource, why, Some("--accept-unread lifts it".to_owned()));
                 continue;
             }
@@ -523,33 +508,12 @@ impl Draft<'_> {
                 );
                 continue;
             }
-            self.restore(wave::HOLD, &resource, &held, now, "the hold is lifted last".to_owned());
+            self.restore(wave::HOLD, &resource, &held, now, LIFTED_LAST.to_owned());
             self.warn_of_early_lift(early.as_deref());
         }
         if self.steps.iter().any(|step| step.wave == wave::HOLD) {
             self.warn_of_unread_credentials();
         }
-    }
-
-    /// The credentials that could not be listed: without the hold a live one acts, whoever made it (D2.7).
-    fn hidden(&self) -> Option<String> {
-        let unread = self.snapshot.unread_credentials();
-        let hides = |missing: &Missing| missing.obstacle != Obstacle::Unimplemented;
-        let (kind, missing) = unread.into_iter().find(|(_, missing)| hides(missing))?;
-        let remedy = match missing.obstacle {
-            Obstacle::Passing => "plan again in a while".to_owned(),
-            _ => format!("it takes {}", missing.action),
-        };
-        Some(format!("without it {kind}, which could not be read, can act: {remedy}"))
-    }
-
-    /// The suspect credentials that only the hold keeps from acting (D2.7).
-    fn rearmed_by_lifting(&self) -> Vec<(Resource, String)> {
-        live_credentials(&self.snapshot)
-            .into_iter()
-            .filter(|resource| !self.request.reactivate.contains(resource))
-            .filter_map(|resource| self.why_suspect(&resource).map(|why| (resource, why)))
-            .collect()
     }
 
     /// What others have made since the containment: said, left alone.
@@ -598,7 +562,6 @@ impl Draft<'_> {
     }
 }
 
-/// The flag that makes a credential act again.
 /// The option that asks for a credential to act again.
 pub(crate) fn reactivate_option(credential: &Resource) -> String {
     match credential {

@@ -145,7 +145,7 @@ fn released(
     let asked = release::Request {
         reactivate: turned_on.iter().cloned().chain(let_act).collect(),
         lift_fence_now: lifts(&[Role::Hold, Role::FenceDocument, Role::FenceCarrier]),
-        accept_unread: lifts(&[Role::Hold]),
+        accept_unread: gives_rights || lifts(&[Role::Hold]),
         undo_recovery: steps().any(|(resource, _)| state.rights.contains_key(resource)),
         to: (plan.posture != state.posture).then(|| plan.posture.clone()),
         take: steps()

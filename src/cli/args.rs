@@ -309,7 +309,7 @@ pub(super) struct RollbackArgs {
     /// Lift the denies before the sessions they stop have expired
     #[arg(long)]
     pub(super) lift_fence_now: bool,
-    /// Lift a hold though some of the user's credentials could not be listed
+    /// Lift a hold or give rights back though some of the user's credentials could not be listed
     #[arg(long)]
     pub(super) accept_unread: bool,
     /// Step down to this posture instead of releasing

@@ -3,9 +3,10 @@
 use super::{Source, runs};
 use crate::identity::Arn;
 use crate::journal::Event;
-use crate::plan::{Destination, Kind, OnDrift, Plan, PrincipalPlan, Why};
+use crate::plan::{Destination, Kind, OnDrift, Plan, PrincipalPlan, Step, Why};
 use crate::release::{
-    ASKED_FOR_ALL_THE_SAME, BEFORE_ITS_TIME, BEFORE_THE_RECOVERY, GIVES_RIGHTS_TO,
+    AS_BEFORE, ASKED_FOR_ALL_THE_SAME, BEFORE_ITS_TIME, BEFORE_THE_RECOVERY, GIVES_RIGHTS_TO,
+    LIFTED_LAST, hidden,
 };
 use crate::resource::Resource;
 use crate::text::shell;
@@ -180,6 +181,13 @@ fn release(plan: &Plan, line: &mut Line) {
         }
     }
     credentials.iter().for_each(|credential| line.flag("--reactivate", credential));
+    let unread = plan.principals.iter().any(|principal| {
+        let gives = |step: &Step| [LIFTED_LAST, AS_BEFORE].contains(&step.reason.as_str());
+        hidden(&principal.snapshot).is_some() && principal.steps.iter().any(gives)
+    });
+    if unread {
+        line.word("--accept-unread");
+    }
     if asked(BEFORE_ITS_TIME) {
         line.word("--lift-fence-now");
     }

@@ -341,6 +341,32 @@ fn rights_do_not_go_back_while_the_attacker_can_use_them() {
 }
 
 #[test]
+fn rights_do_not_go_back_to_what_could_not_be_listed() {
+    let mut ask = ask("quarantine", true);
+    ask.posture.set("groups", "remove").unwrap();
+    let mut truth = everything();
+    items(&mut truth.groups).push(member("devs"));
+    let mut case = Case::asked(truth, &ask);
+    let given = |plan: &PrincipalPlan| steps(plan).contains(&"group/devs".to_owned());
+    assert!(given(&case.plan(&plain())));
+    case.now = without(case.now.clone(), Section::SshKeys);
+    let plan = case.plan(&plain());
+    assert!(!given(&plan));
+    let why = "group/devs stays while ssh keys could not be read: it takes \
+               iam:ListSSHPublicKeys (--accept-unread gives it back)";
+    assert!(kept(&plan).contains(&why.to_owned()), "{:?}", kept(&plan));
+    let accepted = case.plan(&Request { accept_unread: true, ..plain() });
+    assert_eq!(
+        step(&accepted, "group/devs").cautions,
+        ["gives rights to ssh keys, which could not be read"]
+    );
+    // Where nothing can be listed, there is nothing to list.
+    let Observed::Unread(missing) = &mut case.now.ssh_keys else { panic!("it was hidden") };
+    missing.obstacle = Obstacle::Unimplemented;
+    assert!(given(&case.plan(&plain())));
+}
+
+#[test]
 fn a_step_down_keeps_what_the_lower_posture_asks_for() {
     let mut truth = everything();
     items(&mut truth.groups).push(member("devs"));
@@ -619,6 +645,44 @@ fn a_fence_in_a_policy_is_taken_from_the_user_before_it_is_deleted() {
         assert_eq!(plan.steps[1].resource, policy);
         assert_eq!(plan.steps[1].action, Change::Delete);
     }
+}
+
+/// IAM refuses to delete a policy that is attached, or that is a boundary.
+#[test]
+fn a_fence_in_a_policy_stays_while_somebody_makes_use_of_it() {
+    let mut truth = user();
+    truth.quotas = room(0, 1);
+    let mut case = Case::of(truth, "revoke");
+    let carrier = case.fence().replace("managed_", "attached_");
+    let why = |plan: &PrincipalPlan| {
+        let stays = plan.kept.iter().find(|kept| kept.resource == resource(&case.fence()))?;
+        Some(stays.why.clone())
+    };
+    let left = Request { leave: vec![resource(&carrier)], ..plain() };
+    assert_eq!(why(&case.plan(&left)).unwrap(), "stays while it is in use");
+    assert_eq!(steps(&case.plan(&left)), [""; 0]);
+    let both = Request { leave: vec![resource(&carrier), resource(&case.fence())], ..plain() };
+    assert_eq!(why(&case.plan(&both)), None);
+    let unread = without(case.now.clone(), Section::Attached);
+    let shown = std::mem::replace(&mut case.now, unread);
+    let plan = case.plan(&plain());
+    assert_eq!(steps(&plan), [""; 0]);
+    let stays = format!(
+        "{} stays while it may be attached: that could not be read (--leave {} gives it up)",
+        case.fence(),
+        case.fence()
+    );
+    assert!(kept(&plan).contains(&stays), "{:?}", kept(&plan));
+    // Detached by somebody else, nothing keeps it.
+    case.now = shown;
+    items(&mut case.now.attached_policies).retain(|one| !carrier.ends_with(&one.arn));
+    assert_eq!(steps(&case.plan(&plain())), [case.fence()]);
+    // One that is the boundary, and that somebody left.
+    let mut truth = user();
+    truth.quotas = room(0, 0);
+    let case = Case::of(truth, "revoke");
+    let left = Request { leave: vec![resource(BOUNDARY)], ..plain() };
+    assert_eq!(steps(&case.plan(&left)), [""; 0]);
 }
 
 #[test]

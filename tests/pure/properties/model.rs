@@ -225,6 +225,19 @@ pub enum Section {
     Quotas,
 }
 
+impl Section {
+    pub fn is_of_credentials(self) -> bool {
+        [
+            Self::AccessKeys,
+            Self::LoginProfile,
+            Self::SshKeys,
+            Self::Certificates,
+            Self::ServiceCredentials,
+        ]
+        .contains(&self)
+    }
+}
+
 /// One user of the account, and what ringfence has recorded of it.
 #[derive(Clone, Debug)]
 pub struct User {

@@ -1,9 +1,9 @@
 //! What holds of every rollback.
 
 use super::containing::{everything, sound};
-use super::model::{Account, Trouble, fenced_until, held_down, simulate};
+use super::model::{Account, Section, Trouble, fenced_until, held_down, simulate};
 use super::property;
-use super::strategies::{ask, built_in, truth};
+use super::strategies::{ask, built_in, hidden, truth};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -23,7 +23,7 @@ const LONG: i64 = 200_000;
 pub(super) fn all_credentials(account: &Account) -> Vec<Resource> {
     let held = account.state().resources.keys().filter(|resource| resource.is_credential());
     let mut all: Vec<Resource> = held.cloned().collect();
-    all.extend(live_credentials(&account.user().truth));
+    all.extend(live_credentials(&account.now_of_first()));
     all.sort();
     all.dedup();
     all
@@ -137,13 +137,25 @@ pub(super) struct Wish {
     pub(super) lift_fence_now: bool,
     pub(super) to: Option<&'static str>,
     pub(super) after: i64,
+    /// What cannot be read when the release is planned, and whether that is accepted.
+    pub(super) hidden: Vec<Section>,
+    pub(super) accept_unread: bool,
 }
 
 pub(super) fn wish() -> impl Strategy<Value = Wish> {
     let to = proptest::option::of(select(BUILT_IN.to_vec()));
     let after = prop_oneof![0i64..3600, 100_000i64..140_000, Just(LONG)];
-    (proptest::collection::vec(any::<bool>(), 10), any::<bool>(), to, after).prop_map(
-        |(reactivate, lift_fence_now, to, after)| Wish { reactivate, lift_fence_now, to, after },
+    let reactivate = proptest::collection::vec(any::<bool>(), 10);
+    let hidden = prop_oneof![Just(Vec::new()), hidden()];
+    (reactivate, any::<bool>(), to, after, hidden, any::<bool>()).prop_map(
+        |(reactivate, lift_fence_now, to, after, hidden, accept_unread)| Wish {
+            reactivate,
+            lift_fence_now,
+            to,
+            after,
+            hidden,
+            accept_unread,
+        },
     )
 }
 
@@ -155,6 +167,8 @@ pub(super) fn safe(account: &Account, plan: &Plan, request: &Request) {
     sound(plan);
     let before = &user.truth;
     let after = simulate(before, &one.steps, account.now);
+    let of_credentials = |section: &Section| section.is_of_credentials();
+    let unlisted = before.role().is_none() && user.hidden.iter().any(of_credentials);
     for step in &one.steps {
         if rearms(step) {
             let named = request.reactivate.contains(&step.resource);
@@ -165,6 +179,9 @@ pub(super) fn safe(account: &Account, plan: &Plan, request: &Request) {
             .get(&step.resource)
             .unwrap_or_else(|| panic!("{} is not ours", step.resource));
         assert_eq!(step.after, held.baseline, "{}", step.resource);
+        if matches!(state.role(&step.resource, held), Role::Other | Role::Hold) {
+            assert!(!unlisted || request.accept_unread, "{} goes unseen", step.resource);
+        }
         if state.role(&step.resource, held) == Role::Hold {
             let last = one.steps.iter().map(|step| step.wave).max();
             assert_eq!(Some(step.wave), last, "the hold is lifted last (F31)");
@@ -201,7 +218,11 @@ pub(super) fn safe(account: &Account, plan: &Plan, request: &Request) {
     if held_down(before) && !held_down(&after) {
         for live in live_credentials(&after) {
             let named = request.reactivate.contains(&live);
-            assert!(named || may_rearm(state, &after, &live), "lifting the hold lets {live} act");
+            let unseen = account.now_of_first().value(&live) == Now::Unknown;
+            assert!(
+                named || may_rearm(state, &after, &live) || (unseen && request.accept_unread),
+                "lifting the hold lets {live} act"
+            );
         }
     }
     // What stays is said.
@@ -226,6 +247,7 @@ fn no_release_arms_what_may_be_the_attackers() {
         let plan = account.plan(&ask).unwrap();
         account.apply(&plan, &Trouble::none());
         account.tick(wish.after);
+        account.users[0].hidden = wish.hidden.iter().copied().collect();
         let mut chosen = wish.reactivate.iter().cycle();
         let request = Request {
             reactivate: all_credentials(&account)
@@ -234,6 +256,7 @@ fn no_release_arms_what_may_be_the_attackers() {
                 .collect(),
             lift_fence_now: wish.lift_fence_now,
             to: wish.to.map(built_in),
+            accept_unread: wish.accept_unread,
             ..Request::default()
         };
         let Ok(rollback) = account.release(&request) else {
@@ -245,6 +268,7 @@ fn no_release_arms_what_may_be_the_attackers() {
         safe(&account, &rollback, &request);
         let ran = account.apply(&rollback, &Trouble::none());
         assert!(ran.complete);
+        account.users[0].hidden.clear();
         // Whatever is left is given back by the next rollback, once its time has come.
         account.tick(LONG);
         let request = Request { reactivate: all_credentials(&account), ..Request::default() };

@@ -64,12 +64,14 @@ fn a_new_release_of_what_did_not_move_is_the_same() {
         let plan = account.plan(&ask).unwrap();
         account.apply(&plan, &Trouble::none());
         account.tick(wish.after);
+        account.users[0].hidden = wish.hidden.iter().copied().collect();
         let mut chosen = wish.reactivate.iter().cycle();
         let asked = all_credentials(&account).into_iter().filter(|_| *chosen.next().unwrap());
         let request = Request {
             reactivate: asked.collect(),
             lift_fence_now: wish.lift_fence_now,
             to: wish.to.map(built_in),
+            accept_unread: wish.accept_unread,
             ..Request::default()
         };
         let Ok(plan) = account.release(&request) else { return };

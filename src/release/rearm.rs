@@ -1,0 +1,95 @@
+//! What a release would give back to the attacker (D2.7).
+
+use super::Draft;
+use crate::drift::created_at;
+use crate::plan::Why;
+use crate::posture::{AccessKeys, Credentials};
+use crate::resource::Resource;
+use crate::snapshot::{Missing, Obstacle, Snapshot};
+use crate::standing::{live_credentials, suspects};
+
+impl Draft<'_> {
+    /// Why a credential may be the attacker's (D2.7); `None` if it was made before a known exposure.
+    pub(super) fn why_suspect(&self, resource: &Resource) -> Option<String> {
+        if self.state.is_recovered(resource) {
+            return None;
+        }
+        if let Some(item) = self.state.compromised.iter().find(|item| item.resource == *resource) {
+            return Some(match item.why {
+                Why::YoungerThanSince => "compromised (made after the exposure)".to_owned(),
+                why => format!("compromised ({})", why.words()),
+            });
+        }
+        match (self.state.since, created_at(resource, &self.snapshot)) {
+            (None, _) => Some("when the exposure began is not known".to_owned()),
+            (Some(_), None) => Some("when it was made is not known".to_owned()),
+            (Some(since), Some(created)) if created >= since => {
+                Some("made after the exposure".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the posture to step down to turns this credential off as well.
+    pub(super) fn needed_by_target(&self, resource: &Resource) -> bool {
+        let Some(to) = &self.request.to else { return false };
+        let compromised = self.state.is_compromised(resource);
+        match resource {
+            Resource::AccessKey(_) => {
+                to.access_keys == AccessKeys::All
+                    || (to.access_keys == AccessKeys::Named && compromised)
+            }
+            Resource::SshKey(_) => to.ssh_keys == Credentials::Deactivate || compromised,
+            Resource::SigningCertificate(_) => {
+                to.signing_certificates == Credentials::Deactivate || compromised
+            }
+            Resource::ServiceCredential(_) => {
+                to.service_credentials == Credentials::Deactivate || compromised
+            }
+            _ => false,
+        }
+    }
+
+    /// Rights that ringfence took go back to whoever can act: who of them may be the attacker (D2.7).
+    pub(super) fn who_would_gain(&self) -> Vec<(Resource, String)> {
+        let found = suspects(self.state, &self.snapshot).into_iter();
+        found.filter_map(|finding| Some((finding.resource?, finding.what))).collect()
+    }
+
+    /// The credentials that could not be listed, and what would show them.
+    pub(super) fn hidden(&self) -> Option<(&'static str, String)> {
+        let (kind, missing) = hidden(&self.snapshot)?;
+        let remedy = match missing.obstacle {
+            Obstacle::Passing => "plan again in a while".to_owned(),
+            _ => format!("it takes {}", missing.action),
+        };
+        Some((kind, remedy))
+    }
+
+    /// The suspect credentials that only the hold keeps from acting (D2.7).
+    pub(super) fn rearmed_by_lifting(&self) -> Vec<(Resource, String)> {
+        live_credentials(&self.snapshot)
+            .into_iter()
+            .filter(|resource| !self.request.reactivate.contains(resource))
+            .filter_map(|resource| self.why_suspect(&resource).map(|why| (resource, why)))
+            .collect()
+    }
+
+    /// What could not be read and may act again once the hold is lifted (D2.12).
+    pub(super) fn warn_of_unread_credentials(&mut self) {
+        let unread = self.snapshot.unread_credentials();
+        let hidden: Vec<&str> = unread.into_iter().map(|(kind, _)| kind).collect();
+        if !hidden.is_empty() {
+            self.warnings.push(format!(
+                "{} could not be read: one that is live acts again without the hold",
+                hidden.join(", ")
+            ));
+        }
+    }
+}
+
+/// The credentials of a kind that could not be listed: a live one may be the attacker's (D2.7).
+pub(crate) fn hidden(now: &Snapshot) -> Option<(&'static str, &Missing)> {
+    let hides = |missing: &Missing| missing.obstacle != Obstacle::Unimplemented;
+    now.unread_credentials().into_iter().find(|(_, missing)| hides(missing))
+}
