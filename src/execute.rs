@@ -161,10 +161,10 @@ impl Executor<'_> {
         }
         self.recovery_stands(plan, &states, &now).await?;
         let granted = self.granted(plan, bytes, &states, &reading).await?;
-        let moved = verify::drift(plan, &now, &states, &context)?;
         for (principal, now) in plan.principals.iter().zip(&now) {
             self.still_bears_the_name(principal, now).await?;
         }
+        let moved = verify::drift(plan, &now, &states, &context)?;
         (self.emit)(ApplyEvent::Verified {
             calls: reading.cost.calls,
             round_trips: reading.cost.round_trips,
@@ -323,8 +323,8 @@ impl Executor<'_> {
         };
         let (begun, prior) = record::begin(previous.as_ref(), run.plan, principal, record);
         locked.name_run(&run.id).await?;
-        // Of a run over several users that was cut off, one may have its folder and nothing else yet.
-        let begun_before = run.resumed && self.store.runs(locked.key()).await?.contains(&run.id);
+        // Of a run over several users that was cut off, one may have its journal and nothing else yet.
+        let begun_before = run.resumed && self.store.has_journal(locked.key(), &run.id).await?;
         let mut log = match begun_before {
             true => locked.reopen_run(&run.id).await?,
             false => locked.start_run(&run.id, bytes).await?,
@@ -343,7 +343,7 @@ impl Executor<'_> {
             break_glass: run.granted.break_glass.clone(),
             prior,
         };
-        if log.journal().is_empty() {
+        if log.journal().started().is_none() {
             log.append(self.context.now(), event).await?;
         }
         self.at(Point::RunStored).await;

@@ -385,11 +385,17 @@ impl Journal {
     /// What was held before the run of the resources that it writes.
     #[must_use]
     pub fn prior(&self) -> BTreeMap<Resource, Held> {
-        let first = self.entries.first().map(|entry| &entry.event);
-        match first {
+        match self.started() {
             Some(Event::RunStarted { prior, .. }) => prior.clone(),
             _ => BTreeMap::new(),
         }
+    }
+
+    /// The event with which the run began. One whose lock was broken in between has the breaking before it.
+    #[must_use]
+    pub fn started(&self) -> Option<&Event> {
+        let mut events = self.entries.iter().map(|entry| &entry.event);
+        events.find(|event| matches!(event, Event::RunStarted { .. }))
     }
 
     /// The fence that was last written by one of these steps.

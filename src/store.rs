@@ -245,6 +245,19 @@ impl Store {
         }
     }
 
+    /// Whether a run has come so far that it can be reopened: one that was cut off as it began has not.
+    ///
+    /// # Errors
+    /// If that cannot be read.
+    pub async fn has_journal(&self, key: &Key, run: &str) -> Result<bool> {
+        match self {
+            Self::Local(store) => store.has_journal(key, run),
+            // There, a journal is what comes after the plan.
+            #[cfg(feature = "s3")]
+            Self::S3(store) => Ok(Box::pin(store.runs(key)).await?.iter().any(|id| id == run)),
+        }
+    }
+
     /// The journal of a run.
     ///
     /// # Errors
@@ -287,11 +300,19 @@ impl Store {
     /// # Errors
     /// If a journal is missing, shorter, longer or another, or the state contradicts itself.
     pub async fn verify(&self, key: &Key, state: &State) -> Result<()> {
+        self.verify_journals(key, state).await?;
+        self.consistent(key, state).await
+    }
+
+    async fn verify_journals(&self, key: &Key, state: &State) -> Result<()> {
         match self {
             Self::Local(store) => store.verify(key, state),
             #[cfg(feature = "s3")]
             Self::S3(store) => Box::pin(store.verify(key, state)).await,
-        }?;
+        }
+    }
+
+    async fn consistent(&self, key: &Key, state: &State) -> Result<()> {
         match state.sessions_contradicted() {
             Some(why) if !self.asked_for(key, state).await => Err(contradicts_itself(state, &why)),
             _ => Ok(()),

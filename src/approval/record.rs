@@ -11,9 +11,9 @@ use crate::text::shown;
 #[must_use]
 pub fn contradiction(run: &Run, journal: &Journal, plan: &[u8]) -> Option<String> {
     let Some(Event::RunStarted { plan_sha256, applied_by, approvals, break_glass, .. }) =
-        journal.entries().first().map(|entry| &entry.event)
+        journal.started()
     else {
-        return Some("its journal does not begin with its start".to_owned());
+        return Some("its journal does not say how it began".to_owned());
     };
     if run.plan_sha256 != *plan_sha256 || sha256(plan) != *plan_sha256 {
         return Some("its plan is not the one that was applied".to_owned());

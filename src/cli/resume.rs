@@ -13,7 +13,7 @@ use crate::store::Key;
 
 pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit> {
     session.refuse_commands()?;
-    let (states, mut worst) = states(session, args).await?;
+    let states = states(session, args).await?;
     let mut runs: Vec<(Key, String)> = Vec::new();
     for (key, state) in states {
         // A run over several users is one: resuming it for one of them resumes it for all.
@@ -28,8 +28,9 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
             "No run was cut off in `{}`.",
             crate::text::shown(&session.store.location())
         ));
-        return Ok(worst);
+        return Ok(unreadable(session, args).await?.unwrap_or(Exit::Done));
     }
+    let mut worst = Exit::Done;
     let aws = session.aws().await;
     for (key, id) in runs {
         let exit = match one(session, &aws, &key, &id, args).await {
@@ -44,7 +45,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
             worst = exit;
         }
     }
-    Ok(worst)
+    Ok(unreadable(session, args).await?.unwrap_or(worst))
 }
 
 async fn one(
@@ -62,26 +63,31 @@ async fn one(
     execute(session, aws, run).await.map_err(|error| closed(error, &plan))
 }
 
-/// The states asked for. One that cannot be read is said, and keeps no other from being resumed.
-async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, State)>, Exit)> {
-    let (mut states, mut worst) = (Vec::new(), Exit::Done);
+/// The states asked for. One that cannot be read keeps no other from being resumed.
+async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<Vec<(Key, State)>> {
     let whos = whos(&args.users, &args.roles);
+    let mut states = Vec::new();
     if whos.is_empty() {
-        for (key, state) in session.store.list().await? {
-            match state {
-                Ok(state) => states.push((key, state)),
-                Err(error) => {
-                    session.terminal.error(&error);
-                    worst = error.exit();
-                }
-            }
-        }
-        return Ok((states, worst));
+        let listed = session.store.list().await?.into_iter();
+        return Ok(listed.filter_map(|(key, state)| Some((key, state.ok()?))).collect());
     }
     for who in &whos {
         states.push(session.find_who(who).await?);
     }
-    Ok((states, worst))
+    Ok(states)
+}
+
+/// Says which states cannot be read. A run that went on may have written what was missing before.
+async fn unreadable(session: &Session<'_>, args: &ResumeArgs) -> Result<Option<Exit>> {
+    if !whos(&args.users, &args.roles).is_empty() {
+        return Ok(None);
+    }
+    let mut exit = None;
+    for error in session.store.list().await?.into_iter().filter_map(|(_, state)| state.err()) {
+        session.terminal.error(&error);
+        exit = Some(error.exit());
+    }
+    Ok(exit)
 }
 
 /// What else there is to do where a run cannot be resumed.

@@ -49,10 +49,14 @@ impl Executor<'_> {
         let mut open = Plan { principals: Vec::new(), ..plan.clone() };
         for principal in &plan.principals {
             let mut locked = self.lock(&self.key(plan, principal)).await?;
-            let state = locked.stored().await?;
+            let mut state = locked.stored().await?;
             if stage(principal, state.as_ref(), id, bytes)? == Stage::Over {
                 locked.release().await?;
                 continue;
+            }
+            // What an earlier run did to it that was cut off too is in that run's journal alone (D2.5).
+            if state.as_ref().and_then(State::open_run).is_some_and(|open| open.id != id) {
+                state = self.store.load(locked.key()).await?;
             }
             locks.push(locked);
             states.push(state);
@@ -112,9 +116,7 @@ impl Executor<'_> {
             let Ok(journal) = self.store.journal(&self.key(plan, principal), run).await else {
                 continue;
             };
-            if let Some(Event::RunStarted { approvals, break_glass, .. }) =
-                journal.entries().first().map(|entry| &entry.event)
-            {
+            if let Some(Event::RunStarted { approvals, break_glass, .. }) = journal.started() {
                 let (approvals, break_glass) = (approvals.clone(), break_glass.clone());
                 return Granted { approvals, break_glass, warnings: Vec::new() };
             }

@@ -38,7 +38,7 @@ pub async fn copy(from: &Store, to: &Store, locked: &mut Locked) -> Result<Copie
     let key = locked.key().clone();
     let state = from.stored(&key).await?;
     if let Some(state) = &state {
-        from.verify(&key, state).await?;
+        verify(from, to, &key, state).await?;
     }
     let runs = runs(from, &key).await?;
     if state.is_none() && runs.is_empty() {
@@ -78,6 +78,22 @@ pub async fn copy(from: &Store, to: &Store, locked: &mut Locked) -> Result<Copie
         copied.state = true;
     }
     Ok(copied)
+}
+
+/// What was moved away in mid-run has its own run, and perhaps not the earlier ones: the store that it was moved
+/// away from has these.
+async fn verify(from: &Store, to: &Store, key: &Key, state: &State) -> Result<()> {
+    let here = from.runs(key).await?;
+    let with = |here: &dyn Fn(&str) -> bool| State {
+        runs: state.runs.iter().filter(|run| here(&run.id)).cloned().collect(),
+        ..state.clone()
+    };
+    from.verify_journals(key, &with(&|run| here.iter().any(|id| id == run))).await?;
+    let there = to.runs(key).await?;
+    let missing = |run: &str| here.iter().all(|id| id != run) && there.iter().any(|id| id == run);
+    to.verify_journals(key, &with(&missing)).await?;
+    from.verify_journals(key, &with(&|run| !there.iter().chain(&here).any(|id| id == run))).await?;
+    if to.consistent(key, state).await.is_ok() { Ok(()) } else { from.consistent(key, state).await }
 }
 
 async fn runs(from: &Store, key: &Key) -> Result<Vec<Run>> {

@@ -129,6 +129,13 @@ impl LocalStore {
         Ok(found)
     }
 
+    /// Whether a run has a journal: the last file that its beginning makes.
+    pub(super) fn has_journal(&self, key: &Key, run: &str) -> Result<bool> {
+        let directory = self.run_directory(key, run)?;
+        self.no_links(&directory)?;
+        Ok(files::stat(&directory.join("journal.jsonl"))?.is_some())
+    }
+
     /// The journal of a run.
     ///
     /// # Errors

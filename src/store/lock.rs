@@ -280,7 +280,8 @@ impl LocalLock {
         files::write_atomically(&path, &bytes)
     }
 
-    /// Makes the directory of a run that does not exist yet, with its plan and an empty journal, all durable.
+    /// Makes the directory of a run that does not exist yet, with its plan and an empty journal, all durable. One
+    /// that was cut off in the middle of this is taken up.
     ///
     /// # Errors
     /// If the run exists, its ID is none, or the files cannot be written.
@@ -292,7 +293,11 @@ impl LocalLock {
         match DirBuilder::new().mode(files::DIRECTORY_MODE).create(&directory) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return Err(common::run_exists(run, &files::name(&directory)));
+                let there = files::read(&directory.join("plan.json"))?;
+                let another = there.is_some_and(|there| there != plan);
+                if another || self.store.has_journal(&self.key, run)? {
+                    return Err(common::run_exists(run, &files::name(&directory)));
+                }
             }
             Err(error) => return Err(files::unwritable(&directory, &error)),
         }

@@ -7,6 +7,7 @@ use ringfence::journal::{Event, Journal, StepResult};
 use ringfence::plan::{Kind, Plan, Step};
 use ringfence::record;
 use ringfence::state::{Held, HeldStatus, Run, State};
+use std::collections::BTreeMap;
 
 const AT: &str = "2026-11-21T03:10:00Z";
 
@@ -43,7 +44,28 @@ impl Cut {
         Self { plan, begun, journal: Journal::default(), fence }
     }
 
+    fn begins(&mut self) {
+        let event = Event::RunStarted {
+            run: self.begun.open_run().unwrap().id.clone(),
+            kind: self.plan.kind,
+            plan_sha256: "0".repeat(64),
+            lineage: self.begun.lineage.clone(),
+            serial: self.begun.serial,
+            applied_by: self.plan.planned_by.clone(),
+            applied_from: None,
+            endpoint: self.plan.endpoint.clone(),
+            ringfence_version: "0.1.0".to_owned(),
+            approvals: Vec::new(),
+            break_glass: None,
+            prior: BTreeMap::new(),
+        };
+        self.journal.append(at(), event);
+    }
+
     fn meant(&mut self, step: &Step) {
+        if self.journal.started().is_none() {
+            self.begins();
+        }
         let action = step.call(self.plan.principals[0].kind).unwrap().name().to_owned();
         let resource = step.resource.clone();
         self.journal.append(at(), Event::Intent { step: step.id, resource, action, attempt: 1 });
@@ -99,6 +121,17 @@ fn nor_does_one_that_was_refused() {
     cut.meant(&again);
     cut.answered(&again, StepResult::Refused);
     assert_eq!(cut.held().unwrap().status, HeldStatus::InDoubt);
+}
+
+/// A lock that was broken before the run had written its first entry.
+#[test]
+fn of_a_run_that_did_not_say_how_it_began_all_is_in_doubt() {
+    let mut cut = Cut::new();
+    let event = Event::LockBroken { by: "bob on ws-8".to_owned() };
+    cut.journal.append(at(), event);
+    assert_eq!(cut.held().unwrap().status, HeldStatus::InDoubt);
+    cut.begins();
+    assert_eq!(cut.held(), None, "nothing was tried");
 }
 
 #[test]

@@ -320,7 +320,7 @@ fn a_record_is_borne_out_by_its_journal_its_plan_and_the_signatures() {
     let (run, started) = recorded();
     assert_eq!(told(&run, &started, BYTES), None);
     let none = contradiction(&run, &Journal::default(), BYTES);
-    assert_eq!(none.as_deref(), Some("its journal does not begin with its start"));
+    assert_eq!(none.as_deref(), Some("its journal does not say how it began"));
     let ended = Event::RunFinished { complete: true };
     assert_eq!(told(&run, &ended, BYTES), none);
 

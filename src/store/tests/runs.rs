@@ -32,6 +32,26 @@ fn a_run_is_started_once() {
     assert_says(&store.journal(&key(), "another").unwrap_err(), &["there is no", "another"]);
 }
 
+/// What was cut off between the directory and the journal, at every file.
+#[test]
+fn a_run_that_was_cut_off_as_it_began_is_started_again() {
+    let (_directory, store) = store();
+    let lock = locked(&store);
+    for plan in [None, Some(&b"the plan"[..])] {
+        let run = if plan.is_some() { "cut-later" } else { "cut-first" };
+        let folder = path_of(&store, &format!("runs/{run}"));
+        fs::create_dir_all(&folder).unwrap();
+        plan.iter().for_each(|plan| fs::write(folder.join("plan.json"), plan).unwrap());
+        if plan.is_some() {
+            let error = lock.start_run(run, b"another").unwrap_err();
+            assert_says(&error, &[run, "exists already"]);
+        }
+        lock.start_run(run, b"the plan").unwrap();
+        assert_eq!(store.plan_bytes(&key(), run).unwrap(), b"the plan");
+        assert_says(&lock.start_run(run, b"the plan").unwrap_err(), &["exists already"]);
+    }
+}
+
 #[test]
 fn a_journal_that_is_not_what_the_state_records_is_an_error() {
     let (_directory, store) = store();

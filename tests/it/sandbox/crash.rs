@@ -5,6 +5,7 @@ use crate::support::{Credentials, Ran};
 use ringfence::sandbox::{ADMINISTRATOR, Account};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 const ACCOUNT: &str = "123456789012";
@@ -355,6 +356,63 @@ fn a_user_that_is_gone_does_not_keep_a_run_from_going_on_with_a_role() {
     let again = stage.run(&["resume"]).exits(3);
     assert!(again.err.contains("is another principal"), "{}", again.err);
     assert!(!again.err.contains("locked"), "{}", again.err);
+}
+
+/// What a stage's store has of the role.
+fn role_folder(stage: &Stage) -> PathBuf {
+    let roles = stage.place.directory.path().join("state").join(ACCOUNT).join("role");
+    let mut found = std::fs::read_dir(roles).unwrap();
+    found.next().unwrap().unwrap().path()
+}
+
+/// The process dies between the files of a second principal's record: one is there, the others are not.
+#[test]
+fn a_record_that_was_cut_off_as_it_began_keeps_no_run_from_going_on() {
+    for plan_is_there in [false, true] {
+        let stage = Stage::new("joined");
+        stage.plan();
+        stage.killed_at("state-begun", &["apply", "plan.json", "--auto-approve"]).unwrap();
+        let folder = role_folder(&stage);
+        std::fs::remove_file(folder.join("state.json")).unwrap();
+        let run = std::fs::read_dir(folder.join("runs")).unwrap().next().unwrap().unwrap().path();
+        std::fs::remove_file(run.join("journal.jsonl")).unwrap();
+        if !plan_is_there {
+            std::fs::remove_file(run.join("plan.json")).unwrap();
+        }
+        stage.run(&["resume"]).exits(0);
+        stage.run(&["status"]).exits(0);
+        stage.whole("a record of which a part was there");
+    }
+}
+
+/// Two runs in a row are cut off, the second before it has come to the role: what the first did is in its journal.
+#[test]
+fn a_run_that_goes_on_knows_what_an_earlier_one_did_that_was_cut_off_too() {
+    let stage = Stage::new("joined");
+    stage.run(&["plan", "--role", ROLE, "--posture", "joined", "--out", "role.json"]).exits(0);
+    stage.killed_at("read-back", &["apply", "role.json", "--auto-approve"]).unwrap();
+    let state = role_folder(&stage).join("state.json");
+    let begun = std::fs::read(&state).unwrap();
+    let clock = |stage: &Stage| {
+        let shown = stage.run(&["state", "show", ROLE, "--format", "json"]).exits(0);
+        let shown: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+        shown["clock"]["fence_time"].clone()
+    };
+    let fence = clock(&stage);
+    assert!(fence.is_string(), "{fence}");
+    stage.plan();
+    stage.killed_at("state-begun", &["apply", "plan.json", "--auto-approve"]).unwrap();
+    std::fs::write(&state, begun).unwrap();
+    let runs = role_folder(&stage).join("runs");
+    let mut all: Vec<_> =
+        std::fs::read_dir(&runs).unwrap().map(|run| run.unwrap().path()).collect();
+    all.sort();
+    std::fs::remove_dir_all(all.pop().unwrap()).unwrap();
+    assert_eq!(all.len(), 1);
+    stage.run(&["resume", "--user", USER]).exits(0);
+    assert_eq!(clock(&stage), fence);
+    stage.run(&["status"]).exits(0);
+    stage.whole("after two runs that were cut off");
 }
 
 /// All is written, and the run that wrote it still looks: another apply finds nothing to do, and that is no end.

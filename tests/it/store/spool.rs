@@ -5,6 +5,7 @@ use super::ground::{
 };
 use crate::support::{Credentials, Fault};
 use ringfence::identity::PrincipalKind;
+use ringfence::state::State;
 use ringfence::store::{Key, LocalStore, Locked, RunLog, Spooled, Store, copy};
 use std::fs;
 
@@ -197,6 +198,54 @@ fn an_entry_that_is_in_both_places_is_the_same() {
     let copied = g.go(copy(&local, &there, &mut taken)).unwrap();
     assert_eq!(copied.entries, 0);
     g.release(taken);
+}
+
+/// The run before it was read by another process: its journal is in the bucket alone.
+#[test]
+fn a_later_run_comes_back_to_the_earlier_ones() {
+    let g = &Ground::ministack();
+    let earlier = {
+        let store = g.store();
+        let (mut lock, log) = begun(g, &store);
+        let mut ended = state(2);
+        ended.runs = vec![run(RUN, Some(&log))];
+        g.go(lock.save(&ended)).unwrap();
+        drop(log);
+        g.release(lock);
+        g.go(store.close()).unwrap();
+        ended
+    };
+    let store = g.store();
+    let mut lock = g.locked(&store, "responder");
+    g.go(lock.stored()).unwrap();
+    let mut log = g.go(lock.start_run("later", b"the other plan")).unwrap();
+    let mut begun = State { serial: 3, ..earlier };
+    begun.runs.push(run("later", None));
+    g.go(lock.save(&begun)).unwrap();
+    g.go(log.append(at(1), going_on(1))).unwrap();
+    down(g, &Fault::LoseRequest);
+    g.go(log.append(at(2), event())).unwrap();
+    let folder = lock.moved().unwrap().to_owned();
+    g.proxy().heal();
+    drop(log);
+    dies(lock);
+    let local = Store::local(&folder);
+    let there = g.store();
+    let mut taken = locked_else(g, &folder);
+    let copied = g.go(copy(&local, &there, &mut taken)).unwrap();
+    assert_eq!(copied.entries, 1);
+    g.release(taken);
+    g.go(there.verify(&key(), &begun)).unwrap();
+    // One that is in neither place is missing all the same.
+    let mut lacking = begun;
+    lacking.serial = 4;
+    lacking.runs[0].id = "nowhere".to_owned();
+    let own = local.location();
+    fs::write(format!("{own}/{}/state.json", key()), lacking.bytes()).unwrap();
+    let mut lock = g.locked(&there, "responder");
+    let error = g.go(copy(&local, &there, &mut lock)).unwrap_err();
+    says(&error, &["there is no", "nowhere"]);
+    g.release(lock);
 }
 
 /// Somebody has broken the lock of the run that could not be told.
