@@ -61,15 +61,16 @@ pub fn since_plan(principal: &PrincipalPlan, now: &Snapshot) -> Vec<Drifted> {
     found
 }
 
-/// The listing, throttled or lost, that a new credential could hide behind, and that the plan was made with.
+/// The listing that a new credential, policy or group could hide behind, and that the plan was made with.
 #[must_use]
 pub fn hidden_since_plan<'s>(
     principal: &PrincipalPlan,
     now: &'s Snapshot,
 ) -> Option<(&'static str, &'s Missing)> {
-    let planned = principal.snapshot.unread_credentials();
-    now.unread_credentials().into_iter().find(|(kind, missing)| {
-        missing.obstacle == Obstacle::Passing && !planned.iter().any(|(before, _)| before == kind)
+    let planned = principal.snapshot.unread_means();
+    now.unread_means().into_iter().find(|(kind, missing)| {
+        missing.obstacle != Obstacle::Unimplemented
+            && !planned.iter().any(|(before, _)| before == kind)
     })
 }
 

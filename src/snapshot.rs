@@ -351,6 +351,18 @@ impl Snapshot {
         kinds.into_iter().filter_map(|(kind, missing)| Some((kind, missing?))).collect()
     }
 
+    /// The same, with the policies and groups that give rights.
+    #[must_use]
+    pub fn unread_means(&self) -> Vec<(&'static str, &Missing)> {
+        let rights = [
+            ("groups", self.groups.missing()),
+            ("attached policies", self.attached_policies.missing()),
+            ("inline policies", self.inline_policies.missing()),
+        ];
+        let rights = rights.into_iter().filter_map(|(kind, missing)| Some((kind, missing?)));
+        self.unread_credentials().into_iter().chain(rights).collect()
+    }
+
     /// Everything that could not be read, by what it is of (D2.12).
     #[must_use]
     pub fn unread(&self) -> Vec<Unread> {

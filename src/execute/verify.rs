@@ -10,7 +10,7 @@ use crate::planner::{Context, check_caller};
 use crate::policy::deny_all_arn;
 use crate::renewal::renewed;
 use crate::resource::{Resource, Value};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Obstacle, Snapshot};
 use crate::state::{Held, State};
 use crate::text::{shell, shown};
 use crate::view::Finding;
@@ -282,13 +282,17 @@ fn no_longer_matches(plan: &Plan, refused: &[Refused<'_>], context: &Context) ->
     error.detail("nothing was changed").hint(hint(plan, refused))
 }
 
-/// A release changes nothing where a new credential could hide (D2.3).
+/// A release changes nothing where a new credential, policy or group could hide (D2.3).
 fn hidden(principal: &PrincipalPlan, now: &Snapshot) -> Result<()> {
     let Some((kind, missing)) = hidden_since_plan(principal, now) else { return Ok(()) };
+    let remedy = match missing.obstacle {
+        Obstacle::Passing => "apply the same plan again in a while",
+        _ => "apply it as somebody who may read that, or plan again as who you are",
+    };
     Err(Error::stale(format!("{kind} of {} could not be read again", principal.who()))
         .because(format!("{}: {}", missing.action, missing.because))
         .detail("nothing was changed")
-        .hint("apply the same plan again in a while: a release changes nothing that it cannot see"))
+        .hint(format!("{remedy}: a release changes nothing where it sees less than its plan")))
 }
 
 /// A refusal prints the one command that contains now, whatever moved (D2.3): everybody whom the plan is about, also

@@ -168,7 +168,7 @@ fn a_credential_is_as_old_as_its_own_record_says() {
 }
 
 #[test]
-fn a_listing_that_is_throttled_now_and_was_read_for_the_plan_hides_what_is_new() {
+fn a_listing_that_is_not_read_now_and_was_read_for_the_plan_hides_what_is_new() {
     let plan = planned(user(), "revoke");
     let hidden = |obstacle| {
         let mut now = without(user(), Section::SshKeys);
@@ -179,9 +179,18 @@ fn a_listing_that_is_throttled_now_and_was_read_for_the_plan_hides_what_is_new()
     let throttled = hidden(Obstacle::Passing);
     let (kind, missing) = hidden_since_plan(&plan, &throttled).unwrap();
     assert_eq!((kind, missing.action.as_str()), ("ssh keys", "iam:ListSSHPublicKeys"));
-    // What the caller may not list was told in the plan, and waiting changes nothing.
-    for obstacle in [Obstacle::Denied, Obstacle::Unimplemented, Obstacle::Senseless] {
-        assert_eq!(hidden_since_plan(&plan, &hidden(obstacle)), None);
+    for obstacle in [Obstacle::Denied, Obstacle::Senseless] {
+        assert!(hidden_since_plan(&plan, &hidden(obstacle)).is_some());
+    }
+    // Where nothing can be listed, there is nothing to list.
+    assert_eq!(hidden_since_plan(&plan, &hidden(Obstacle::Unimplemented)), None);
+    for (section, kind) in [
+        (Section::Groups, "groups"),
+        (Section::Attached, "attached policies"),
+        (Section::Inline, "inline policies"),
+    ] {
+        let now = without(user(), section);
+        assert_eq!(hidden_since_plan(&plan, &now).map(|(kind, _)| kind), Some(kind));
     }
     assert_eq!(hidden_since_plan(&plan, &user()), None);
     let mut knowing = plan;

@@ -106,6 +106,30 @@ async fn a_key_that_was_made_after_the_exposure_stays_off() {
     assert_eq!(scene.status_of(&key), Some(Status::Inactive));
 }
 
+/// Whoever applies sees less than whoever planned: a new credential could hide there (D2.3).
+#[tokio::test(start_paused = true)]
+async fn a_release_is_refused_to_whoever_sees_less_than_its_plan() {
+    for (action, kind) in [
+        ("iam:ListSSHPublicKeys", "ssh keys"),
+        ("iam:ListAttachedUserPolicies", "attached policies"),
+    ] {
+        let scene = Scene::new();
+        contained(&scene, "lockdown").await;
+        let request = Request { lift_fence_now: true, ..Request::default() };
+        let release = scene.release(&request, None).await.unwrap();
+        assert!(!release.is_empty());
+        scene.forbid(action);
+        let before = scene.writes();
+        let Err(refused) = scene.apply(&release).await else { panic!("it was applied") };
+        let said = refused.message();
+        assert!(
+            said.contains(&format!("{kind} of user `{USER}` could not be read again")),
+            "{said}"
+        );
+        assert_eq!(scene.writes(), before);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_leaked_key_acts_again_only_where_it_is_named_and_that_is_marked() {
     let scene = Scene::new();
