@@ -363,7 +363,9 @@ fn commands(
     let who = one.plan.who().flag();
     let mut commands = match (state, judged) {
         (Some(_), Some(_)) if is_release(plan) && standing.is_weak() => {
-            vec![format!("ringfence rollback {who}")]
+            let to = state.filter(|state| state.posture != plan.posture);
+            let to = to.map(|_| format!(" --to {}", shell(&plan.posture.name)));
+            vec![format!("ringfence rollback {who}{}", to.unwrap_or_default())]
         }
         (Some(state), Some(_)) if plan.kind == Kind::Recover => {
             after_recovery(plan, one, state, standing)

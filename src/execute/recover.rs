@@ -23,6 +23,7 @@ use std::time::Duration;
 
 /// How long to wait before a new key is tried again.
 const PAUSE: Duration = Duration::from_secs(2);
+const UNREAD: &str = "whether it is stored could not be read";
 /// For how long an action that is denied is tried again, in seconds: rights reach every endpoint within seconds (F29).
 const RIGHTS_WITHIN_S: u32 = 16;
 
@@ -134,6 +135,13 @@ impl Active {
     fn made(&self) -> Option<AccessKeyId> {
         let making = self.key_steps().0?;
         self.journal().made(making.id)?.parse().ok()
+    }
+
+    /// Whether a key was tried already: it is, once it is where it was to go.
+    fn was_checked(&self, key: &AccessKeyId) -> bool {
+        self.journal().entries().iter().any(|entry| {
+            matches!(&entry.event, Event::KeyChecked { access_key, .. } if access_key == key)
+        })
     }
 
     /// What keeps the new key from being used, by the last try, in words.
@@ -302,8 +310,14 @@ impl Executor<'_> {
             return Stored::NoKey;
         };
         let Some(storing) = storing.cloned() else {
-            // Standard output gets it now, if it is still at hand.
-            return if self.hand_out(one) { Stored::Yes } else { Stored::No };
+            // Standard output gets it now, if it is still at hand. Where the run was cut off since, whoever reads
+            // it may have it.
+            return match issue.key {
+                Some(_) if self.hand_out(one) => Stored::Yes,
+                Some(_) => Stored::No,
+                None if one.was_checked(&key) => Stored::Yes,
+                None => Stored::Unknown,
+            };
         };
         if !one.journal().was_tried(storing.id) {
             return Stored::No;
@@ -351,6 +365,8 @@ impl Executor<'_> {
         let Some(id) = one.made() else { return };
         let key = match one.issue.as_ref().and_then(|issue| issue.key.clone()) {
             Some(key) => Some(key),
+            // What was printed cannot be tried again: what was found then stands.
+            None if recover.to == Destination::Stdout => return,
             None => self.stored_key(one, &id).await,
         };
         let mut error = Some("its secret could not be read back".to_owned());
@@ -469,7 +485,9 @@ impl Active {
             }
             (Stored::Unknown, Some(key)) => {
                 see(&mut self.now, &key);
-                vec![off(&key, "whether it is stored could not be read")]
+                let kept = self.key_steps().1.is_some();
+                let why = if kept { UNREAD } else { "who was given it before is not known" };
+                vec![off(&key, why)]
             }
             (Stored::NoKey, _) => {
                 let why = "made while the call for the new key was cut off: of unknown origin";

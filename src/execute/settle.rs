@@ -197,7 +197,7 @@ impl Executor<'_> {
         error: Error,
         read_at: Option<jiff::Timestamp>,
     ) -> bool {
-        let lost = read_at.is_some() && one.unread.is_none();
+        let lost = read_at.is_some() && !one.replaced;
         let what = Finding { resource: None, what: error.message().to_owned() };
         one.unread = Some(error);
         one.replaced |= read_at.is_some();

@@ -287,10 +287,15 @@ impl Executor<'_> {
         if let (Some(issue), Some(key)) = (&mut one.issue, &reply.new_key) {
             issue.key = Some(key.clone());
         }
+        // What was under way when the name became another's may have been done to the other (F27).
+        let result = match reply.result {
+            StepResult::Done if one.replaced => StepResult::InDoubt,
+            result => result,
+        };
         let event = Event::Outcome {
             step: ended.step.id,
             resource: ended.step.resource.clone(),
-            result: reply.result,
+            result,
             service_date: reply.service_date,
             request_id: reply.request_id.clone(),
             error: reply.error.clone(),
@@ -317,7 +322,7 @@ impl Executor<'_> {
             resource: ended.step.resource.clone(),
             action: ended.step.action,
             value: value_words(&ended.step, one),
-            result: reply.result,
+            result,
             at: reply.service_date,
             took_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
             error: reply.error.clone(),

@@ -498,9 +498,14 @@ fn a_recovery_that_is_killed_anywhere_leaves_no_key_that_nobody_holds() {
 }
 
 fn killed_at(incident: &Incident, point: &str) {
+    killed_at_with(incident, point, &[]);
+}
+
+fn killed_at_with(incident: &Incident, point: &str, flags: &[&str]) {
     let admin = held(&incident.place.sandbox.admin());
     let mut run = command(RINGFENCE, incident.folder(), &incident.place.url(), &admin)
         .args(["apply", "recover.json", "--auto-approve"])
+        .args(flags)
         .env("RINGFENCE_HALT_AT", point)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -579,6 +584,23 @@ fn a_key_that_was_on_for_a_while_and_minted_has_outlived_the_fence() {
     incident.place.clock.forward(jiff::SignedDuration::from_mins(30));
     assert!(!incident.lists_buckets(&token));
     incident.run(&["status"]).exits(0);
+}
+
+/// Whoever has read the secret may use it by now: a run that goes on takes nothing from them that works.
+#[test]
+fn a_key_that_was_handed_out_is_not_deleted_by_a_run_that_goes_on() {
+    for (point, acts) in [("checked", true), ("recorded new_access_key", false)] {
+        let incident = Incident::new();
+        incident.contain("revoke");
+        let recover = ["recover", "--user", USER, "--secret-to-stdout", "--out", "recover.json"];
+        incident.run(&recover).exits(0);
+        killed_at_with(&incident, point, &["--secret-to-stdout"]);
+        let resumed = incident.run(&["resume"]);
+        let (id, _, status) = incident.keys().pop().unwrap();
+        assert_ne!(id, incident.leaked.id, "{point}: the key is gone: {}", resumed.out);
+        assert_eq!(status == Status::Active, acts, "{point}: {}", resumed.out);
+        assert_eq!(resumed.code == 0, acts, "{point}: {}{}", resumed.out, resumed.err);
+    }
 }
 
 #[test]

@@ -351,6 +351,46 @@ fn is_untouched(scene: &Scene) {
     assert_eq!(scene.made("iam:PutUserPolicy"), 0, "nothing is written to another user");
 }
 
+/// What the call did may have been done to the other, and that is recorded also where a look failed before.
+#[tokio::test(start_paused = true)]
+async fn another_user_is_told_also_after_a_look_that_failed() {
+    let scene = Scene::new();
+    let (sandbox, since) = (scene.sandbox.clone(), std::sync::OnceLock::new());
+    let stage = AtomicUsize::new(0);
+    scene.line.between(move |_| {
+        if !is_fenced(&sandbox) {
+            return;
+        }
+        let fenced: &tokio::time::Instant = since.get_or_init(tokio::time::Instant::now);
+        if stage.load(Ordering::SeqCst) == 0 {
+            stage.store(1, Ordering::SeqCst);
+            may_read(&sandbox, false);
+        } else if fenced.elapsed().as_secs() >= 12 && stage.swap(2, Ordering::SeqCst) == 1 {
+            may_read(&sandbox, true);
+            let now = sandbox.now();
+            sandbox.edit(|world| {
+                world.account_mut(ACCOUNT).unwrap().users.remove(USER);
+                world.add_user(ACCOUNT, USER, now);
+            });
+        }
+    });
+    let done = scene.apply(&scene.plan("revoke", 30, None).await).await.unwrap();
+    let seen = done.tampering();
+    assert!(seen.iter().any(|what| what.contains("another principal")), "{seen:?}");
+    assert_eq!(seen.len(), 1, "{seen:?}");
+}
+
+fn may_read(sandbox: &ringfence::sandbox::Sandbox, may: bool) {
+    let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iam:GetUser","Resource":"*"}]}"#;
+    sandbox.edit(|world| {
+        let admin = world.user_mut(ACCOUNT, ringfence::sandbox::ADMINISTRATOR).unwrap();
+        match may {
+            true => admin.permissions.inline.remove("deny"),
+            false => admin.permissions.inline.insert("deny".to_owned(), deny.to_owned()),
+        };
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reading_that_differs_asks_whose_the_name_is() {
     // Of a hold nothing says that it finds another user: a wave with one is the first.
