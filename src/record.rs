@@ -85,7 +85,7 @@ pub fn begin(
 #[must_use]
 pub fn replay(begun: &State, plan: &Plan, principal: &PrincipalPlan, journal: &Journal) -> State {
     let Some(started) = begun.open_run().map(|run| run.started_at) else { return begun.clone() };
-    if journal.is_empty() {
+    if journal.started().is_none() {
         // What was held before is told by its first entry; without it all stays in doubt.
         return begun.clone();
     }
@@ -279,7 +279,7 @@ pub fn finish(
     }
     match plan.kind {
         Kind::Contain => set_clock(&mut state, principal, outcome),
-        Kind::Release => close(&mut state, plan, principal, outcome),
+        Kind::Release => close(&mut state, plan, principal, outcome, complete),
         Kind::Recover => complete &= recovered::key(&mut state, plan, principal, outcome),
     }
     if let Some(now) = outcome.read_back {
@@ -448,11 +448,14 @@ fn settle_released(
         None => state.rights.get_mut(&step.resource),
     };
     let Some(held) = held else { return };
+    let status = outcome.status(step);
     // A deny that was taken back before its time is held again, not given back.
     let retaken = step.after == held.ours && step.after != held.baseline;
     held.status = match holds {
         true if retaken => HeldStatus::Held,
         true => HeldStatus::Released,
+        // It may have been given back, and nothing was read since that tells.
+        false if in_doubt(status) || status == StepStatus::Done => HeldStatus::InDoubt,
         false => before.map_or(HeldStatus::Held, |held| held.status),
     };
     if holds {
@@ -547,7 +550,13 @@ pub fn keys_meant_off(principal: &PrincipalPlan, state: &State) -> Vec<Resource>
 }
 
 /// What a release leaves of the state: kept, given up, or closed.
-fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Outcome<'_>) {
+fn close(
+    state: &mut State,
+    plan: &Plan,
+    principal: &PrincipalPlan,
+    outcome: &Outcome<'_>,
+    complete: bool,
+) {
     for resource in &principal.given_up {
         if let Some(held) = state.resources.get_mut(resource) {
             held.status = HeldStatus::GivenUp;
@@ -581,7 +590,16 @@ fn close(state: &mut State, plan: &Plan, principal: &PrincipalPlan, outcome: &Ou
         }
     }
     let stepped_down = plan.posture != state.posture;
-    state.posture = plan.posture.clone();
+    // A step down that is not whole can be gone on with.
+    let denies = principal.kept.iter().any(|kept| {
+        let held = state.resources.get(&kept.resource);
+        held.is_some_and(|held| {
+            matches!(state.role(&kept.resource, held), Role::Hold | Role::Other)
+        })
+    });
+    if complete && !denies {
+        state.posture = plan.posture.clone();
+    }
     let only_fence = state.held().all(|(resource, held)| state.role(resource, held).is_fence());
     if only_fence && !stepped_down {
         state.released_at = Some(outcome.now);

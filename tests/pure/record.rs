@@ -325,14 +325,55 @@ fn what_is_answered_was_given_back_also_where_nobody_could_read_it() {
             None => case,
         };
         let held = case.finish(None).0.resources[&resource(SSH)].clone();
-        assert_eq!(held.written_at == at, held.status == HeldStatus::Held);
+        assert_eq!(held.written_at == at, held.status != HeldStatus::Released);
         (held.status, held.written_at == Some(case.at))
     };
     assert_eq!(given(Some(StepResult::Done)), (HeldStatus::Released, true));
-    let others = [StepResult::Refused, StepResult::NotFound, StepResult::InDoubt];
+    // Of a call whose answer was lost nothing tells.
+    assert_eq!(given(Some(StepResult::InDoubt)), (HeldStatus::InDoubt, false));
+    let others = [StepResult::Refused, StepResult::NotFound];
     for result in others.map(Some).into_iter().chain([None]) {
         assert_eq!(given(result), (HeldStatus::Held, false), "{result:?}");
     }
+}
+
+#[test]
+fn what_was_answered_and_could_not_be_read_among_the_rest_is_in_doubt() {
+    let case = releasing(&|_| {}).did(SSH, StepResult::Done);
+    let mut now = case.before.clone();
+    take(&mut now, SSH);
+    let hidden = without(now, Section::SshKeys);
+    let held = case.finish(Some(&hidden)).0.resources[&resource(SSH)].clone();
+    assert_eq!(held.status, HeldStatus::InDoubt);
+}
+
+/// What a step down did not do can be asked for again.
+#[test]
+fn a_step_down_that_is_not_whole_leaves_the_posture() {
+    let posture = |result: StepResult, hidden: bool| {
+        let (state, mut now) = state_of(&contained(user(), &ask("lockdown", true)));
+        if hidden {
+            now = without(now, Section::SshKeys);
+        }
+        let mut context = Account::of(Vec::new()).context();
+        context.now = state.clock.as_ref().unwrap().lift_after;
+        let request = Request {
+            to: Some(crate::properties::strategies::built_in("revoke")),
+            ..Request::default()
+        };
+        let plan = release(now.clone(), &state, None, &request, &context).unwrap();
+        let steps = plan.principals[0].steps.clone();
+        assert_eq!(steps.is_empty(), hidden);
+        let mut case = Case::begin(Some(state), now, plan, context.now);
+        for step in &steps {
+            case = case.did(&step.resource.to_string(), result);
+        }
+        case.finish(None).0.posture.name
+    };
+    assert_eq!(posture(StepResult::Done, false), "revoke");
+    assert_eq!(posture(StepResult::Refused, false), "lockdown");
+    // What is kept, because it could not be seen what it stops, is still to be given back.
+    assert_eq!(posture(StepResult::Done, true), "lockdown");
 }
 
 #[test]
