@@ -19,8 +19,12 @@ use crate::text::{ago, clock};
 pub(crate) const ASKED_FOR_ALL_THE_SAME: &str = "asked for all the same";
 /// What a step says that gives rights back to a credential that may be the attacker's, which it names.
 pub(crate) const GIVES_RIGHTS_TO: &str = "gives rights to ";
+/// What a step says that lifts the deny under which a credential is that may be the attacker's: "lets X act again".
+pub(crate) const ACTS_AGAIN: (&str, &str) = ("lets ", " act again: ");
 /// Why a deny goes that still stops sessions.
 pub(crate) const BEFORE_ITS_TIME: &str = "asked for before its time";
+/// How a step begins to say that sessions act again that its deny still stops.
+pub(crate) const OLDER_ACT_AGAIN: &str = "lets every session issued before it act again";
 /// Why a hold goes.
 pub(crate) const LIFTED_LAST: &str = "the hold is lifted last";
 /// Why rights go back that ringfence took.
@@ -306,8 +310,7 @@ impl Draft<'_> {
     }
 
     fn others(&mut self) {
-        let (gain, hidden) = (self.who_would_gain(), self.hidden());
-        let unasked = gain.iter().find(|(one, _)| !self.request.reactivate.contains(one)).cloned();
+        let gain = self.gain();
         for (resource, held, role) in self.held() {
             if role != Role::Other {
                 continue;
@@ -324,25 +327,12 @@ impl Draft<'_> {
                 continue;
             }
             let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
-            if let Some((credential, what)) = &unasked {
-                let flag = format!("{} accepts that", reactivate_option(credential));
-                self.keep(&resource, format!("stays while {credential}, {what}"), Some(flag));
-                continue;
-            }
-            if let Some((kind, remedy)) = &hidden
-                && !self.request.accept_unread
-            {
-                let why = format!("stays while {kind} could not be read: {remedy}");
-                self.keep(&resource, why, Some("--accept-unread gives it back".to_owned()));
+            if let Some((why, flag)) = gain.refusal(self.request) {
+                self.keep(&resource, why, Some(flag));
                 continue;
             }
             self.restore(wave::OTHERS, &resource, &held, now, AS_BEFORE.to_owned());
-            for (credential, what) in &gain {
-                self.caution(format!("{GIVES_RIGHTS_TO}{credential}: {what}"));
-            }
-            if let Some((kind, _)) = &hidden {
-                self.caution(format!("{GIVES_RIGHTS_TO}{kind}, which could not be read"));
-            }
+            gain.cautions().for_each(|text| self.caution(text));
         }
     }
 
@@ -366,13 +356,19 @@ impl Draft<'_> {
 
     /// What a recovery has made of the user's rights stays unless that is asked for: the workload lives with it.
     fn rights(&mut self) {
+        let gain = self.gain();
         let held = self.state.rights.iter().filter(|(_, held)| is_open(held));
         for (resource, held) in held.map(|(r, h)| (r.clone(), h.clone())).collect::<Vec<_>>() {
             let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
             if self.request.undo_recovery {
                 let grants = held.baseline.is_some();
+                if let Some((why, flag)) = gain.refusal(self.request).filter(|_| grants) {
+                    self.keep(&resource, why, Some(flag));
+                    continue;
+                }
                 let wave = if grants { wave::OTHERS } else { wave::CREDENTIALS };
                 self.restore(wave, &resource, &held, now, BEFORE_THE_RECOVERY.to_owned());
+                gain.cautions().filter(|_| grants).for_each(|text| self.caution(text));
             } else {
                 let flag = Some("--undo-recovery gives it back".to_owned());
                 let what = if held.ours.is_some() { "granted" } else { "taken away" };
@@ -449,9 +445,7 @@ impl Draft<'_> {
                 || "for up to 36 h".to_owned(),
                 |clock| format!("until {} at the latest", clock.lift_after),
             );
-            self.caution(format!(
-                "lets every session issued before it act again, the attacker's too, {until}"
-            ));
+            self.caution(format!("{OLDER_ACT_AGAIN}, the attacker's too, {until}"));
         }
     }
 
@@ -509,6 +503,10 @@ impl Draft<'_> {
                 continue;
             }
             self.restore(wave::HOLD, &resource, &held, now, LIFTED_LAST.to_owned());
+            for (credential, why) in self.asked_under_hold() {
+                let (lets, act) = ACTS_AGAIN;
+                self.caution(format!("{lets}{credential}{act}{why}"));
+            }
             self.warn_of_early_lift(early.as_deref());
         }
         if self.steps.iter().any(|step| step.wave == wave::HOLD) {

@@ -1,6 +1,6 @@
 //! What a release would give back to the attacker (D2.7).
 
-use super::Draft;
+use super::{Draft, GIVES_RIGHTS_TO, Request, reactivate_option};
 use crate::drift::created_at;
 use crate::plan::Why;
 use crate::posture::{AccessKeys, Credentials};
@@ -51,9 +51,10 @@ impl Draft<'_> {
     }
 
     /// Rights that ringfence took go back to whoever can act: who of them may be the attacker (D2.7).
-    pub(super) fn who_would_gain(&self) -> Vec<(Resource, String)> {
+    pub(super) fn gain(&self) -> Gain {
         let found = suspects(self.state, &self.snapshot).into_iter();
-        found.filter_map(|finding| Some((finding.resource?, finding.what))).collect()
+        let suspects = found.filter_map(|finding| Some((finding.resource?, finding.what)));
+        Gain { suspects: suspects.collect(), hidden: self.hidden() }
     }
 
     /// The credentials that could not be listed, and what would show them.
@@ -68,9 +69,18 @@ impl Draft<'_> {
 
     /// The suspect credentials that only the hold keeps from acting (D2.7).
     pub(super) fn rearmed_by_lifting(&self) -> Vec<(Resource, String)> {
+        self.live_suspects(false)
+    }
+
+    /// The same of those that were asked for all the same.
+    pub(super) fn asked_under_hold(&self) -> Vec<(Resource, String)> {
+        self.live_suspects(true)
+    }
+
+    fn live_suspects(&self, asked: bool) -> Vec<(Resource, String)> {
         live_credentials(&self.snapshot)
             .into_iter()
-            .filter(|resource| !self.request.reactivate.contains(resource))
+            .filter(|resource| self.request.reactivate.contains(resource) == asked)
             .filter_map(|resource| self.why_suspect(&resource).map(|why| (resource, why)))
             .collect()
     }
@@ -85,6 +95,36 @@ impl Draft<'_> {
                 hidden.join(", ")
             ));
         }
+    }
+}
+
+/// Who would gain by rights that go back, and may be the attacker.
+pub(super) struct Gain {
+    suspects: Vec<(Resource, String)>,
+    hidden: Option<(&'static str, String)>,
+}
+
+impl Gain {
+    /// Why the rights stay, and the option that accepts what stands against giving them back.
+    pub(super) fn refusal(&self, request: &Request) -> Option<(String, String)> {
+        let unasked = |(one, _): &&(Resource, String)| !request.reactivate.contains(one);
+        if let Some((credential, what)) = self.suspects.iter().find(unasked) {
+            let flag = format!("{} accepts that", reactivate_option(credential));
+            return Some((format!("stays while {credential}, {what}"), flag));
+        }
+        let (kind, remedy) = self.hidden.as_ref().filter(|_| !request.accept_unread)?;
+        let why = format!("stays while {kind} could not be read: {remedy}");
+        Some((why, "--accept-unread gives it back".to_owned()))
+    }
+
+    /// What a step says that gives them back all the same.
+    pub(super) fn cautions(&self) -> impl Iterator<Item = String> {
+        let suspects = self.suspects.iter();
+        let suspects = suspects.map(|(one, what)| format!("{GIVES_RIGHTS_TO}{one}: {what}"));
+        let hidden = self.hidden.iter();
+        suspects.chain(
+            hidden.map(|(kind, _)| format!("{GIVES_RIGHTS_TO}{kind}, which could not be read")),
+        )
     }
 }
 

@@ -5,8 +5,8 @@ use crate::identity::Arn;
 use crate::journal::Event;
 use crate::plan::{Destination, Kind, OnDrift, Plan, PrincipalPlan, Step, Why};
 use crate::release::{
-    AS_BEFORE, ASKED_FOR_ALL_THE_SAME, BEFORE_ITS_TIME, BEFORE_THE_RECOVERY, GIVES_RIGHTS_TO,
-    LIFTED_LAST, hidden,
+    ACTS_AGAIN, AS_BEFORE, ASKED_FOR_ALL_THE_SAME, BEFORE_ITS_TIME, BEFORE_THE_RECOVERY,
+    GIVES_RIGHTS_TO, LIFTED_LAST, OLDER_ACT_AGAIN, hidden,
 };
 use crate::resource::Resource;
 use crate::text::shell;
@@ -175,20 +175,29 @@ fn release(plan: &Plan, line: &mut Line) {
             if caution.starts_with(ASKED_FOR_ALL_THE_SAME) {
                 credentials.insert(step.resource.to_string());
             }
+            let (lets, act) = ACTS_AGAIN;
             let named =
-                caution.strip_prefix(GIVES_RIGHTS_TO).and_then(|rest| rest.split_once(": "));
+                [(GIVES_RIGHTS_TO, ": "), (lets, act)].into_iter().find_map(|(to, what)| {
+                    caution.strip_prefix(to).and_then(|rest| rest.split_once(what))
+                });
             credentials.extend(named.map(|(credential, _)| credential.to_owned()));
         }
     }
     credentials.iter().for_each(|credential| line.flag("--reactivate", credential));
     let unread = plan.principals.iter().any(|principal| {
-        let gives = |step: &Step| [LIFTED_LAST, AS_BEFORE].contains(&step.reason.as_str());
+        let back = [LIFTED_LAST, AS_BEFORE, BEFORE_THE_RECOVERY];
+        let gives = |step: &Step| back.contains(&step.reason.as_str());
         hidden(&principal.snapshot).is_some() && principal.steps.iter().any(gives)
     });
     if unread {
         line.word("--accept-unread");
     }
-    if asked(BEFORE_ITS_TIME) {
+    for resource in plan.principals.iter().flat_map(|principal| &principal.given_up) {
+        line.flag("--leave", &resource.to_string());
+    }
+    let early = |text: &String| text.starts_with(OLDER_ACT_AGAIN);
+    let early = plan.steps().iter().any(|(_, step)| step.cautions.iter().any(early));
+    if early || asked(BEFORE_ITS_TIME) {
         line.word("--lift-fence-now");
     }
     if asked(BEFORE_THE_RECOVERY) {

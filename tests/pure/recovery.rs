@@ -449,6 +449,33 @@ fn releasing(state: &State, now: &Snapshot, undo_recovery: bool) -> Plan {
     release::release(now.clone(), state, Some(&before), &request, &context).unwrap()
 }
 
+/// What a recovery took goes back no more easily than what a containment took (D2.7).
+#[test]
+fn rights_that_a_recovery_took_do_not_go_back_while_the_attacker_can_use_them() {
+    let (mut state, mut now) = recovered(&whole());
+    state.since = Some(crate::properties::strategies::exposure());
+    let grants = |plan: &Plan| {
+        let steps = &plan.principals[0].steps;
+        steps.iter().filter(|step| [TAKEN, LEFT].contains(&&*step.resource.to_string())).count()
+    };
+    assert_eq!(grants(&releasing(&state, &now, true)), 2);
+    let unread = without(now.clone(), Section::SshKeys);
+    let plan = releasing(&state, &unread, true);
+    assert_eq!(grants(&plan), 0);
+    let kept = &plan.principals[0].kept;
+    let left = kept.iter().find(|kept| kept.resource == resource(LEFT)).unwrap();
+    assert_eq!(left.flag.as_deref(), Some("--accept-unread gives it back"));
+    give(&mut now, PASSWORD, Status::Active, after());
+    let plan = releasing(&state, &now, true);
+    assert_eq!(grants(&plan), 0);
+    let kept = &plan.principals[0].kept;
+    let left = kept.iter().find(|kept| kept.resource == resource(LEFT)).unwrap();
+    assert!(left.why.starts_with(&format!("stays while {PASSWORD}")), "{}", left.why);
+    // What was granted goes whoever is there.
+    let grant = Case::contained(&rights()).step(GRANT).resource;
+    assert!(plan.principals[0].steps.iter().any(|step| step.resource == grant));
+}
+
 #[test]
 fn a_release_leaves_what_a_recovery_made_unless_it_is_asked_for() {
     let (state, now) = recovered(&whole());

@@ -574,6 +574,18 @@ fn a_hold_may_go_early_where_a_fence_stays() {
 }
 
 #[test]
+fn a_hold_that_goes_over_the_attackers_credential_says_so() {
+    let mut case = Case::of(user(), "lockdown");
+    give(&mut case.now, PASSWORD, Status::Active, after());
+    assert!(!steps(&case.plan(&plain())).contains(&case.hold()));
+    let plan = case.plan(&reactivating(&[PASSWORD]));
+    assert_eq!(
+        step(&plan, &case.hold()).cautions,
+        [format!("lets {PASSWORD} act again: made after the exposure")]
+    );
+}
+
+#[test]
 fn a_hold_stays_over_what_could_not_be_listed() {
     let mut case = Case::of(everything(), "lockdown");
     case.now = without(case.now.clone(), Section::SshKeys);
