@@ -4,6 +4,7 @@ use super::{Source, runs};
 use crate::identity::Arn;
 use crate::journal::Event;
 use crate::plan::{Destination, Kind, OnDrift, Plan, PrincipalPlan, Step, Why};
+use crate::posture::Posture;
 use crate::release::{
     ACTS_AGAIN, AS_BEFORE, ASKED_FOR_ALL_THE_SAME, BEFORE_ITS_TIME, BEFORE_THE_RECOVERY,
     GIVES_RIGHTS_TO, LIFTED_LAST, OLDER_ACT_AGAIN, hidden,
@@ -42,12 +43,19 @@ pub(super) fn all(source: &Source) -> Vec<Used> {
     found.extend(source.trace.as_ref().map(trace));
     let mut told = BTreeSet::new();
     for one in &source.principals {
+        let mut in_force = None;
         for (run, recorded, _) in runs::told(source, one) {
             let id = Some(run.id.clone());
+            let stepped_down = recorded.plan.as_ref().ok().and_then(|plan| down(plan, in_force));
             if told.insert(run.id.clone()) {
                 if let Ok(plan) = &recorded.plan {
                     let (at, by) = (Some(plan.created_at), Some(plan.planned_by.clone()));
-                    found.push(Used { at, by, run: id.clone(), ..planned(plan, source).used() });
+                    found.push(Used {
+                        at,
+                        by,
+                        run: id.clone(),
+                        ..planned(plan, source, stepped_down).used()
+                    });
                 }
                 let mut line = Line::of(&["apply", file(run.kind)]);
                 if let Some(why) = &run.break_glass {
@@ -56,6 +64,10 @@ pub(super) fn all(source: &Source) -> Vec<Used> {
                 let (at, by) = (Some(run.started_at), Some(run.applied_by.clone()));
                 found.push(Used { at, by, run: id.clone(), ..line.used() });
             }
+            let ended = run.end.as_ref().is_some_and(|end| end.complete);
+            let plan = recorded.plan.as_ref().ok();
+            let stands = |plan: &&Plan| plan.kind == Kind::Contain || ended;
+            in_force = plan.filter(stands).map(|plan| &plan.posture).or(in_force);
             let resumed = recorded.journal.iter().flat_map(|journal| journal.entries());
             found.extend(resumed.filter_map(|entry| match &entry.event {
                 Event::RunResumed { by, read_at, .. } => {
@@ -113,7 +125,13 @@ const fn file(kind: Kind) -> &'static str {
     }
 }
 
-fn planned(plan: &Plan, source: &Source) -> Line {
+/// The posture that a release steps down to from the one in force.
+fn down<'p>(plan: &'p Plan, in_force: Option<&Posture>) -> Option<&'p str> {
+    let steps = plan.kind == Kind::Release && in_force.is_some_and(|it| *it != plan.posture);
+    steps.then_some(plan.posture.name.as_str())
+}
+
+fn planned(plan: &Plan, source: &Source, stepped_down: Option<&str>) -> Line {
     let verb = match plan.kind {
         Kind::Contain => "plan",
         Kind::Release => "rollback",
@@ -125,7 +143,10 @@ fn planned(plan: &Plan, source: &Source) -> Line {
     }
     match plan.kind {
         Kind::Contain => contain(plan, source, &mut line),
-        Kind::Release => release(plan, &mut line),
+        Kind::Release => {
+            stepped_down.iter().for_each(|posture| line.flag("--to", posture));
+            release(plan, &mut line);
+        }
         Kind::Recover => recover(plan, &mut line),
     }
     if let Some(incident) = &plan.incident {

@@ -5,7 +5,7 @@ use super::place::{Place, RINGFENCE, command, ran, ringfence};
 use crate::support::schema::Schema;
 use crate::support::{Credentials, Ran};
 use jiff::SignedDuration;
-use ringfence::sandbox::World;
+use ringfence::sandbox::{ACCOUNT, ADMINISTRATOR, World};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -396,6 +396,31 @@ fn markdown_and_the_commands_say_what_was_used() {
     assert!(commands.contains(&trace.as_str()), "{commands:?}");
     let lifted = "ringfence rollback --user deploy-bot --lift-fence-now --out release.json";
     assert!(commands.contains(&lifted), "{commands:?}");
+}
+
+/// What was asked for beyond a plain rollback is told with it.
+#[test]
+fn the_commands_of_a_step_down_say_where_to_and_what_was_accepted() {
+    let incident = Incident::new();
+    let contain = ["--user", USER, "--posture", "lockdown", "--out", "plan.json"];
+    incident.run(&[&["plan"][..], &contain].concat()).exits(0);
+    incident.run(&["apply", "plan.json", "--auto-approve"]).exits(0);
+    let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iam:ListSSHPublicKeys","Resource":"*"}]}"#;
+    incident.place.sandbox.edit(|world| {
+        let admin = world.user_mut(ACCOUNT, ADMINISTRATOR).unwrap();
+        admin.permissions.inline.insert("deny".to_owned(), deny.to_owned());
+    });
+    let down = ["rollback", "--user", USER, "--to", "revoke", "--accept-unread"];
+    let mut down: Vec<String> = down.map(str::to_owned).into();
+    down.extend(["--out".to_owned(), "release.json".to_owned()]);
+    let planned = incident.run(&down.iter().map(String::as_str).collect::<Vec<_>>()).exits(0);
+    assert!(planned.out.contains("RingfenceHold-"), "{}", planned.out);
+    incident.run(&["apply", "release.json", "--auto-approve"]).exits(0);
+    let told = incident.report(&["--user", USER]);
+    let commands = told["commands"].to_string();
+    let same =
+        format!("ringfence rollback --user {USER} --to revoke --accept-unread --out release.json");
+    assert!(commands.contains(&same), "{commands}");
 }
 
 /// The folder that `tests/run` prepared, with the browser; `None`, and said, where there is none.
