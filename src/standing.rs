@@ -350,7 +350,8 @@ fn unfenced(state: &State, now: &Snapshot) -> Vec<Finding> {
     if state.principal.kind == PrincipalKind::Role {
         return unfenced_role(state, now);
     }
-    let keys = state.compromised.iter().any(|item| matches!(item.resource, Resource::AccessKey(_)));
+    let mints = |one: &Resource| matches!(one, Resource::AccessKey(_) | Resource::Session(_));
+    let keys = state.compromised.iter().any(|item| mints(&item.resource));
     let unread = state.fence().is_some_and(|(fence, _)| now.value(fence) == Now::Unknown);
     if !keys || unread || fence_stands(state, now) {
         return Vec::new();
@@ -473,13 +474,25 @@ fn unread(state: &State, now: &Snapshot) -> Vec<Finding> {
         }
     };
     add("access keys", now.access_keys.missing());
-    // With no time of exposure only what was named is suspect, and none of these can be.
-    if state.since.is_some() {
-        add("the login profile", now.login_profile.missing());
-        add("ssh keys", now.ssh_keys.missing());
-        add("signing certificates", now.signing_certificates.missing());
-        add("service credentials", now.service_credentials.missing());
-    }
+    // With no time of exposure only what was named or traced is suspect.
+    let suspect = |kind: fn(&Resource) -> bool| {
+        state.since.is_some() || state.compromised.iter().any(|one| kind(&one.resource))
+    };
+    let mut add_suspect = |what: &str, missing, kind| {
+        if suspect(kind) {
+            add(what, missing);
+        }
+    };
+    add_suspect("the login profile", now.login_profile.missing(), |one| {
+        *one == Resource::LoginProfile
+    });
+    add_suspect("ssh keys", now.ssh_keys.missing(), |one| matches!(one, Resource::SshKey(_)));
+    add_suspect("signing certificates", now.signing_certificates.missing(), |one| {
+        matches!(one, Resource::SigningCertificate(_))
+    });
+    add_suspect("service credentials", now.service_credentials.missing(), |one| {
+        matches!(one, Resource::ServiceCredential(_))
+    });
     found
 }
 
@@ -499,6 +512,7 @@ pub fn stage(state: &State, now: Timestamp) -> String {
     match (state.is_released(), state.open_run(), fence) {
         (_, Some(_), _) => "a run was cut off".to_owned(),
         _ if state.was_never_contained() => "never contained".to_owned(),
+        (true, _, Some(fence)) if fence.void.is_some() => "released, fence stays".to_owned(),
         (true, _, Some(fence)) if now < fence.lift_after => {
             format!("released, fence until {}", fence.lift_after)
         }

@@ -246,6 +246,13 @@ fn what_could_not_be_read_is_unknown() {
     for (section, _) in each {
         assert_eq!(unknown(&timeless, section), [""; 0]);
     }
+    // One that was traced is suspect all the same.
+    let mut traced = timeless.clone();
+    traced.compromised.push(Compromised { resource: resource(PASSWORD), why: Why::Traced });
+    for (section, what) in each {
+        let told: &[&str] = if section == Section::LoginProfile { &[what] } else { &[] };
+        assert_eq!(unknown(&traced, section), told);
+    }
     // Under a hold none of it matters; after a release only what is still held does.
     let mut down = without(without(now.clone(), Section::AccessKeys), Section::SshKeys);
     down.permissions_boundary = Some(deny_all_arn("aws"));
@@ -495,6 +502,9 @@ fn a_stage_is_told_by_the_record_alone() {
         format!("released, fence until {lift_after}")
     );
     assert_eq!(stage(&released, lift_after), "released, fence may go");
+    let mut void = released.clone();
+    void.clock.as_mut().unwrap().void_while_active = vec![resource(KEY)];
+    assert_eq!(stage(&void, lift_after), "released, fence stays");
     mark(&mut released, &fence_of(&state).to_string(), HeldStatus::Released);
     assert_eq!(stage(&released, lift_after - second), "released");
     let mut open = released;

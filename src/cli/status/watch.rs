@@ -50,7 +50,9 @@ pub(super) async fn watch(
 fn tell(session: &Session<'_>, looked: &Looked, shown: &mut Option<Vec<Said>>) {
     let report = match looked {
         Looked::Nobody(text) => {
-            if shown.is_none() {
+            // What stood there before does not any more.
+            if shown.as_ref().is_none_or(|said| !said.is_empty()) {
+                session.terminal.end_progress();
                 session.terminal.note(text);
             }
             *shown = Some(Vec::new());
