@@ -575,7 +575,7 @@ fn close(
         }
     }
     if let Some(now) = outcome.read_back {
-        for (resource, held) in &mut state.resources {
+        for (resource, held) in state.resources.iter_mut().chain(&mut state.rights) {
             let back = now
                 .value(resource)
                 .known()

@@ -71,21 +71,13 @@ pub(super) fn settle(state: &mut State, before: Option<&Held>, step: &Step, outc
                 held.status = HeldStatus::GivenUp;
             }
         }
-        // A key of unknown origin, which was turned off.
-        Resource::AccessKey(id) if done && !is_ours(outcome, id) => {
+        // A key of unknown origin, which was turned off, or one that nobody knows who has.
+        Resource::AccessKey(_) if done && step.after.is_some() => {
             let held = Held { written_at: Some(outcome.now), ..held(step, HeldStatus::Held) };
             state.resources.entry(step.resource.clone()).or_insert(held);
         }
         _ => {}
     }
-}
-
-fn is_ours(outcome: &Outcome<'_>, key: &AccessKeyId) -> bool {
-    outcome
-        .journal
-        .entries()
-        .iter()
-        .any(|entry| matches!(&entry.event, Event::Made { id, .. } if id == key.as_str()))
 }
 
 fn right(state: &mut State, before: Option<&Held>, step: &Step, outcome: &Outcome<'_>) {
@@ -127,8 +119,12 @@ pub(super) fn key(
     let Some(recovery) = state.recoveries.last_mut() else { return false };
     let made: Option<AccessKeyId> = outcome.journal.made(making.id).and_then(|id| id.parse().ok());
     let storing = of(|resource| matches!(resource, Resource::Secret(_) | Resource::Profile(_)));
-    let stored = storing
-        .is_none_or(|step| matches!(outcome.status(step), StepStatus::Done | StepStatus::Stored));
+    // What was handed out is with whoever has read it, unless the run turned it off since nobody may have.
+    let stored = match (storing, &made) {
+        (Some(step), _) => matches!(outcome.status(step), StepStatus::Done | StepStatus::Stored),
+        (None, Some(key)) => !is_touched(key, principal),
+        (None, None) => true,
+    };
     recovery.version = storing.and_then(|step| outcome.journal.made(step.id)).map(str::to_owned);
     recovery.status = match &made {
         Some(key) if is_deleted(key, principal, outcome) => KeyStatus::Discarded,
@@ -144,6 +140,10 @@ pub(super) fn key(
     stored && recovery.status == KeyStatus::Stored && (!asked || allowed)
 }
 
+fn is_touched(key: &AccessKeyId, principal: &PrincipalPlan) -> bool {
+    principal.steps.iter().any(|step| step.resource == Resource::AccessKey(key.clone()))
+}
+
 fn is_deleted(key: &AccessKeyId, principal: &PrincipalPlan, outcome: &Outcome<'_>) -> bool {
     let resource = Resource::AccessKey(key.clone());
     let gone = outcome.read_back.is_some_and(|now| now.value(&resource) == Now::Absent);
@@ -152,7 +152,7 @@ fn is_deleted(key: &AccessKeyId, principal: &PrincipalPlan, outcome: &Outcome<'_
             && step.after.is_none()
             && matches!(outcome.status(step), StepStatus::Done | StepStatus::Stored)
     });
-    deleted || (gone && principal.steps.iter().any(|step| step.resource == resource))
+    deleted || (gone && is_touched(key, principal))
 }
 
 /// When the key was last tried, and whether it may do all that it was tried for. Under a hold it may do nothing,

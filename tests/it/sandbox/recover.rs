@@ -600,6 +600,29 @@ fn a_key_that_was_handed_out_is_not_deleted_by_a_run_that_goes_on() {
         assert_ne!(id, incident.leaked.id, "{point}: the key is gone: {}", resumed.out);
         assert_eq!(status == Status::Active, acts, "{point}: {}", resumed.out);
         assert_eq!(resumed.code == 0, acts, "{point}: {}{}", resumed.out, resumed.err);
+        let shown = incident.run(&["state", "show", USER, "--format", "json"]).exits(0);
+        let shown: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+        let last = shown["recoveries"].as_array().unwrap().last().unwrap().clone();
+        let stored = if acts { "stored" } else { "made" };
+        assert_eq!(last["status"], stored, "{point}: {last}");
+        assert_eq!(
+            resumed.out.contains("is made and handed out"),
+            acts,
+            "{point}: {}",
+            resumed.out
+        );
+        if !acts {
+            // Whoever has it turns it on: it is nobody's that ringfence knows.
+            incident.place.sandbox.edit(|world| {
+                let user = world.user_mut(ACCOUNT, USER).unwrap();
+                user.keys.iter_mut().filter(|key| key.id == id).for_each(|key| {
+                    key.status = Status::Active;
+                });
+            });
+            let status = incident.run(&["status", "--user", USER]);
+            assert_ne!(status.code, 0, "{}", status.out);
+            assert!(status.out.contains(&id), "{}", status.out);
+        }
     }
 }
 
