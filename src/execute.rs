@@ -323,10 +323,8 @@ impl Executor<'_> {
         };
         let (begun, prior) = record::begin(previous.as_ref(), run.plan, principal, record);
         locked.name_run(&run.id).await?;
-        // Of a run over several users that was cut off, one may have its journal and nothing else yet.
-        let begun_before = run.resumed && self.store.has_journal(locked.key(), &run.id).await?;
-        let mut log = match begun_before {
-            true => locked.reopen_run(&run.id).await?,
+        let mut log = match run.resumed {
+            true => locked.begin_again(&run.id, bytes).await?,
             false => locked.start_run(&run.id, bytes).await?,
         };
         let event = Event::RunStarted {

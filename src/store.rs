@@ -245,19 +245,6 @@ impl Store {
         }
     }
 
-    /// Whether a run has come so far that it can be reopened: one that was cut off as it began has not.
-    ///
-    /// # Errors
-    /// If that cannot be read.
-    pub async fn has_journal(&self, key: &Key, run: &str) -> Result<bool> {
-        match self {
-            Self::Local(store) => store.has_journal(key, run),
-            // There, a journal is what comes after the plan.
-            #[cfg(feature = "s3")]
-            Self::S3(store) => Ok(Box::pin(store.runs(key)).await?.iter().any(|id| id == run)),
-        }
-    }
-
     /// The journal of a run.
     ///
     /// # Errors
@@ -488,6 +475,19 @@ impl Locked {
             Self::Local(locked) => locked.start_run(run, plan).map(RunLog::Local),
             #[cfg(feature = "s3")]
             Self::S3(locked) => Box::pin(locked.start_run(run, plan)).await.map(RunLog::S3),
+        }
+    }
+
+    /// Makes the record of a run that is resumed, or opens what there is of it: it may have been cut off in the
+    /// middle of beginning.
+    ///
+    /// # Errors
+    /// If another plan is there, its journal is broken, or it cannot be written.
+    pub async fn begin_again(&mut self, run: &str, plan: &[u8]) -> Result<RunLog> {
+        match self {
+            Self::Local(locked) => locked.begin_again(run, plan).map(RunLog::Local),
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => Box::pin(locked.begin_again(run, plan)).await.map(RunLog::S3),
         }
     }
 

@@ -311,6 +311,14 @@ impl LocalLock {
         Ok(LocalLog::new(path, file, Journal::default(), Arc::clone(&self.hold)))
     }
 
+    /// As [`Self::start_run`] or [`Self::reopen_run`], by what is there.
+    pub(super) fn begin_again(&self, run: &str, plan: &[u8]) -> Result<LocalLog> {
+        match self.store.has_journal(&self.key, run)? {
+            true => self.reopen_run(run),
+            false => self.start_run(run, plan),
+        }
+    }
+
     /// Opens the journal of a run that was cut off, to go on with it. A torn last line goes: its call was
     /// never made (D5).
     ///

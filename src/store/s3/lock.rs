@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::Journal;
 use crate::state::State;
-use crate::store::common::{check_owner, check_run_id, follows, moved_on, run_exists};
+use crate::store::common::{check_owner, check_run_id, follows, moved_on, other_plan, run_exists};
 use crate::text::hex;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -299,6 +299,25 @@ impl S3Lock {
         }
         inner.run = Some(RunSoFar { id: run.to_owned(), plan: plan.to_owned(), lines: Vec::new() });
         Ok(S3Log::new(Arc::clone(&self.hold), run, Journal::default()))
+    }
+
+    /// Makes the plan of a run that is resumed where it was cut off before that, and opens its journal: there may be
+    /// the tombstone of whoever broke its lock.
+    pub(in crate::store) async fn begin_again(&mut self, run: &str, plan: &[u8]) -> Result<S3Log> {
+        check_run_id(run)?;
+        {
+            let mut inner = self.hold.inner.lock().await;
+            self.hold.name_run(&mut inner, run).await?;
+            let path = plan_path(&self.hold.key, run);
+            let uri = self.hold.store.uri(&path);
+            match self.hold.store.objects.put(&path, plan, Only::IfAbsent).await {
+                Ok(Put::Written(_)) => {}
+                Ok(Put::Not(Some(there))) if there.bytes == plan => {}
+                Ok(Put::Not(_)) => return Err(other_plan(run, &uri)),
+                Err(failure) => return Err(failure.error("write", &uri)),
+            }
+        }
+        self.reopen_run(run).await
     }
 
     /// Opens the journal of a run that was cut off, to go on with it.

@@ -133,6 +133,42 @@ fn a_holder_whose_lock_was_broken_before_its_run_does_not_begin() {
     assert_eq!(g.content().len(), 0);
 }
 
+/// Whoever goes on with a run whose lock was broken before, and is stopped in the same way.
+#[test]
+fn a_second_tombstone_stops_whoever_goes_on_after_the_first() {
+    let g = &Ground::ministack();
+    let mut lock = g.locked(&g.store(), "responder");
+    let log = g.begun(&mut lock, RUN, 2);
+    dies((lock, log));
+    assert_eq!(break_it(g), Broken::Gone { tombstone: Some(3) });
+    let mut lock = g.locked(&g.store(), "responder");
+    let mut log = g.go(lock.reopen_run(RUN)).unwrap();
+    assert_eq!(break_it(g), Broken::Gone { tombstone: Some(4) });
+    says(&g.go(log.append(at(61), going_on(1))).unwrap_err(), &["broken", "colleague on ws-9"]);
+}
+
+/// The process died between its lock and its plan, and its lock was broken: the run can be gone on with.
+#[test]
+fn a_run_with_a_tombstone_and_no_plan_is_begun_again() {
+    let g = &Ground::ministack();
+    let mut lock = g.locked(&g.store(), "responder");
+    g.go(lock.name_run(RUN)).unwrap();
+    dies(lock);
+    assert_eq!(break_it(g), Broken::Gone { tombstone: Some(1) });
+    let store = g.store();
+    let mut lock = g.locked(&store, "colleague");
+    let mut log = g.go(lock.begin_again(RUN, b"the plan")).unwrap();
+    assert!(log.journal().started().is_none());
+    g.go(log.append(at(62), going_on(1))).unwrap();
+    assert_eq!(g.go(store.plan_bytes(&key(), RUN)).unwrap(), b"the plan");
+    assert_eq!(g.go(store.journal(&key(), RUN)).unwrap().len(), 2);
+    drop(log);
+    // The same once more, and not with another plan.
+    g.go(lock.begin_again(RUN, b"the plan")).unwrap();
+    says(&g.go(lock.begin_again(RUN, b"another")).unwrap_err(), &[RUN, "plan"]);
+    g.release(lock);
+}
+
 #[test]
 fn a_tombstone_can_be_the_first_entry() {
     let g = &Ground::ministack();
