@@ -197,7 +197,9 @@ pub(super) fn unknown_key(key: &AccessKeyId, failure: &Failure, caller: &Caller)
             caller.account
         ))
         .because(&failure.text)
-        .hint("check the ID; it may have been deleted, then name its user: --user NAME");
+        .hint(
+            "check the ID; it may have been deleted: leave it out, or name its user: --user NAME",
+        );
     }
     denied(&format!("the owner of access key `{key}`"), failure)
         .hint("or name the user: --user NAME")

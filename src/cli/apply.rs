@@ -11,7 +11,7 @@ use crate::aws::Aws;
 use crate::error::{Error, Result};
 use crate::execute::{Approvals, Executor, Stop};
 use crate::exit::Exit;
-use crate::identity::PrincipalKind;
+use crate::identity::{PrincipalKind, Who};
 use crate::plan::{Destination, Kind, Plan};
 use crate::render::text;
 use crate::store::Key;
@@ -79,18 +79,36 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
     }
     let mut worst = Exit::Done;
     for who in &whos {
-        let (_, state) = session.find_who(who).await?;
-        if !state.continues() {
-            return Err(Error::stale(format!("{who} was released"))
-                .hint(format!("a new containment: ringfence plan {}", who.flag())));
-        }
-        let wanted = Wanted::again(session, &state, &args.targets);
-        let exit = one(session, aws, args, &wanted, on_drift).await?;
+        let exit = match again(session, aws, args, who, on_drift).await {
+            Ok(exit) => exit,
+            Err(error) if whos.len() == 1 => return Err(error),
+            Err(error) => {
+                // One that cannot be contained again keeps no other from it (D2.4).
+                session.terminal.error(&error);
+                error.exit()
+            }
+        };
         if exit != Exit::Done {
             worst = exit;
         }
     }
     Ok(worst)
+}
+
+async fn again(
+    session: &Session<'_>,
+    aws: &Aws,
+    args: &ApplyArgs,
+    who: &Who,
+    on_drift: OnDrift,
+) -> Result<Exit> {
+    let (_, state) = session.find_who(who).await?;
+    if !state.continues() {
+        return Err(Error::stale(format!("{who} was released"))
+            .hint(format!("a new containment: ringfence plan {}", who.flag())));
+    }
+    let wanted = Wanted::again(session, &state, &args.targets);
+    one(session, aws, args, &wanted, on_drift).await
 }
 
 async fn one(

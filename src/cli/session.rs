@@ -13,6 +13,7 @@ use crate::state::State;
 use crate::store::S3Store;
 use crate::store::{Key, Location, Owner, Store};
 use crate::text::shown;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -175,6 +176,17 @@ impl<'a> Session<'a> {
     pub(super) async fn find_who(&self, who: &Who) -> Result<(Key, State)> {
         let mut found = self.store.find(who.name().as_str()).await?;
         found.retain(|(key, _)| key.kind == who.kind());
+        // Whoever was deleted and made again has two: a name stands for who bears it now (F27).
+        let accounts: BTreeSet<_> = found.iter().map(|(key, _)| key.account.clone()).collect();
+        if found.len() > 1 && accounts.len() == 1 {
+            let others = found.split_off(1);
+            let others: Vec<&str> = others.iter().map(|(key, _)| key.id.as_str()).collect();
+            let taken = found.first().map(|(key, _)| key.id.as_str()).unwrap_or_default();
+            self.terminal.note(&format!(
+                "{who} was made more than once: {taken} is meant, whose run is the latest, and not {}",
+                others.join(", ")
+            ));
+        }
         self.only(found, who.name().as_str(), Some(who.kind()))
     }
 

@@ -126,7 +126,7 @@ fn a_key_that_nobody_has() {
     assert_snapshot!(world.refused(1, &["plan", "--access-key", NOBODYS_KEY]), @"
     error: there is no access key `AKIA3EXAMPLE4LEAKED1` in account 123456789012
       cause: NoSuchEntity: The Access Key with id AKIA3EXAMPLE4LEAKED1 cannot be found
-    hint: check the ID; it may have been deleted, then name its user: --user NAME
+    hint: check the ID; it may have been deleted: leave it out, or name its user: --user NAME
     ");
 }
 

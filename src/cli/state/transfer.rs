@@ -44,25 +44,46 @@ pub(super) async fn push(session: &Session<'_>, from: &Path, users: &[String]) -
     let local = LocalStore::new(from);
     let source = Store::Local(local.clone());
     other_place(session, &source)?;
-    for key in wanted(&source, users).await? {
-        one(session, &local, &source, &key).await?;
+    let (keys, mut worst) = wanted(session, &source, users).await?;
+    for key in &keys {
+        match one(session, &local, &source, key).await {
+            Ok(()) => {}
+            Err(error) if keys.len() == 1 => return Err(error),
+            Err(error) => {
+                // One that cannot be taken over keeps no other from it.
+                session.terminal.error(&error);
+                worst = error.exit();
+            }
+        }
     }
-    Ok(Exit::Done)
+    Ok(worst)
 }
 
 /// The principals that are meant: all of the folder, or those that were named.
-async fn wanted(source: &Store, users: &[String]) -> Result<Vec<Key>> {
+async fn wanted(
+    session: &Session<'_>,
+    source: &Store,
+    users: &[String],
+) -> Result<(Vec<Key>, Exit)> {
     let nothing = |what: String| {
         Error::failed(what).hint(format!(
             "ringfence state list --state {} shows what there is",
             shell(&source.location())
         ))
     };
-    let mut keys = Vec::new();
+    let (mut keys, mut worst) = (Vec::new(), Exit::Done);
     if users.is_empty() {
-        for (key, state) in source.list().await? {
-            state?;
-            keys.push(key);
+        let listed = source.list().await?;
+        let alone = listed.len() == 1;
+        for (key, state) in listed {
+            match state {
+                Ok(_) => keys.push(key),
+                Err(error) if alone => return Err(error),
+                Err(error) => {
+                    session.terminal.error(&error);
+                    worst = error.exit();
+                }
+            }
         }
     }
     for user in users {
@@ -76,10 +97,10 @@ async fn wanted(source: &Store, users: &[String]) -> Result<Vec<Key>> {
         }
         keys.extend(found.into_iter().map(|(key, _)| key));
     }
-    if keys.is_empty() {
+    if keys.is_empty() && worst == Exit::Done {
         return Err(nothing(format!("there is no state in `{}`", shown(&source.location()))));
     }
-    Ok(keys)
+    Ok((keys, worst))
 }
 
 async fn one(session: &Session<'_>, local: &LocalStore, source: &Store, key: &Key) -> Result<()> {
