@@ -45,7 +45,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
             worst = exit;
         }
     }
-    Ok(unreadable(session, args).await?.unwrap_or(worst))
+    let unread = unreadable(session, args).await?;
+    Ok(unread.filter(|_| worst == Exit::Done).unwrap_or(worst))
 }
 
 async fn one(
