@@ -374,6 +374,14 @@ impl Journal {
         })
     }
 
+    /// Whether the service has answered that it made the step's change.
+    #[must_use]
+    pub fn was_answered(&self, step: u32) -> bool {
+        self.entries.iter().any(|entry| {
+            matches!(&entry.event, Event::Outcome { step: id, result: StepResult::Done, .. } if *id == step)
+        })
+    }
+
     /// The steps that settling added.
     pub fn added(&self) -> impl Iterator<Item = &Step> {
         self.entries.iter().filter_map(|entry| match &entry.event {

@@ -27,6 +27,9 @@ use sha2::{Digest, Sha256};
 /// The newest plan format that this program reads and the one it writes.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// What a step says whose resource could not be read.
+pub(crate) const WAS_UNREAD: &str = "what is there now could not be read";
+
 /// What a plan is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

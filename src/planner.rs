@@ -379,7 +379,7 @@ impl Draft {
         };
         let mut cautions = Vec::new();
         if unknown {
-            cautions.push("what is there now could not be read".to_owned());
+            cautions.push(crate::plan::WAS_UNREAD.to_owned());
         }
         let reversible = !(resource == Resource::LoginProfile && after.is_none());
         self.steps.push(Step {

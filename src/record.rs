@@ -350,7 +350,11 @@ fn settle_contained(
             held.ours = Some(Value::Document(document.with_fence_time(fence.fence_time)));
         }
     };
+    let answered = about.iter().any(|step| outcome.journal.was_answered(step.id));
     match (outcome.status(step), written) {
+        // Neither a reading nor an answer tells that there was anything to delete (D2.13).
+        (StepStatus::Stored, _)
+            if before.is_none() && !step.reversible && step.was_unread() && !answered => {}
         (StepStatus::Stored | StepStatus::Done, _) => held(state, step),
         // It was written, and taken away or deleted, or was to be written again: ringfence answers for it.
         (
@@ -384,6 +388,7 @@ const fn is_kept_up(status: HeldStatus) -> bool {
 fn resolve_doubts(state: &mut State, principal: &PrincipalPlan, now: &Snapshot) {
     for (resource, held) in &mut state.resources {
         if held.status != HeldStatus::InDoubt
+            || !held.reversible
             || principal.steps.iter().any(|step| step.resource == *resource)
         {
             continue;

@@ -1,6 +1,6 @@
 //! The one call that a step makes.
 
-use super::{PrincipalKind, Step};
+use super::{PrincipalKind, Step, WAS_UNREAD};
 use crate::resource::{Resource, Value};
 use crate::snapshot::Status;
 
@@ -183,6 +183,12 @@ impl Step {
             (Resource::Group(_), None) => Action::RemoveUserFromGroup { group: id },
             _ => return None,
         })
+    }
+
+    /// Whether what stood there was assumed when the step was planned, since it could not be read.
+    #[must_use]
+    pub fn was_unread(&self) -> bool {
+        self.cautions.iter().any(|caution| caution == WAS_UNREAD)
     }
 
     /// Whether the step takes a credential's power away.

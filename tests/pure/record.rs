@@ -148,6 +148,36 @@ fn a_new_containment_goes_on_with_what_the_one_before_left_off() {
     assert_eq!(begun.resources[&resource(KEY)].status, HeldStatus::InDoubt);
 }
 
+/// A deletion whose answer was lost, and that then found nothing: perhaps there never was anything.
+#[test]
+fn what_nobody_saw_and_nobody_answered_for_was_perhaps_deleted() {
+    let mut ask = ask("revoke", true);
+    ask.posture.set("login_profile", "delete").unwrap();
+    let mut truth = everything();
+    take(&mut truth, PASSWORD);
+    let status = |unread: bool, results: &[StepResult]| {
+        let mut account = Account::of(vec![if unread { truth.clone() } else { everything() }]);
+        if unread {
+            account.users[0].hidden.insert(Section::LoginProfile);
+        }
+        let plan = account.plan(&ask).unwrap();
+        let before = plan.principals[0].snapshot.clone();
+        let mut case = Case::begin(None, before, plan, account.now);
+        let step = case.step(PASSWORD);
+        assert_eq!(step.was_unread(), unread);
+        results.iter().for_each(|result| case.calls(&step, *result));
+        let (state, complete) = case.read(PASSWORD, true).finish(Some(&truth));
+        assert!(!complete, "nothing else was done");
+        state.resources[&resource(PASSWORD)].status
+    };
+    let lost = [StepResult::InDoubt, StepResult::NotFound];
+    assert_eq!(status(true, &lost), HeldStatus::InDoubt);
+    assert_eq!(status(true, &[StepResult::InDoubt, StepResult::Done]), HeldStatus::Held);
+    assert_eq!(status(true, &[StepResult::Done]), HeldStatus::Held);
+    // What was seen before and is gone after the call counts as ringfence's, whose intent was recorded.
+    assert_eq!(status(false, &lost), HeldStatus::Held);
+}
+
 #[test]
 fn what_settling_adds_is_held_as_well() {
     let off = || Some(status(Status::Inactive));
