@@ -333,7 +333,12 @@ fn settle_contained(
         principal.steps.iter().filter(|other| other.resource == step.resource).collect();
     let written = about.iter().rev().find(|step| outcome.journal.was_written(step.id));
     let tried = about.iter().find(|step| outcome.journal.was_tried(step.id));
-    let doubtful = about.iter().any(|step| in_doubt(outcome.journal.status(step.id)));
+    let answered = about.iter().any(|step| outcome.journal.was_answered(step.id));
+    // Neither a reading nor an answer tells that there was anything to delete (D2.13).
+    let perhaps_nothing = before.is_none() && !step.reversible && step.was_unread() && !answered;
+    let doubtful = about.iter().any(|step| in_doubt(outcome.journal.status(step.id)))
+        || (perhaps_nothing && written.is_some());
+    let written = written.filter(|_| !perhaps_nothing);
     if let (Some(tried), Some(held)) = (tried, state.resources.get_mut(&step.resource))
         && before.is_none_or(|held| !is_kept_up(held.status))
     {
@@ -350,12 +355,16 @@ fn settle_contained(
             held.ours = Some(Value::Document(document.with_fence_time(fence.fence_time)));
         }
     };
-    let answered = about.iter().any(|step| outcome.journal.was_answered(step.id));
+    let as_before = now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref()));
     match (outcome.status(step), written) {
-        // Neither a reading nor an answer tells that there was anything to delete (D2.13).
-        (StepStatus::Stored, _)
-            if before.is_none() && !step.reversible && step.was_unread() && !answered => {}
+        // It is as it was: whether the call was made or not, it has changed nothing (D2.9).
+        (StepStatus::Stored, _) if before.is_none() && !answered && step.before == step.after => {
+            give_back(state, &step.resource, before);
+        }
+        (StepStatus::Stored, _) if perhaps_nothing => {}
         (StepStatus::Stored | StepStatus::Done, _) => held(state, step),
+        // It was deleted, or an earlier one of ours stands, whatever became of the call after that.
+        (_, Some(written)) if (!step.reversible && answered) || as_before => held(state, written),
         // It was written, and taken away or deleted, or was to be written again: ringfence answers for it.
         (
             StepStatus::NotStored | StepStatus::Open | StepStatus::Planned | StepStatus::Skipped,
@@ -366,9 +375,7 @@ fn settle_contained(
         (StepStatus::Skipped | StepStatus::Planned | StepStatus::Open, None) if !doubtful => {
             give_back(state, &step.resource, before);
         }
-        _ if now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref())) => {
-            give_back(state, &step.resource, before);
-        }
+        _ if as_before => give_back(state, &step.resource, before),
         // Also where somebody has deleted it, and nothing tells whether it was off by then.
         _ => {}
     }

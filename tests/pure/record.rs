@@ -178,6 +178,63 @@ fn what_nobody_saw_and_nobody_answered_for_was_perhaps_deleted() {
     assert_eq!(status(false, &lost), HeldStatus::Held);
 }
 
+/// A call whose answer was lost, about what an earlier one of the same run has made.
+#[test]
+fn what_was_written_is_held_whatever_became_of_a_later_call() {
+    let case = || containing(None, user(), "revoke").did(FENCE, StepResult::Done).read(FENCE, true);
+    let now = case().contained_now();
+    let fence = case().step(FENCE);
+    let standing = now.value(&fence.resource).known().unwrap();
+    let moved = ringfence::plan::Step { before: standing.clone(), ..fence.clone() };
+    let status = |case: Case, now: &Snapshot| {
+        let held = case.finish(Some(now)).0.resources.remove(&fence.resource);
+        held.map(|held| held.status)
+    };
+    // The fence that was to be moved still stands, or is gone.
+    let lost = case().adds_step(moved, StepResult::InDoubt);
+    assert_eq!(status(lost, &now), Some(HeldStatus::Held));
+    let mut gone = now.clone();
+    items(&mut gone.inline_policies).clear();
+    let again = ringfence::plan::Step { before: None, ..fence.clone() };
+    let lost = case().adds_step(again, StepResult::InDoubt);
+    assert_eq!(status(lost, &gone), Some(HeldStatus::Held));
+    // What was deleted once is deleted, also where a second call went nowhere.
+    let mut ask = ask("revoke", true);
+    ask.posture.set("login_profile", "delete").unwrap();
+    let plan = Account::of(vec![everything()]).plan(&ask).unwrap();
+    let before = plan.principals[0].snapshot.clone();
+    let case = Case::begin(None, before, plan, after()).did(PASSWORD, StepResult::Done);
+    let step = case.step(PASSWORD);
+    let state = case.adds_step(step, StepResult::InDoubt).finish(None).0;
+    assert_eq!(state.resources[&resource(PASSWORD)].status, HeldStatus::Held);
+}
+
+/// A call that was recorded and never made, about what was so before.
+#[test]
+fn what_a_call_could_not_have_changed_is_not_claimed() {
+    let inactive = Some(status(Status::Inactive));
+    let claimed = |before: Option<Value>| {
+        let mut case = containing(None, user(), "revoke");
+        let key = case.step(KEY);
+        let step = ringfence::plan::Step {
+            id: 77,
+            resource: resource(OTHER_KEY),
+            before,
+            after: inactive.clone(),
+            ..key
+        };
+        case.journal.append(case.at, Event::StepAdded { step: Box::new(step.clone()) });
+        case.calls(&step, StepResult::InDoubt);
+        let (stored, not_stored) = (vec![77], Vec::new());
+        case.journal.append(case.at, Event::ReadBack { read_at: case.at, stored, not_stored });
+        let mut now = case.before.clone();
+        give(&mut now, OTHER_KEY, Status::Inactive, crate::cases::before());
+        case.finish(Some(&now)).0.resources.contains_key(&resource(OTHER_KEY))
+    };
+    assert!(!claimed(inactive.clone()));
+    assert!(claimed(Some(status(Status::Active))));
+}
+
 #[test]
 fn what_settling_adds_is_held_as_well() {
     let off = || Some(status(Status::Inactive));

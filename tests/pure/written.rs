@@ -110,6 +110,15 @@ impl Case {
         self
     }
 
+    /// A step that settling adds, and what its call came to.
+    pub fn adds_step(mut self, step: Step, result: StepResult) -> Self {
+        let id = 50 + u32::try_from(self.journal.len()).unwrap();
+        let step = Step { id, wave: 9, ..step };
+        self.journal.append(self.at, Event::StepAdded { step: Box::new(step.clone()) });
+        self.calls(&step, result);
+        self
+    }
+
     pub fn read(mut self, what: &str, stored: bool) -> Self {
         let id = vec![self.step(what).id];
         let (yes, no) = if stored { (id, Vec::new()) } else { (Vec::new(), id) };
