@@ -1,13 +1,19 @@
 //! The words of the command line.
 
-use crate::identity::{AccessKeyId, AccountId, Arn, RoleName, SessionName, UserName, Who};
+mod evidence;
+mod values;
+
+pub(super) use evidence::{FindingsArgs, ReportArgs, SuggestPolicyArgs, TraceArgs};
+pub(super) use values::SessionOf;
+
+use crate::identity::{AccessKeyId, UserName, Who};
 use crate::plan::Fields;
 use crate::resource::Resource;
-use crate::suggest::LeftOutSource;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{duration, fields, incident, probe, profile, reason, role, timestamp};
 
 /// Contain compromised AWS IAM users and roles: plan, apply, status, rollback.
 #[derive(Debug, Parser)]
@@ -166,24 +172,6 @@ pub(super) struct Targets {
     /// Contain users of `guard.protected_users` and roles of `guard.protected_roles` too
     #[arg(long)]
     pub(super) override_protection: bool,
-}
-
-/// A session of a role, as it is typed: `ROLE/SESSION`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SessionOf {
-    pub(super) role: UserName,
-    pub(super) session: SessionName,
-}
-
-impl std::str::FromStr for SessionOf {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (role, session) = text.split_once('/').ok_or("expected ROLE/SESSION")?;
-        Ok(Self {
-            role: self::role(role).map_err(|malformed| format!("of the role: {malformed}"))?,
-            session: session.parse().map_err(|malformed| format!("of the session: {malformed}"))?,
-        })
-    }
 }
 
 /// Users and roles that have a state.
@@ -375,134 +363,6 @@ pub(super) struct RecoverArgs {
     pub(super) detailed_exitcode: bool,
 }
 
-fn fields(text: &str) -> Result<Fields, String> {
-    Fields::parse(text).ok_or_else(|| "expected the names of two fields, as ID,SECRET".to_owned())
-}
-
-fn profile(text: &str) -> Result<String, String> {
-    let named = !text.trim().is_empty() && text.trim() == text;
-    let harmless = !text.chars().any(|c| c.is_control() || c == '[' || c == ']');
-    (named && harmless).then(|| text.to_owned()).ok_or_else(|| "no name of a profile".to_owned())
-}
-
-fn probe(text: &str) -> Result<String, String> {
-    let part = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    let whole = text.split_once(':').is_some_and(|(service, action)| part(service) && part(action));
-    whole.then(|| text.to_owned()).ok_or_else(|| "expected SERVICE:ACTION, without *".to_owned())
-}
-
-#[derive(Debug, Args)]
-pub(super) struct FindingsArgs {
-    /// Findings that were exported, or an event that carries one
-    #[arg(value_name = "FILE", conflicts_with_all = ["access_key", "user", "regions"])]
-    pub(super) files: Vec<PathBuf>,
-    /// Ask GuardDuty for the findings about this access key
-    #[arg(long, value_name = "ID", conflicts_with = "user")]
-    pub(super) access_key: Option<AccessKeyId>,
-    /// Ask GuardDuty for the findings about this user
-    #[arg(long, value_name = "NAME")]
-    pub(super) user: Option<UserName>,
-    /// Ask in these Regions only [default: every enabled one]
-    #[arg(long, value_name = "REGION", value_delimiter = ',', value_parser = region)]
-    pub(super) regions: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct TraceArgs {
-    /// Leaked access key, AKIA or ASIA (repeatable)
-    #[arg(long = "access-key", value_name = "ID", required_unless_present = "users")]
-    pub(super) keys: Vec<AccessKeyId>,
-    /// User all of whose keys are taken for leaked (repeatable)
-    #[arg(long = "user", value_name = "NAME")]
-    pub(super) users: Vec<UserName>,
-    /// Account of the users, where several have one of that name
-    #[arg(long, value_name = "ID", requires = "users")]
-    pub(super) account_id: Option<AccountId>,
-    /// CloudTrail files: a file, a folder, or s3://BUCKET/PREFIX (repeatable)
-    #[arg(long, value_name = "PATH", num_args = 1..)]
-    pub(super) logs: Vec<String>,
-    /// Ask CloudTrail's history of the last 90 days, for what the keys did and what was made with them
-    #[arg(long)]
-    pub(super) lookup: bool,
-    /// Keep what is looked up in this folder, and go on from what is there
-    #[arg(long, value_name = "DIR", requires = "lookup")]
-    pub(super) keep: Option<PathBuf>,
-    /// Look up in these Regions only [default: every enabled one]
-    #[arg(long, value_name = "REGION", value_delimiter = ',', value_parser = region, requires = "lookup")]
-    pub(super) regions: Vec<String>,
-    /// Time of the exposure: what the leaked keys did before is their owner's
-    #[arg(long, value_name = "TIME", value_parser = timestamp)]
-    pub(super) since: Option<Timestamp>,
-    /// The moment at which a credential can act or not [default: now]
-    #[arg(long, value_name = "TIME", value_parser = timestamp)]
-    pub(super) at: Option<Timestamp>,
-    /// Write the trace to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
-    /// Draw the credentials and when they were used
-    #[arg(long, value_name = "FILE")]
-    pub(super) svg: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SuggestPolicyArgs {
-    /// User that the policy is for
-    #[arg(long, value_name = "NAME")]
-    pub(super) user: UserName,
-    /// CloudTrail files: a file, a folder, or s3://BUCKET/PREFIX (repeatable)
-    #[arg(long, value_name = "PATH", num_args = 1..)]
-    pub(super) logs: Vec<String>,
-    /// Ask CloudTrail's history of the last 90 days, which has no data events
-    #[arg(long)]
-    pub(super) lookup: bool,
-    /// Ask IAM when the user's permissions were last used
-    #[arg(long)]
-    pub(super) advisor: bool,
-    /// Keep what is looked up in this folder, and go on from what is there
-    #[arg(long, value_name = "DIR", requires = "lookup")]
-    pub(super) keep: Option<PathBuf>,
-    /// Look up in these Regions only [default: every enabled one]
-    #[arg(long, value_name = "REGION", value_delimiter = ',', value_parser = region, requires = "lookup")]
-    pub(super) regions: Vec<String>,
-    /// Leave out what the lineage of this trace did, and what came from its addresses
-    #[arg(long, value_name = "TRACE.json")]
-    pub(super) trace: Option<PathBuf>,
-    /// Time of the exposure: sources first seen after it are left out [default: the trace's, or that of
-    /// the user's record]
-    #[arg(long, value_name = "TIME", value_parser = timestamp)]
-    pub(super) since: Option<Timestamp>,
-    /// Leave out what came from this address, network or service (repeatable)
-    #[arg(long, value_name = "IP|CIDR|NAME")]
-    pub(super) exclude_source: Vec<LeftOutSource>,
-    /// Have Access Analyzer look at the policy, too
-    #[arg(long)]
-    pub(super) validate: bool,
-    /// Write the policy alone to this file, as `aws iam put-user-policy` takes it
-    #[arg(long, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ReportArgs {
-    /// Only this user (repeatable)
-    #[arg(long = "user", value_name = "NAME")]
-    pub(super) users: Vec<UserName>,
-    /// Only this role (repeatable)
-    #[arg(long = "role", value_name = "NAME", value_parser = role)]
-    pub(super) roles: Vec<UserName>,
-    /// What the credentials were used for, as `trace --out` has written it
-    #[arg(long, value_name = "TRACE.json")]
-    pub(super) trace: Option<PathBuf>,
-    /// Write the report to this file: a page (.html), Markdown (.md) or JSON (.json)
-    #[arg(long, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
-    /// Read nothing but the record
-    #[arg(long)]
-    pub(super) offline: bool,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct StateArgs {
     #[command(subcommand)]
@@ -605,56 +465,4 @@ pub(super) struct SandboxArgs {
     /// Findings that its GuardDuty has, as the API gives them
     #[arg(long, value_name = "FILE")]
     pub(super) findings: Option<PathBuf>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    crate::posture::duration(text)
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| "expected a duration, such as 30s or 5m".to_owned())
-}
-
-fn region(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if (1..=32).contains(&text.len()) && text.chars().all(fits) {
-        Ok(text.to_owned())
-    } else {
-        Err("expected a Region, such as eu-west-1".to_owned())
-    }
-}
-
-fn timestamp(text: &str) -> Result<Timestamp, String> {
-    text.parse()
-        .map(crate::text::whole_seconds)
-        .map_err(|_| "expected a time with its zone, such as 2026-11-21T01:40Z".to_owned())
-}
-
-/// A role by its name: an ARN says more than that, of which the account may be another than the caller's.
-fn role(text: &str) -> Result<UserName, String> {
-    let arn = text.parse::<Arn>().ok().filter(|arn| arn.resource().starts_with("role/"));
-    match arn.and_then(|arn| Some((arn.account().to_owned(), arn.name().parse::<RoleName>().ok()?)))
-    {
-        Some((account, name)) => Err(format!(
-            "the name alone is wanted: --role {name}, with credentials of account {account}"
-        )),
-        None => {
-            text.parse::<RoleName>().map(UserName::from).map_err(|malformed| malformed.to_string())
-        }
-    }
-}
-
-fn reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    match text.chars().count() {
-        0 => Err("say why, for whoever reads the record".to_owned()),
-        1..=500 => Ok(text.to_owned()),
-        _ => Err("in 500 characters".to_owned()),
-    }
-}
-
-fn incident(text: &str) -> Result<String, String> {
-    if crate::incident::is_id(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("expected 1 to 128 letters, digits or any of . _ : / -".to_owned())
-    }
 }
