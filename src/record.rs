@@ -2,6 +2,7 @@
 
 mod import;
 mod recovered;
+mod steps;
 
 pub use import::import;
 
@@ -109,7 +110,7 @@ pub fn replay(begun: &State, plan: &Plan, principal: &PrincipalPlan, journal: &J
             // Whether it was given back is for the next reading to find.
             StepStatus::Done | StepStatus::Stored => held.status = HeldStatus::InDoubt,
             StepStatus::Planned | StepStatus::Skipped | StepStatus::Open => {
-                give_back(&mut state, &step.resource, prior.get(&step.resource));
+                steps::give_back(&mut state, &step.resource, prior.get(&step.resource));
             }
             _ => {}
         }
@@ -268,8 +269,8 @@ pub fn finish(
             before.or_else(|| begun.resources.get(&step.resource))
         };
         match plan.kind {
-            Kind::Contain => settle_contained(&mut state, principal, before, step, outcome),
-            Kind::Release => settle_released(&mut state, before, step, holds, outcome),
+            Kind::Contain => steps::contained(&mut state, principal, before, step, outcome),
+            Kind::Release => steps::released(&mut state, before, step, holds, outcome),
             Kind::Recover => recovered::settle(&mut state, before, step, outcome),
         }
     }
@@ -319,66 +320,6 @@ fn end(complete: bool, outcome: &Outcome<'_>) -> RunEnd {
 fn is_gone(resource: &Resource, outcome: &Outcome<'_>) -> bool {
     resource.is_credential()
         && outcome.read_back.is_some_and(|now| now.value(resource) == Now::Absent)
-}
-
-fn settle_contained(
-    state: &mut State,
-    principal: &PrincipalPlan,
-    before: Option<&Held>,
-    step: &Step,
-    outcome: &Outcome<'_>,
-) {
-    let now = outcome.read_back.and_then(|now| now.value(&step.resource).known());
-    let about: Vec<&Step> =
-        principal.steps.iter().filter(|other| other.resource == step.resource).collect();
-    let written = about.iter().rev().find(|step| outcome.journal.was_written(step.id));
-    let tried = about.iter().find(|step| outcome.journal.was_tried(step.id));
-    let answered = about.iter().any(|step| outcome.journal.was_answered(step.id));
-    // Neither a reading nor an answer tells that there was anything to delete (D2.13).
-    let perhaps_nothing = before.is_none() && !step.reversible && step.was_unread() && !answered;
-    let doubtful = about.iter().any(|step| in_doubt(outcome.journal.status(step.id)))
-        || (perhaps_nothing && written.is_some());
-    let written = written.filter(|_| !perhaps_nothing);
-    if let (Some(tried), Some(held)) = (tried, state.resources.get_mut(&step.resource))
-        && before.is_none_or(|held| !is_kept_up(held.status))
-    {
-        // A step that was never tried has touched nothing: the baseline is what the first touch met.
-        held.baseline.clone_from(&tried.before);
-    }
-    let held = |state: &mut State, written: &Step| {
-        let fence = outcome.journal.fence(&about.iter().map(|step| step.id).collect::<Vec<_>>());
-        let Some(held) = state.resources.get_mut(&step.resource) else { return };
-        held.status = HeldStatus::Held;
-        held.written_at = Some(outcome.now);
-        held.ours.clone_from(&written.after);
-        if let (Some(Value::Document(document)), Some(fence)) = (&held.ours, fence) {
-            held.ours = Some(Value::Document(document.with_fence_time(fence.fence_time)));
-        }
-    };
-    let as_before = now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref()));
-    match (outcome.status(step), written) {
-        // It is as it was: whether the call was made or not, it has changed nothing (D2.9).
-        (StepStatus::Stored, _) if before.is_none() && !answered && step.before == step.after => {
-            give_back(state, &step.resource, before);
-        }
-        (StepStatus::Stored, _) if perhaps_nothing => {}
-        (StepStatus::Stored | StepStatus::Done, _) => held(state, step),
-        // It was deleted, or an earlier one of ours stands, whatever became of the call after that.
-        (_, Some(written)) if (!step.reversible && answered) || as_before => held(state, written),
-        // It was written, and taken away or deleted, or was to be written again: ringfence answers for it.
-        (
-            StepStatus::NotStored | StepStatus::Open | StepStatus::Planned | StepStatus::Skipped,
-            Some(written),
-        ) => held(state, written),
-        // Found done, or never tried: not claimed beyond what was held before (D2.9). An earlier step about the
-        // same, whose call may have been made, may still show: that one stays in doubt (D2.5).
-        (StepStatus::Skipped | StepStatus::Planned | StepStatus::Open, None) if !doubtful => {
-            give_back(state, &step.resource, before);
-        }
-        _ if as_before => give_back(state, &step.resource, before),
-        // Also where somebody has deleted it, and nothing tells whether it was off by then.
-        _ => {}
-    }
 }
 
 /// Whether the call of a step may have been made, and no answer tells.
@@ -433,46 +374,6 @@ fn wrote_fence(principal: &PrincipalPlan, outcome: &Outcome<'_>) -> bool {
         step.awaits_fence_time()
             && matches!(outcome.journal.status(step.id), StepStatus::Stored | StepStatus::Done)
     })
-}
-
-fn give_back(state: &mut State, resource: &Resource, before: Option<&Held>) {
-    if let (Some(right), Some(held)) = (state.rights.get_mut(resource), before)
-        && !state.resources.contains_key(resource)
-    {
-        right.clone_from(held);
-        return;
-    }
-    match before {
-        Some(held) => state.resources.insert(resource.clone(), held.clone()),
-        None => state.resources.remove(resource),
-    };
-}
-
-fn settle_released(
-    state: &mut State,
-    before: Option<&Held>,
-    step: &Step,
-    holds: bool,
-    outcome: &Outcome<'_>,
-) {
-    let held = match state.resources.get_mut(&step.resource) {
-        Some(held) => Some(held),
-        None => state.rights.get_mut(&step.resource),
-    };
-    let Some(held) = held else { return };
-    let status = outcome.status(step);
-    // A deny that was taken back before its time is held again, not given back.
-    let retaken = step.after == held.ours && step.after != held.baseline;
-    held.status = match holds {
-        true if retaken => HeldStatus::Held,
-        true => HeldStatus::Released,
-        // It may have been given back, and nothing was read since that tells.
-        false if in_doubt(status) || status == StepStatus::Done => HeldStatus::InDoubt,
-        false => before.map_or(HeldStatus::Held, |held| held.status),
-    };
-    if holds {
-        held.written_at = Some(outcome.now);
-    }
 }
 
 /// The clock restarts whenever a deny that stops sessions was written (D5, F9).
