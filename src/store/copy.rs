@@ -83,16 +83,15 @@ pub async fn copy(from: &Store, to: &Store, locked: &mut Locked) -> Result<Copie
 /// What was moved away in mid-run has its own run, and perhaps not the earlier ones: the store that it was moved
 /// away from has these.
 async fn verify(from: &Store, to: &Store, key: &Key, state: &State) -> Result<()> {
-    let here = from.runs(key).await?;
-    let with = |here: &dyn Fn(&str) -> bool| State {
-        runs: state.runs.iter().filter(|run| here(&run.id)).cloned().collect(),
-        ..state.clone()
-    };
-    from.verify_journals(key, &with(&|run| here.iter().any(|id| id == run))).await?;
-    let there = to.runs(key).await?;
-    let missing = |run: &str| here.iter().all(|id| id != run) && there.iter().any(|id| id == run);
-    to.verify_journals(key, &with(&missing)).await?;
-    from.verify_journals(key, &with(&|run| !there.iter().chain(&here).any(|id| id == run))).await?;
+    let (here, there) = (from.runs(key).await?, to.runs(key).await?);
+    let (elsewhere, own) = state
+        .runs
+        .iter()
+        .cloned()
+        .partition(|run| !here.contains(&run.id) && there.contains(&run.id));
+    from.verify_journals(key, &State { runs: own, ..state.clone() }).await?;
+    to.verify_journals(key, &State { runs: elsewhere, ..state.clone() }).await?;
+    // The plan that bears a state out may be of an earlier run as well.
     if to.consistent(key, state).await.is_ok() { Ok(()) } else { from.consistent(key, state).await }
 }
 

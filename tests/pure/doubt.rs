@@ -2,12 +2,12 @@
 
 use crate::cases::*;
 use crate::properties::model::Account;
+use crate::written::run_started;
 use jiff::Timestamp;
 use ringfence::journal::{Event, Journal, StepResult};
 use ringfence::plan::{Kind, Plan, Step};
-use ringfence::record;
+use ringfence::record::{self, Prior};
 use ringfence::state::{Held, HeldStatus, Run, State};
-use std::collections::BTreeMap;
 
 const AT: &str = "2026-11-21T03:10:00Z";
 
@@ -45,20 +45,7 @@ impl Cut {
     }
 
     fn begins(&mut self) {
-        let event = Event::RunStarted {
-            run: self.begun.open_run().unwrap().id.clone(),
-            kind: self.plan.kind,
-            plan_sha256: "0".repeat(64),
-            lineage: self.begun.lineage.clone(),
-            serial: self.begun.serial,
-            applied_by: self.plan.planned_by.clone(),
-            applied_from: None,
-            endpoint: self.plan.endpoint.clone(),
-            ringfence_version: "0.1.0".to_owned(),
-            approvals: Vec::new(),
-            break_glass: None,
-            prior: BTreeMap::new(),
-        };
+        let event = run_started(&self.plan, &self.begun, Prior::new());
         self.journal.append(at(), event);
     }
 

@@ -9,6 +9,24 @@ use ringfence::resource::{Resource, Value};
 use ringfence::snapshot::{Snapshot, Status};
 use ringfence::state::{Run, State};
 
+/// The first entry of the journal of the run that a state has begun.
+pub fn run_started(plan: &Plan, begun: &State, prior: Prior) -> Event {
+    Event::RunStarted {
+        run: begun.open_run().unwrap().id.clone(),
+        kind: plan.kind,
+        plan_sha256: "0".repeat(64),
+        lineage: begun.lineage.clone(),
+        serial: begun.serial,
+        applied_by: plan.planned_by.clone(),
+        applied_from: None,
+        endpoint: plan.endpoint.clone(),
+        ringfence_version: "0.1.0".to_owned(),
+        approvals: Vec::new(),
+        break_glass: None,
+        prior,
+    }
+}
+
 /// A run of a plan for one principal, as far as it went.
 pub struct Case {
     pub before: Snapshot,
@@ -40,21 +58,7 @@ impl Case {
     }
 
     pub fn start(&mut self, prior: Prior) {
-        let event = Event::RunStarted {
-            run: "20261122T031000Z-07070707".to_owned(),
-            kind: self.plan.kind,
-            plan_sha256: "0".repeat(64),
-            lineage: self.begun.lineage.clone(),
-            serial: self.begun.serial,
-            applied_by: self.plan.planned_by.clone(),
-            applied_from: None,
-            endpoint: self.plan.endpoint.clone(),
-            ringfence_version: "0.1.0".to_owned(),
-            approvals: Vec::new(),
-            break_glass: None,
-            prior,
-        };
-        self.journal.append(self.at, event);
+        self.journal.append(self.at, run_started(&self.plan, &self.begun, prior));
     }
 
     pub fn principal(&self) -> &PrincipalPlan {

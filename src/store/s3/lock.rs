@@ -287,15 +287,10 @@ impl S3Lock {
     /// # Errors
     /// If the run exists, its ID is none, the lock was broken, or the plan cannot be written.
     pub async fn start_run(&mut self, run: &str, plan: &[u8]) -> Result<S3Log> {
-        check_run_id(run)?;
         let mut inner = self.hold.inner.lock().await;
-        self.hold.name_run(&mut inner, run).await?;
-        let path = plan_path(&self.hold.key, run);
-        let uri = self.hold.store.uri(&path);
-        match self.hold.store.objects.put(&path, plan, Only::IfAbsent).await {
-            Ok(Put::Written(_)) => {}
-            Ok(Put::Not(_)) => return Err(run_exists(run, &uri)),
-            Err(failure) => return Err(failure.error("write", &uri)),
+        match self.hold.put_plan(&mut inner, run, plan).await? {
+            (Put::Written(_), _) => {}
+            (Put::Not(_), uri) => return Err(run_exists(run, &uri)),
         }
         inner.run = Some(RunSoFar { id: run.to_owned(), plan: plan.to_owned(), lines: Vec::new() });
         Ok(S3Log::new(Arc::clone(&self.hold), run, Journal::default()))
@@ -304,20 +299,13 @@ impl S3Lock {
     /// Makes the plan of a run that is resumed where it was cut off before that, and opens its journal: there may be
     /// the tombstone of whoever broke its lock.
     pub(in crate::store) async fn begin_again(&mut self, run: &str, plan: &[u8]) -> Result<S3Log> {
-        check_run_id(run)?;
-        {
-            let mut inner = self.hold.inner.lock().await;
-            self.hold.name_run(&mut inner, run).await?;
-            let path = plan_path(&self.hold.key, run);
-            let uri = self.hold.store.uri(&path);
-            match self.hold.store.objects.put(&path, plan, Only::IfAbsent).await {
-                Ok(Put::Written(_)) => {}
-                Ok(Put::Not(Some(there))) if there.bytes == plan => {}
-                Ok(Put::Not(_)) => return Err(other_plan(run, &uri)),
-                Err(failure) => return Err(failure.error("write", &uri)),
+        let put = self.hold.put_plan(&mut *self.hold.inner.lock().await, run, plan).await?;
+        match put {
+            (Put::Not(there), uri) if there.as_ref().is_none_or(|it| it.bytes != plan) => {
+                Err(other_plan(run, &uri))
             }
+            _ => self.reopen_run(run).await,
         }
-        self.reopen_run(run).await
     }
 
     /// Opens the journal of a run that was cut off, to go on with it.
@@ -374,6 +362,18 @@ impl Hold {
         let dropped =
             Dropped { key: self.key.clone(), token: self.token.clone(), etag: inner.etag.clone() };
         self.store.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(dropped);
+    }
+
+    /// Writes the plan of a run where there is none; says where.
+    async fn put_plan(&self, inner: &mut Inner, run: &str, plan: &[u8]) -> Result<(Put, String)> {
+        check_run_id(run)?;
+        self.name_run(inner, run).await?;
+        let path = plan_path(&self.key, run);
+        let uri = self.store.uri(&path);
+        match self.store.objects.put(&path, plan, Only::IfAbsent).await {
+            Ok(put) => Ok((put, uri)),
+            Err(failure) => Err(failure.error("write", &uri)),
+        }
     }
 
     async fn name_run(&self, inner: &mut Inner, run: &str) -> Result<()> {
