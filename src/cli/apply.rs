@@ -81,7 +81,6 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
     for who in &whos {
         let exit = match again(session, aws, args, who, on_drift).await {
             Ok(exit) => exit,
-            Err(error) if whos.len() == 1 => return Err(error),
             Err(error) => {
                 // One that cannot be contained again keeps no other from it (D2.4).
                 session.terminal.error(&error);

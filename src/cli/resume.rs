@@ -13,7 +13,7 @@ use crate::store::Key;
 
 pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit> {
     session.refuse_commands()?;
-    let states = states(session, args).await?;
+    let (states, unread) = states(session, args).await?;
     let mut runs: Vec<(Key, String)> = Vec::new();
     for (key, state) in states {
         // A run over several users is one: resuming it for one of them resumes it for all.
@@ -28,7 +28,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
             "No run was cut off in `{}`.",
             crate::text::shown(&session.store.location())
         ));
-        return Ok(unreadable(session, args).await?.unwrap_or(Exit::Done));
+        return if unread { tell_unread(session).await } else { Ok(Exit::Done) };
     }
     let mut worst = Exit::Done;
     let aws = session.aws().await;
@@ -45,8 +45,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
             worst = exit;
         }
     }
-    let unread = unreadable(session, args).await?;
-    Ok(unread.filter(|_| worst == Exit::Done).unwrap_or(worst))
+    let told = if unread { tell_unread(session).await? } else { Exit::Done };
+    Ok(if worst == Exit::Done { told } else { worst })
 }
 
 async fn one(
@@ -64,29 +64,29 @@ async fn one(
     execute(session, aws, run).await.map_err(|error| closed(error, &plan))
 }
 
-/// The states asked for. One that cannot be read keeps no other from being resumed.
-async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<Vec<(Key, State)>> {
+/// The states asked for, and whether one cannot be read: that keeps no other from being resumed.
+async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, State)>, bool)> {
     let whos = whos(&args.users, &args.roles);
     let mut states = Vec::new();
     if whos.is_empty() {
-        let listed = session.store.list().await?.into_iter();
-        return Ok(listed.filter_map(|(key, state)| Some((key, state.ok()?))).collect());
+        let listed = session.store.list().await?;
+        let all = listed.len();
+        states.extend(listed.into_iter().filter_map(|(key, state)| Some((key, state.ok()?))));
+        let unread = states.len() < all;
+        return Ok((states, unread));
     }
     for who in &whos {
         states.push(session.find_who(who).await?);
     }
-    Ok(states)
+    Ok((states, false))
 }
 
-/// Says which states cannot be read. A run that went on may have written what was missing before.
-async fn unreadable(session: &Session<'_>, args: &ResumeArgs) -> Result<Option<Exit>> {
-    if !whos(&args.users, &args.roles).is_empty() {
-        return Ok(None);
-    }
-    let mut exit = None;
+/// Says which states cannot be read, after the runs: one that went on may have written what was missing.
+async fn tell_unread(session: &Session<'_>) -> Result<Exit> {
+    let mut exit = Exit::Done;
     for error in session.store.list().await?.into_iter().filter_map(|(_, state)| state.err()) {
         session.terminal.error(&error);
-        exit = Some(error.exit());
+        exit = error.exit();
     }
     Ok(exit)
 }

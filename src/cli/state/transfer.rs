@@ -48,7 +48,6 @@ pub(super) async fn push(session: &Session<'_>, from: &Path, users: &[String]) -
     for key in &keys {
         match one(session, &local, &source, key).await {
             Ok(()) => {}
-            Err(error) if keys.len() == 1 => return Err(error),
             Err(error) => {
                 // One that cannot be taken over keeps no other from it.
                 session.terminal.error(&error);
@@ -73,12 +72,9 @@ async fn wanted(
     };
     let (mut keys, mut worst) = (Vec::new(), Exit::Done);
     if users.is_empty() {
-        let listed = source.list().await?;
-        let alone = listed.len() == 1;
-        for (key, state) in listed {
+        for (key, state) in source.list().await? {
             match state {
                 Ok(_) => keys.push(key),
-                Err(error) if alone => return Err(error),
                 Err(error) => {
                     session.terminal.error(&error);
                     worst = error.exit();

@@ -1,8 +1,9 @@
 //! The watch after the last wave, in virtual time: what others undo is done again where the plan's clause
 //! says so, and nothing else is (D2.2, F29, F30).
 
-use super::scene::{Scene, USER, fence_name, is_fenced, turn};
+use super::scene::{Done, Scene, USER, fence_name, is_fenced, turn};
 use jiff::SignedDuration;
+use ringfence::error::Result;
 use ringfence::plan::{OnDrift, Settle};
 use ringfence::sandbox::{ACCOUNT, Moment, Player, Status, Trouble};
 use ringfence::view::Standing;
@@ -351,6 +352,17 @@ fn is_untouched(scene: &Scene) {
     assert_eq!(scene.made("iam:PutUserPolicy"), 0, "nothing is written to another user");
 }
 
+/// The other user of the name is not touched, and it is said that it is another.
+fn is_left_alone(scene: &Scene, ended: Result<Done>, about: &str) {
+    match ended {
+        Err(error) => {
+            assert!(error.message().contains("another principal"), "{about}: {}", error.message());
+        }
+        Ok(done) => assert!(!done.ending.complete, "{about}"),
+    }
+    is_untouched(scene);
+}
+
 /// What the call did may have been done to the other, and that is recorded also where a look failed before.
 #[tokio::test(start_paused = true)]
 async fn another_user_is_told_also_after_a_look_that_failed() {
@@ -404,14 +416,8 @@ async fn a_reading_that_differs_asks_whose_the_name_is() {
                 let read = about.starts_with("Get") || about.starts_with("List");
                 !read || reads.fetch_add(1, Ordering::SeqCst) == call
             });
-            match scene.apply(&plan.sealed()).await {
-                Err(error) => {
-                    let said = error.message();
-                    assert!(said.contains("another principal"), "{posture} {call}: {said}");
-                }
-                Ok(done) => assert!(!done.ending.complete, "{posture} {call}"),
-            }
-            is_untouched(&scene);
+            let ended = scene.apply(&plan.sealed()).await;
+            is_left_alone(&scene, ended, &format!("{posture} {call}"));
         }
     }
 }
@@ -436,14 +442,8 @@ async fn a_run_that_goes_on_asks_whose_the_name_is() {
         let run = scene.state().await.open_run().unwrap().id.clone();
         let reads = AtomicUsize::new(0);
         is_replaced_before(&scene, move |_| reads.fetch_add(1, Ordering::SeqCst) as u64 == call);
-        match scene.resume(&plan, &run).await {
-            Err(error) => {
-                let said = error.message();
-                assert!(said.contains("another principal"), "{call}: {said}");
-            }
-            Ok(done) => assert!(!done.ending.complete, "{call}"),
-        }
-        is_untouched(&scene);
+        let ended = scene.resume(&plan, &run).await;
+        is_left_alone(&scene, ended, &call.to_string());
     }
 }
 

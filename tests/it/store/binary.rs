@@ -341,6 +341,30 @@ fn a_store_that_refuses_stops_an_apply_before_it_begins() {
     world.ringfence(&at(&["state", "history", "deploy-bot", "--verify"])).ok();
 }
 
+/// One record that cannot be read keeps no other from being taken to the store.
+#[test]
+fn a_record_that_is_broken_keeps_no_other_from_being_pushed() {
+    let world = world(Kind::Ministack);
+    for user in ["deploy-bot", "nightly"] {
+        let leaked = world.victim(user);
+        world.ringfence(&["apply", "--access-key", &leaked.id, "--auto-approve"]).ok();
+    }
+    let users = world.path("state/123456789012/user");
+    let of = |folder: &std::path::Path| std::fs::read_to_string(folder.join("state.json")).unwrap();
+    let mut folders: Vec<_> =
+        std::fs::read_dir(&users).unwrap().map(|folder| folder.unwrap().path()).collect();
+    folders.sort();
+    let (broken, whole) = (&folders[0], &folders[1]);
+    std::fs::write(broken.join("state.json"), "{").unwrap();
+    let pushed = world.ringfence(&at(&["state", "push", "state"])).exits(1);
+    let name = broken.file_name().unwrap().to_str().unwrap();
+    assert!(pushed.err.contains(name), "{}", pushed.err);
+    let listed = world.ringfence(&at(&["state", "list"])).ok();
+    let state: serde_json::Value = serde_json::from_str(&of(whole)).unwrap();
+    assert!(listed.out.contains(state["principal"]["name"].as_str().unwrap()), "{}", listed.out);
+    assert_eq!(listed.out.lines().count(), 2, "{}", listed.out);
+}
+
 #[test]
 fn a_location_that_is_none_is_refused() {
     let world = world(Kind::Ministack);
