@@ -46,39 +46,45 @@ pub(super) async fn watch(
     }
 }
 
+/// What was told last.
+#[derive(PartialEq, Eq)]
+enum Shown {
+    Nobody(String),
+    At(Vec<Said>),
+}
+
 /// Prints a report where it says something new; as JSON every one, on a line of its own.
-fn tell(session: &Session<'_>, looked: &Looked, shown: &mut Option<Vec<Said>>) {
-    let report = match looked {
+fn tell(session: &Session<'_>, looked: &Looked, shown: &mut Option<Shown>) {
+    let (now, report) = match looked {
         Looked::Nobody(text) => {
-            // What stood there before does not any more.
-            if shown.as_ref().is_none_or(|said| !said.is_empty()) {
+            let now = Some(Shown::Nobody(text.clone()));
+            if *shown != now {
                 session.terminal.end_progress();
                 session.terminal.note(text);
             }
-            *shown = Some(Vec::new());
+            *shown = now;
             return;
         }
-        Looked::At(report) => report,
+        Looked::At(report) => (Some(Shown::At(said(report))), report),
     };
+    let before = std::mem::replace(shown, now);
     if session.format == Format::Json {
         // Serialising to memory fails only for maps with keys that are no text; there are none here.
         session.terminal.print(&serde_json::to_string(report).unwrap_or_default());
         return;
     }
-    let said = said(report);
-    if shown.as_ref() == Some(&said) {
+    if before == *shown {
         session.terminal.progress(&format!("  seen {}, unchanged", clock(report.at)));
         return;
     }
     session.terminal.end_progress();
-    if shown.is_some() {
+    if before.is_some() {
         session.terminal.print("");
     }
     session.terminal.print(&match session.format {
         Format::Markdown => markdown::status(report),
         _ => text::status(report, session.terminal.screen()),
     });
-    *shown = Some(said);
 }
 
 /// What of a principal's status is news when it changes: not the time at which it was seen.

@@ -27,6 +27,20 @@ fn turn_on(place: &Place, key: &str) {
 struct Watch {
     child: Child,
     lines: Receiver<String>,
+    /// What it says beside them.
+    notes: Receiver<String>,
+}
+
+fn lines_of(out: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (tell, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }
 
 impl Watch {
@@ -35,19 +49,12 @@ impl Watch {
             .args(["status", "--watch", "1s"])
             .args(more)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let (tell, lines) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in out.lines().map_while(Result::ok) {
-                if tell.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, lines }
+        let lines = lines_of(child.stdout.take().unwrap());
+        let notes = lines_of(child.stderr.take().unwrap());
+        Self { child, lines, notes }
     }
 
     /// The next line that has these words.
@@ -83,6 +90,22 @@ fn a_watch_tells_what_changes_and_ends_as_it_looked_last() {
 fn a_watch_over_what_holds_ends_well() {
     let (place, _) = contained();
     let watch = Watch::start(&place, &["--user", USER]);
+    watch.line("contained");
+    assert_eq!(watch.interrupted().0, 0);
+}
+
+/// What was told before is not true any more, and that is news.
+#[test]
+fn a_watch_whose_record_is_gone_says_so() {
+    let (place, _) = contained();
+    let watch = Watch::start(&place, &[]);
+    watch.line("contained");
+    let state = place.directory.path().join("state");
+    std::fs::rename(&state, place.directory.path().join("away")).unwrap();
+    let note = watch.notes.iter().find(|line| line.starts_with("Nobody is contained"));
+    assert!(note.is_some(), "the watch has ended");
+    // And back again.
+    std::fs::rename(place.directory.path().join("away"), state).unwrap();
     watch.line("contained");
     assert_eq!(watch.interrupted().0, 0);
 }
