@@ -4,6 +4,7 @@ use super::place::{Place, RINGFENCE, command, ringfence};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 const USER: &str = "deploy-bot";
 
@@ -43,6 +44,17 @@ fn lines_of(out: impl std::io::Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
+/// The next line that has these words: one that never comes is a failure, and no test that never ends.
+fn next(lines: &Receiver<String>, words: &str) -> String {
+    loop {
+        let line = lines.recv_timeout(Duration::from_mins(2));
+        let line = line.unwrap_or_else(|_| panic!("`{words}` was never said"));
+        if line.contains(words) {
+            return line;
+        }
+    }
+}
+
 impl Watch {
     fn start(place: &Place, more: &[&str]) -> Self {
         let mut child = command(RINGFENCE, place.directory.path(), &place.url(), &place.admin())
@@ -59,7 +71,7 @@ impl Watch {
 
     /// The next line that has these words.
     fn line(&self, words: &str) -> String {
-        self.lines.iter().find(|line| line.contains(words)).expect("the watch has ended")
+        next(&self.lines, words)
     }
 
     /// Interrupts it, as Ctrl-C does, and says how it ended and what it had still printed.
@@ -68,6 +80,14 @@ impl Watch {
         assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
         let status = self.child.wait().unwrap();
         (status.code().unwrap(), self.lines.iter().collect())
+    }
+}
+
+/// It would watch for ever where a test has failed.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -102,8 +122,7 @@ fn a_watch_whose_record_is_gone_says_so() {
     watch.line("contained");
     let state = place.directory.path().join("state");
     std::fs::rename(&state, place.directory.path().join("away")).unwrap();
-    let note = watch.notes.iter().find(|line| line.starts_with("Nobody is contained"));
-    assert!(note.is_some(), "the watch has ended");
+    next(&watch.notes, "Nobody is contained");
     // And back again.
     std::fs::rename(place.directory.path().join("away"), state).unwrap();
     watch.line("contained");
