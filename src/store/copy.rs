@@ -111,10 +111,8 @@ fn may_replace(there: &State, state: &State, place: &str) -> Result<()> {
         return Ok(());
     }
     follows(there, state, place)?;
-    if there.lineage != state.lineage {
-        return Ok(());
-    }
-    // Both may have gone on from the same serial, and the one that went further is not the other's future.
+    // Both may have gone on from the same serial, and the one that went further is not the other's future. A new
+    // lineage keeps the runs of the one that it follows.
     let same =
         there.runs.iter().zip(&state.runs).all(|(there, ours)| {
             there.id == ours.id && (there.end == ours.end || there.end.is_none())

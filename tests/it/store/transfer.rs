@@ -92,17 +92,40 @@ fn a_record_only_goes_forward() {
     let (fewer, _) = record(g, "fewer", 9, &[(RUN, 1)]);
     refused(g, &fewer, &bucket, &["its runs", "not overwritten"]);
 
-    // Of another lineage: only where it says that it follows.
-    let (other, mut state) = record(g, "other", 1, &[]);
-    let mut lock = g.locked(&other, "responder");
-    state.previous_lineage = Some(state.lineage.clone());
-    state.lineage = Lineage::new([8; 16]);
-    g.go(lock.save(&state)).unwrap();
-    g.release(lock);
+    // Of another lineage: only where it says that it follows, and has the runs of the one before.
+    let another = |folder: &str, runs: &[(&str, u32)]| {
+        let (other, mut state) = record(g, folder, 9, runs);
+        let mut lock = g.locked(&other, "responder");
+        state.previous_lineage = Some(state.lineage.clone());
+        state.lineage = Lineage::new([8; 16]);
+        g.go(lock.save(&state)).unwrap();
+        g.release(lock);
+        (other, state)
+    };
+    let (fork, _) = another("new fork", &[(RUN, 1), ("20261123T000000Z-7c41e09a", 1)]);
+    refused(g, &fork, &bucket, &["its runs", LATER, "serial 9", "not overwritten"]);
+    let (other, state) =
+        another("other", &[(RUN, 1), (LATER, 2), ("20261123T000000Z-7c41e09a", 1)]);
     taken(g, &other, &bucket).unwrap();
     assert_eq!(g.go(bucket.load(&key())).unwrap(), Some(state));
-    assert_eq!(g.go(bucket.journal(&key(), LATER)).unwrap().len(), 3, "what was there stays");
     refused(g, &later, &bucket, &["lineage", &made.lineage.to_string(), "does not follow"]);
+}
+
+/// A run that was cut off in the middle of a line, and went on elsewhere from a copy of what was whole.
+#[test]
+fn a_torn_line_is_not_in_the_way_of_what_went_on() {
+    let g = &Ground::folder();
+    let here = g.store();
+    let mut lock = g.locked(&here, "responder");
+    drop(g.begun(&mut lock, RUN, 2));
+    g.release(lock);
+    let journal = g.dir().join("state").join(folder()).join(format!("runs/{RUN}/journal.jsonl"));
+    let mut lines = std::fs::read(&journal).unwrap();
+    lines.extend(b"{\"n\":3,\"at\":\"2026");
+    std::fs::write(&journal, lines).unwrap();
+    let (elsewhere, made) = record(g, "elsewhere", 2, &[(RUN, 2)]);
+    assert_eq!(taken(g, &elsewhere, &here).unwrap().entries, 1);
+    g.go(here.verify(&key(), &made)).unwrap();
 }
 
 #[test]
