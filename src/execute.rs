@@ -144,9 +144,13 @@ impl Executor<'_> {
         let digest = sha256(bytes);
         let mut states = Vec::new();
         for principal in &plan.principals {
-            let key = self.key(plan, principal);
-            locks.push(self.lock(&key).await?);
-            states.push(self.store.load(&key).await?);
+            let mut locked = self.lock(&self.key(plan, principal)).await?;
+            let mut state = locked.stored().await?;
+            if state.as_ref().is_some_and(|state| state.open_run().is_some()) {
+                state = self.store.load(locked.key()).await?;
+            }
+            locks.push(locked);
+            states.push(state);
         }
         self.at(Point::Locked).await;
         let managed = managed_with_states(plan, &states);
@@ -182,9 +186,15 @@ impl Executor<'_> {
             if locks.is_empty() {
                 break;
             }
-            let locked = locks.remove(0);
+            let mut locked = locks.remove(0);
+            if !active.is_empty() {
+                locked.join_run(&run.id, bytes).await;
+            }
             match Box::pin(self.begin(&run, bytes, principal, previous, now, locked)).await {
-                Ok(one) => active.push(one),
+                Ok(mut one) => {
+                    self.tell_moved(&mut one);
+                    active.push(one);
+                }
                 Err(error) => {
                     locks.extend(active.into_iter().map(|one: Active| one.locked));
                     return Err(error);
@@ -226,6 +236,24 @@ impl Executor<'_> {
             return Err(Error::new(Exit::Interrupted, "stopped before anything was changed"));
         }
         Ok(())
+    }
+
+    /// Records an event, and says at once where its store has gone away: where the process is killed later, nothing
+    /// in that store tells where its record went on.
+    async fn note(&mut self, one: &mut Active, event: Event) -> bool {
+        let written = one.append(self.context.now(), event).await;
+        self.tell_moved(one);
+        written
+    }
+
+    fn tell_moved(&mut self, one: &mut Active) {
+        let Some(folder) = one.locked.moved().filter(|_| !one.told_moved) else { return };
+        (self.emit)(ApplyEvent::RecordMoved {
+            who: one.plan.who(),
+            folder: folder.display().to_string(),
+            store: one.locked.location(),
+        });
+        one.told_moved = true;
     }
 
     /// Tells whoever watches where the run is.
@@ -362,6 +390,7 @@ impl Executor<'_> {
             held_for_s: 0,
             tampering: Vec::new(),
             restless: false,
+            told_moved: false,
             broken: None,
         })
     }

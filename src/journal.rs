@@ -374,6 +374,16 @@ impl Journal {
         })
     }
 
+    /// Whether nobody knew at some time of the run what became of a call of the step.
+    #[must_use]
+    pub fn was_in_doubt(&self, step: u32) -> bool {
+        let mut status = StepStatus::Planned;
+        self.entries.iter().any(|entry| {
+            status = next_status(status, step, &entry.event).unwrap_or(StepStatus::InDoubt);
+            status == StepStatus::InDoubt
+        })
+    }
+
     /// Whether the service has answered that it made the step's change.
     #[must_use]
     pub fn was_answered(&self, step: u32) -> bool {

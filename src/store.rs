@@ -478,6 +478,18 @@ impl Locked {
         }
     }
 
+    /// Says that a run that is to be started has begun for others already: where the store cannot be reached from
+    /// here on, the record of this principal begins elsewhere, as theirs goes on there (D2.4).
+    pub async fn join_run(&mut self, run: &str, plan: &[u8]) {
+        match self {
+            Self::Local(_) => {
+                let _ = (run, plan);
+            }
+            #[cfg(feature = "s3")]
+            Self::S3(locked) => locked.join_run(run, plan).await,
+        }
+    }
+
     /// Makes the record of a run that is resumed, or opens what there is of it: it may have been cut off in the
     /// middle of beginning.
     ///

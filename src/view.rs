@@ -184,6 +184,16 @@ pub enum ApplyEvent {
         /// How many steps there are.
         steps: usize,
     },
+    /// The store cannot be reached any more: the record goes on in a folder of this machine.
+    RecordMoved {
+        /// The principal: `user`, or `role` where it is one.
+        #[serde(flatten)]
+        who: Who,
+        /// The folder.
+        folder: String,
+        /// The store.
+        store: String,
+    },
     /// The new key was tried.
     KeyChecked {
         /// The principal: `user`, or `role` where it is one.

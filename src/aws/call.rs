@@ -33,6 +33,8 @@ pub struct Reply {
     pub request_id: Option<String>,
     /// The error's code and message, in one line.
     pub error: Option<String>,
+    /// Whether something of that name is there already.
+    pub already_there: bool,
     /// The permission that was missing, where one was.
     pub missing_action: Option<String>,
     /// The key that was made, with its secret.
@@ -197,6 +199,7 @@ impl Call<'_> {
                     result: result(failure.kind),
                     service_date,
                     request_id,
+                    already_there: failure.is_already_there(),
                     missing_action: (failure.kind == Kind::Denied)
                         .then(|| format!("iam:{}", self.action.name())),
                     error: Some(self.words(&failure)),
@@ -234,7 +237,7 @@ impl Call<'_> {
             Kind::Unsent | Kind::NoCredentials => format!("not sent, nothing was changed: {text}"),
             Kind::Lost | Kind::Garbled => format!("no answer says whether it was done: {text}"),
             Kind::Unimplemented => format!("the endpoint does not implement it: {text}"),
-            Kind::Refused if text.starts_with("EntityAlreadyExists") => {
+            Kind::Refused if failure.is_already_there() => {
                 format!("something of that name is there already, and was not changed: {text}")
             }
             _ => text.clone(),

@@ -51,6 +51,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// Whether something of the name is there already (F17).
+    pub(crate) fn is_already_there(&self) -> bool {
+        self.kind == Kind::Refused && self.text.starts_with("EntityAlreadyExists")
+    }
+
     /// Sorts an error of the SDK.
     pub(crate) fn of<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where

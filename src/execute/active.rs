@@ -38,6 +38,8 @@ pub(super) struct Active {
     pub(super) tampering: Vec<Finding>,
     /// Whether the watch has ended before it held for a while what others had undone.
     pub(super) restless: bool,
+    /// Whether it was said that the record goes on elsewhere.
+    pub(super) told_moved: bool,
     /// The record can no longer be written, so nothing more may be done (D2.5).
     pub(super) broken: Option<Error>,
 }

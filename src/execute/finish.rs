@@ -41,7 +41,7 @@ impl Executor<'_> {
         let at = one.now.read_at.max(run.before.service_time);
         let (mut state, mut complete) = one.so_far(run.plan, at);
         complete &= one.unread.is_none() && one.broken.is_none();
-        if one.append(self.context.now(), Event::RunFinished { complete }).await {
+        if self.note(&mut one, Event::RunFinished { complete }).await {
             self.at(Point::JournalFinished).await;
             record::end_run(&mut state, one.journal(), complete, at);
         }

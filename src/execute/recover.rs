@@ -336,10 +336,10 @@ impl Executor<'_> {
         {
             let (step, resource) = (storing.id, storing.resource.clone());
             let event = Event::Made { step, resource, id: version.clone() };
-            one.append(self.context.now(), event).await;
+            self.note(one, event).await;
         }
         let read_at = self.aws.service_time().unwrap_or(one.now.read_at);
-        one.append(self.context.now(), Event::ReadBack { read_at, stored, not_stored }).await;
+        self.note(one, Event::ReadBack { read_at, stored, not_stored }).await;
         is
     }
 
@@ -350,7 +350,7 @@ impl Executor<'_> {
             let step = Step { id: run.next_step, wave: run.next_wave, ..step };
             run.next_step += 1;
             let event = Event::StepAdded { step: Box::new(step.clone()) };
-            if one.append(self.context.now(), event).await {
+            if self.note(one, event).await {
                 let point = Point::Added(step.resource.clone());
                 one.plan.steps.push(step);
                 self.at(point).await;
@@ -387,7 +387,7 @@ impl Executor<'_> {
             error,
         };
         (self.emit)(ApplyEvent::KeyChecked { who: one.plan.who(), check: event.clone() });
-        one.append(self.context.now(), event).await;
+        self.note(one, event).await;
         self.at(Point::Checked).await;
     }
 

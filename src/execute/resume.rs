@@ -47,30 +47,37 @@ impl Executor<'_> {
     ) -> Result<Ending> {
         let mut states = Vec::new();
         let mut open = Plan { principals: Vec::new(), ..plan.clone() };
+        let mut unknown: Vec<Error> = Vec::new();
         for principal in &plan.principals {
             let mut locked = self.lock(&self.key(plan, principal)).await?;
-            let mut state = locked.stored().await?;
-            if stage(principal, state.as_ref(), id, bytes)? == Stage::Over {
-                locked.release().await?;
-                continue;
+            match self.open(plan, principal, bytes, id, &mut locked).await {
+                Ok(Some(state)) => {
+                    locks.push(locked);
+                    states.push(state);
+                    open.principals.push(principal.clone());
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => unknown.push(error),
             }
-            // What an earlier run did to it that was cut off too is in that run's journal alone (D2.5).
-            if state.as_ref().and_then(State::open_run).is_some_and(|open| open.id != id) {
-                state = self.store.load(locked.key()).await?;
-            }
-            locks.push(locked);
-            states.push(state);
-            open.principals.push(principal.clone());
+            // A lock that stays is shown to whoever comes next.
+            let _ = locked.release().await;
+        }
+        if let (true, Some(error)) = (locks.is_empty(), unknown.last()) {
+            return Err(error.clone());
         }
         self.at(Point::Locked).await;
         let mut managed = managed_with_states(&open, &states);
         managed.extend(self.managed_by_settling(&open, id).await);
         let reading = self.read(&open, &managed).await?;
         verify::same_place(plan, &reading)?;
-        let (there, left_out) = self.there(open.principals, states, locks, &reading).await?;
+        let (there, gone) = self.there(open.principals, states, locks, &reading).await?;
+        let left_out: Vec<String> =
+            unknown.iter().chain(&gone).map(|why| why.message().to_owned()).collect();
         managed.retain(|(who, _)| there.iter().any(|one| one.principal.who() == *who));
         for one in &there {
             let state = one.state.as_ref();
+            verify::release_may_go_on(plan, &one.principal, state, &one.now)?;
             self.recovery_may_go_on(plan, &one.principal, state, &one.now, id).await?;
         }
         (self.emit)(ApplyEvent::Resumed {
@@ -108,6 +115,51 @@ impl Executor<'_> {
         }
         self.at(Point::StateBegun).await;
         Box::pin(self.go_on(&mut run, active)).await
+    }
+
+    /// The state from which a run goes on for a principal; `None` where the run is over for it.
+    async fn open(
+        &self,
+        plan: &Plan,
+        principal: &PrincipalPlan,
+        bytes: &[u8],
+        run: &str,
+        locked: &mut Locked,
+    ) -> Result<Option<Option<State>>> {
+        let state = locked.stored().await?;
+        if stage(principal, state.as_ref(), run, bytes)? == Stage::Over {
+            return Ok(None);
+        }
+        let open = state.as_ref().and_then(State::open_run);
+        if open.is_none_or(|open| open.id != run) {
+            self.is_here(plan, principal, run).await?;
+        }
+        // What an earlier run did to it that was cut off too is in that run's journal alone (D2.5).
+        match open.is_some_and(|open| open.id != run) {
+            true => Ok(Some(self.store.load(locked.key()).await?)),
+            false => Ok(Some(state)),
+        }
+    }
+
+    /// All begin before any call is meant. Where the run has gone on for another, and there is no record of it for
+    /// this one, that is kept elsewhere: to begin here would be a second one, that knows nothing of what was done.
+    async fn is_here(&self, plan: &Plan, principal: &PrincipalPlan, run: &str) -> Result<()> {
+        let own = self.store.journal(&self.key(plan, principal), run).await;
+        if own.is_ok_and(|journal| journal.started().is_some()) {
+            return Ok(());
+        }
+        for other in plan.principals.iter().filter(|other| other.id != principal.id) {
+            let journal = self.store.journal(&self.key(plan, other), run).await;
+            if journal.is_ok_and(|journal| journal.has_intents()) {
+                return Err(Error::failed(format!(
+                    "there is no record of the run for {} here, and it has gone on for {}",
+                    principal.who(),
+                    other.who()
+                ))
+                .hint("it is in the store, or the folder, that the run has begun in"));
+            }
+        }
+        Ok(())
     }
 
     /// What allowed the run when it began: one that was cut off needs no new approval.
@@ -148,7 +200,7 @@ impl Executor<'_> {
         states: Vec<Option<State>>,
         locks: &mut Vec<Locked>,
         reading: &Reading,
-    ) -> Result<(Vec<There>, Vec<String>)> {
+    ) -> Result<(Vec<There>, Vec<Error>)> {
         let (mut there, mut gone, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let all = principals.into_iter().zip(states).zip(std::mem::take(locks));
         for ((principal, state), locked) in all {
@@ -173,10 +225,9 @@ impl Executor<'_> {
             let principal = &one.principal;
             check_caller(&reading.caller, &principal.who(), &principal.arn, &principal.id)?;
         }
-        let left_out = gone.iter().map(|why| why.message().to_owned()).collect();
-        match gone.pop() {
-            Some(why) if there.is_empty() => Err(why),
-            _ => Ok((there, left_out)),
+        match gone.last() {
+            Some(why) if there.is_empty() => Err(why.clone()),
+            _ => Ok((there, gone)),
         }
     }
 
@@ -232,6 +283,7 @@ impl Executor<'_> {
             held_for_s: 0,
             tampering: Vec::new(),
             restless: false,
+            told_moved: false,
             broken: None,
         };
         if run.plan.kind == Kind::Contain {
@@ -243,7 +295,7 @@ impl Executor<'_> {
             }
         }
         let event = one.read_back();
-        one.append(self.context.now(), event).await;
+        self.note(&mut one, event).await;
         self.at(Point::ReadBack).await;
         Ok(one)
     }

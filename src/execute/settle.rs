@@ -54,7 +54,7 @@ impl Executor<'_> {
             return;
         }
         for one in active.iter_mut() {
-            one.append(self.context.now(), event()).await;
+            self.note(one, event()).await;
         }
     }
 
@@ -177,7 +177,7 @@ impl Executor<'_> {
             self.saw(one, one.now.read_at, what.clone()).await;
         }
         let event = one.read_back();
-        one.append(self.context.now(), event).await;
+        self.note(one, event).await;
         !seen.is_empty()
     }
 
@@ -215,7 +215,7 @@ impl Executor<'_> {
         finding: Finding,
     ) {
         let Finding { resource, what } = finding.clone();
-        one.append(self.context.now(), Event::Tampering { resource, what, seen_at }).await;
+        self.note(one, Event::Tampering { resource, what, seen_at }).await;
         (self.emit)(ApplyEvent::Tampering {
             who: one.plan.who(),
             finding: finding.clone(),
@@ -252,7 +252,7 @@ impl Executor<'_> {
             run.next_step += 1;
             let Some(one) = active.get_mut(index) else { continue };
             let event = Event::StepAdded { step: Box::new(step.clone()) };
-            if one.append(self.context.now(), event).await {
+            if self.note(one, event).await {
                 let point = Point::Added(step.resource.clone());
                 one.plan.steps.push(step);
                 self.at(point).await;

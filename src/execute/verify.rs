@@ -11,6 +11,7 @@ use crate::policy::deny_all_arn;
 use crate::renewal::renewed;
 use crate::resource::{Resource, Value};
 use crate::snapshot::{Obstacle, Snapshot};
+use crate::standing::used_after_fence;
 use crate::state::{Held, State};
 use crate::text::{shell, shown};
 use crate::view::Finding;
@@ -239,6 +240,9 @@ pub(super) fn drift(
         if plan.kind != Kind::Contain {
             hidden(principal, now)?;
         }
+        if let (Kind::Release, Some(state)) = (plan.kind, state) {
+            clock_counts(principal, state, now, &[])?;
+        }
         let differences = since_plan(principal, now);
         if differences.is_empty() {
             continue;
@@ -280,6 +284,65 @@ fn no_longer_matches(plan: &Plan, refused: &[Refused<'_>], context: &Context) ->
         error = with_renewal(error, plan, one.principal, one.now, one.state, context);
     }
     error.detail("nothing was changed").hint(hint(plan, refused))
+}
+
+/// What stands against going on with a release that was cut off: whatever would stop it before its first write,
+/// but for what its own steps are about (D2.3).
+pub(super) fn release_may_go_on(
+    plan: &Plan,
+    principal: &PrincipalPlan,
+    state: Option<&State>,
+    now: &Snapshot,
+) -> Result<()> {
+    if plan.kind != Kind::Release {
+        return Ok(());
+    }
+    hidden(principal, now)?;
+    let own: Vec<Resource> = principal.steps.iter().map(|step| step.resource.clone()).collect();
+    if let Some(state) = state {
+        clock_counts(principal, state, now, &own)?;
+    }
+    let since = since_plan(principal, now).into_iter();
+    let mut moved = since.filter(|item| !own.contains(&item.resource)).peekable();
+    if moved.peek().is_none() {
+        return Ok(());
+    }
+    let who = principal.who();
+    let mut error = Error::stale(format!("{who} has changed since the release was planned"));
+    for item in moved {
+        error = error.detail(format!("{}  {}", shown(&item.resource.to_string()), item.what));
+    }
+    Err(error.detail("the run does not go on, and nothing more was changed").hint(format!(
+        "look at what moved, then plan what is left: ringfence rollback {}",
+        who.flag()
+    )))
+}
+
+/// A deny that goes because its time has come stays where a key was used since that was meant to be off: sessions
+/// that are younger than the fence may have come of it (F9, F21). The keys in `given_back` may be used.
+fn clock_counts(
+    principal: &PrincipalPlan,
+    state: &State,
+    now: &Snapshot,
+    given_back: &[Resource],
+) -> Result<()> {
+    let lifts = principal.steps.iter().any(|step| {
+        let held = state.resources.get(&step.resource);
+        held.is_some_and(|held| state.role(&step.resource, held).stops_sessions())
+    });
+    let before = used_after_fence(state, &principal.snapshot);
+    let mut used = used_after_fence(state, now).into_iter();
+    let Some(key) = used.find(|key| !before.contains(key) && !given_back.contains(key)) else {
+        return Ok(());
+    };
+    if !lifts {
+        return Ok(());
+    }
+    let who = principal.who();
+    Err(Error::stale(format!("the clock of the fence of {who} has become void since the plan"))
+        .because(format!("{key} was used after the fence"))
+        .detail("sessions that are younger than the fence may have been issued; it was not lifted")
+        .hint(format!("plan again: ringfence rollback {}", who.flag())))
 }
 
 /// A release changes nothing where a new credential, policy or group could hide (D2.3).

@@ -125,7 +125,7 @@ impl Executor<'_> {
         let fence = fence_time(key_off_at, run.plan.fence_margin_s);
         let event =
             Event::FenceTime { fence_time: fence, key_off_at, still_active: still_active.clone() };
-        if one.append(self.context.now(), event).await {
+        if self.note(one, event).await {
             one.fence_time = Some(fence);
         }
         self.at(Point::FenceFixed).await;
@@ -147,7 +147,7 @@ impl Executor<'_> {
             let in_time = fence.fence_time.saturating_sub(margin).is_ok_and(|by| stopped_at <= by);
             if !in_time {
                 let event = Event::FenceOutrun { fence_time: fence.fence_time, stopped_at };
-                one.append(self.context.now(), event).await;
+                self.note(one, event).await;
             }
         }
     }
@@ -216,7 +216,7 @@ impl Executor<'_> {
                     resource: step.resource.clone(),
                     why: "it was so already".to_owned(),
                 };
-                one.append(self.context.now(), event).await;
+                self.note(one, event).await;
                 "it was so already: not claimed".to_owned()
             }
             // What this run wrote is its own to write again.
@@ -234,7 +234,7 @@ impl Executor<'_> {
 
     /// Writes the intent down and only then makes the call; without a record there is none (D2.5).
     async fn start<'f>(
-        &self,
+        &mut self,
         active: &mut [Active],
         principal: usize,
         step: Step,
@@ -250,7 +250,7 @@ impl Executor<'_> {
             action: action.name().to_owned(),
             attempt,
         };
-        if !one.append(self.context.now(), event).await {
+        if !self.note(one, event).await {
             return None;
         }
         self.at(Point::Intended(step.resource.clone())).await;
@@ -282,7 +282,7 @@ impl Executor<'_> {
         if let Some(id) = &reply.made {
             let (step, resource) = (ended.step.id, ended.step.resource.clone());
             let event = Event::Made { step, resource, id: id.clone() };
-            one.append(self.context.now(), event).await;
+            self.note(one, event).await;
         }
         if let (Some(issue), Some(key)) = (&mut one.issue, &reply.new_key) {
             issue.key = Some(key.clone());
@@ -290,6 +290,12 @@ impl Executor<'_> {
         // What was under way when the name became another's may have been done to the other (F27).
         let result = match reply.result {
             StepResult::Done if one.replaced => StepResult::InDoubt,
+            // An earlier call may have arrived after it was read as not made: what is there may be ours (D2.5).
+            StepResult::Refused
+                if reply.already_there && one.journal().was_in_doubt(ended.step.id) =>
+            {
+                StepResult::InDoubt
+            }
             result => result,
         };
         let event = Event::Outcome {
@@ -300,7 +306,7 @@ impl Executor<'_> {
             request_id: reply.request_id.clone(),
             error: reply.error.clone(),
         };
-        let recorded = one.append(self.context.now(), event).await;
+        let recorded = self.note(one, event).await;
         self.at(Point::Recorded(ended.step.resource.clone())).await;
         if reply.result == StepResult::NotFound {
             self.was_not_found(one, reply.service_date).await;

@@ -6,7 +6,7 @@ pub(crate) use report::*;
 
 use crate::approval::Verdict;
 use crate::guardrail::{self, Outcome};
-use crate::identity::AccessKeyId;
+use crate::identity::{AccessKeyId, Who};
 use crate::impact::{Line, Stops, told};
 use crate::journal::{Event, Probed};
 use crate::lineage::is_our_name;
@@ -14,7 +14,7 @@ use crate::plan::{Change, Compromised, Kind, Plan, PrincipalKind, PrincipalPlan,
 use crate::policy::{PolicyDocument, hold};
 use crate::resource::{Resource, Value};
 use crate::snapshot::{AccessKey, LastUsed, Observed, Snapshot, Status};
-use crate::text::{ago, clock, count, shown, whole_seconds};
+use crate::text::{ago, clock, count, shell, shown, whole_seconds};
 use crate::view::{Ending, Finding, PrincipalEnding, Standing};
 use jiff::Timestamp;
 
@@ -484,6 +484,17 @@ pub(super) fn without_age(text: &str) -> String {
         }
     }
     out.join(" ")
+}
+
+/// That the record of a run goes on elsewhere, and what takes it back.
+pub(crate) fn record_moved(who: &Who, folder: &str, store: &str) -> String {
+    format!(
+        "{} cannot be reached: the record of {who} goes on in {}; later, ringfence state push {} --state {} takes it back",
+        shown(store),
+        shown(folder),
+        shell(folder),
+        shell(store)
+    )
 }
 
 /// That a run went without its approvals, and why.

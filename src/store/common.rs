@@ -163,15 +163,36 @@ pub(super) fn pick(states: Vec<(Key, Result<State>)>, user: &str) -> Result<Vec<
 /// The error for a lock that another holds. The principal's name is for the reader only; without a readable state
 /// the ID has to do.
 pub(super) fn locked(key: &Key, state: Option<&State>, holder: Result<Option<Owner>>) -> Error {
-    let user = state.map_or_else(|| key.id.to_string(), |state| state.principal.name.to_string());
+    let user = name(key, state);
     let error = Error::new(Exit::Locked, format!("the state of {} `{user}` is locked", key.kind));
     match holder {
         Ok(Some(owner)) => error.because(owner.words()),
         Ok(None) => error.because("another run held it a moment ago"),
         Err(unknown) => error.because(unknown.cause().unwrap_or(unknown.message())),
     }
-    .hint("wait for it: --lock-timeout 5m")
-    .hint(format!("see whether its process still lives: ringfence state unlock {}", shell(&user)))
+}
+
+fn name(key: &Key, state: Option<&State>) -> String {
+    state.map_or_else(|| key.id.to_string(), |state| state.principal.name.to_string())
+}
+
+pub(super) fn wait_or_unlock(error: Error, key: &Key, state: Option<&State>) -> Error {
+    let user = name(key, state);
+    error.hint("wait for it: --lock-timeout 5m").hint(format!(
+        "see whether its process still lives: ringfence state unlock {}",
+        shell(&user)
+    ))
+}
+
+/// Whoever goes on from what the store has, or breaks the lock, knows nothing of what is in the folder.
+#[cfg(feature = "s3")]
+pub(super) fn taken_back(error: Error, folder: &std::path::Path, store: &str) -> Error {
+    let folder = folder.display().to_string();
+    error.detail(format!("the record of its run goes on in `{}`", shown(&folder))).hint(format!(
+        "take it back: ringfence state push {} --state {}",
+        shell(&folder),
+        shell(store)
+    ))
 }
 
 /// The error for a run whose plan is another one in each of two stores.

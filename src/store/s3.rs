@@ -317,7 +317,11 @@ impl S3Store {
     /// The error for a lock that another holds: who, where, since when, which run.
     pub async fn locked_error(&self, key: &Key) -> Error {
         let state = self.load(key).await.ok().flatten();
-        super::common::locked(key, state.as_ref(), self.holder(key).await)
+        let error = super::common::locked(key, state.as_ref(), self.holder(key).await);
+        match self.record_elsewhere(key).await {
+            Some(folder) => super::common::taken_back(error, &folder, &self.location()),
+            None => super::common::wait_or_unlock(error, key, state.as_ref()),
+        }
     }
 
     async fn get(&self, path: &str) -> Result<Option<Object>> {
@@ -358,14 +362,30 @@ impl S3Store {
     /// The error for a principal with runs and no state; `None` where there are no runs either.
     async fn lost(&self, key: &Key) -> Result<Option<Error>> {
         let runs = self.runs(key).await?;
-        Ok((!runs.is_empty()).then(|| {
-            let what = count(runs.len(), "run", "runs");
+        let mut meant = false;
+        for run in &runs {
+            // A run that was cut off before its state was stored has meant no call, and has made none (D2.5).
+            meant |= self.journal(key, run).await.map_or(true, |journal| journal.has_intents());
+        }
+        if !meant {
+            return Ok(None);
+        }
+        let what = count(runs.len(), "run", "runs");
+        let error =
             Error::failed(format!("`{}` has {what} and no state", self.uri(&directory(key))))
-                .because("a run was cut off before it first saved the state, or the state was removed")
-                .hint(format!(
-                    "rebuild it: ringfence state pull {} --out DIR, then ringfence state import with the run's plan.json",
-                    shown(key.id.as_str())
-                ))
+                .because("the state was lost or removed");
+        let mut plan = false;
+        for run in &runs {
+            plan |= self.get(&plan_path(key, run)).await?.is_some();
+        }
+        let id = shown(key.id.as_str());
+        Ok(Some(match plan {
+            true => error.hint(format!(
+                "rebuild it: ringfence state pull {id} --out DIR, then ringfence state import with the run's plan.json"
+            )),
+            false => error.hint(format!(
+                "no plan was stored, so nothing was done: ringfence state rm {id}"
+            )),
         }))
     }
 }

@@ -44,6 +44,13 @@ async fn break_lock(
         }
         #[cfg(feature = "s3")]
         Store::S3(store) => {
+            if let Some(folder) = store.record_elsewhere(key).await {
+                let folder = folder.display().to_string();
+                return Err(session.store.locked_error(key).await.detail(format!(
+                    "it was not broken: that record could not be taken back then; to give it up, move `{}` away",
+                    shown(&folder)
+                )));
+            }
             if !auto_approve {
                 session.terminal.confirm(&format!(
                     "The state of {} `{name}` is locked: {}.\n\

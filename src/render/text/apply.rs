@@ -97,6 +97,9 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
                 page.look(0, &format!("left out: {why}"));
             }
         }
+        ApplyEvent::RecordMoved { who, folder, store } => {
+            page.look(0, &words::record_moved(who, folder, store));
+        }
         ApplyEvent::KeyChecked { check, .. } => {
             for (good, line) in words::key_checked(check) {
                 match good {

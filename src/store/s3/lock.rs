@@ -296,6 +296,13 @@ impl S3Lock {
         Ok(S3Log::new(Arc::clone(&self.hold), run, Journal::default()))
     }
 
+    /// Says that a run that is to be started has begun for others already: where the bucket cannot be reached from
+    /// here on, the record moves away.
+    pub async fn join_run(&mut self, run: &str, plan: &[u8]) {
+        self.hold.inner.lock().await.run =
+            Some(RunSoFar { id: run.to_owned(), plan: plan.to_owned(), lines: Vec::new() });
+    }
+
     /// Makes the plan of a run that is resumed where it was cut off before that, and opens its journal: there may be
     /// the tombstone of whoever broke its lock.
     pub(in crate::store) async fn begin_again(&mut self, run: &str, plan: &[u8]) -> Result<S3Log> {
@@ -370,15 +377,22 @@ impl Hold {
         self.name_run(inner, run).await?;
         let path = plan_path(&self.key, run);
         let uri = self.store.uri(&path);
+        if inner.spool.is_some() {
+            return Ok((Put::Written(String::new()), uri));
+        }
         match self.store.objects.put(&path, plan, Only::IfAbsent).await {
             Ok(put) => Ok((put, uri)),
+            Err(failure) if failure.is_unreachable() && inner.run.is_some() => {
+                self.move_away(inner)?;
+                Ok((Put::Written(String::new()), uri))
+            }
             Err(failure) => Err(failure.error("write", &uri)),
         }
     }
 
     async fn name_run(&self, inner: &mut Inner, run: &str) -> Result<()> {
         inner.check()?;
-        if inner.owner.run.as_deref() == Some(run) {
+        if inner.owner.run.as_deref() == Some(run) || inner.spool.is_some() {
             return Ok(());
         }
         let path = lock_path(&self.key);
@@ -388,6 +402,9 @@ impl Hold {
             Ok(Put::Written(etag)) => inner.etag = etag,
             Ok(Put::Not(Some(there))) if there.bytes == bytes => inner.etag = there.etag,
             Ok(Put::Not(there)) => return Err(self.lose(inner, there).await),
+            Err(failure) if failure.is_unreachable() && inner.run.is_some() => {
+                return self.move_away(inner);
+            }
             Err(failure) => return Err(failure.error("write", &self.store.uri(&path))),
         }
         inner.owner = owner;

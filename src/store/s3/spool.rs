@@ -113,6 +113,17 @@ impl Hold {
 }
 
 impl S3Store {
+    /// The folder of this machine in which the record goes on that the lock of a principal stands for; `None` where
+    /// there is none, or nobody can tell.
+    pub async fn record_elsewhere(&self, key: &Key) -> Option<PathBuf> {
+        let (text, _) = self.lock_text(key).await.ok().flatten()?;
+        let folders = files::names(&self.spool).ok()?.into_iter().map(|name| self.spool.join(name));
+        folders.into_iter().find(|folder| {
+            let mark = Spooled::find(&LocalStore::new(folder), key).ok().flatten();
+            mark.is_some_and(|mark| mark.token == text.token)
+        })
+    }
+
     /// The lines of a journal that was read before.
     fn remembered(&self, key: &Key, run: &str) -> Option<Vec<u8>> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);

@@ -395,6 +395,67 @@ fn role_folder(stage: &Stage) -> PathBuf {
     found.next().unwrap().unwrap().path()
 }
 
+/// Of a run over two, the record of one is kept elsewhere, or cannot be read: the other is gone on with.
+#[test]
+fn a_record_that_is_elsewhere_or_broken_keeps_no_other_from_being_gone_on_with() {
+    for broken in [false, true] {
+        let stage = Stage::new("joined");
+        stage.plan();
+        stage.killed_at("fence-fixed", &["apply", "plan.json", "--auto-approve"]).unwrap();
+        let folder = role_folder(&stage);
+        let (state, away) = (folder.join("state.json"), stage.place.directory.path().join("away"));
+        let record = std::fs::read(&state).unwrap();
+        match broken {
+            true => std::fs::write(&state, &record[..record.len() / 2]).unwrap(),
+            false => std::fs::rename(&folder, &away).unwrap(),
+        }
+        let resumed = stage.run(&["resume", "--user", USER]).exits(6);
+        let why = match broken {
+            true => "left out: the state file",
+            false => {
+                "left out: there is no record of the run for role `release` here, and it has gone on for user `deploy-bot`"
+            }
+        };
+        let said = resumed.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(why), "{}", resumed.out);
+        stage.run(&["status", "--user", USER]).exits(0);
+        match broken {
+            true => std::fs::write(&state, &record).unwrap(),
+            false => {
+                assert!(!state.exists(), "it was begun once more");
+                // The lock that was looked into is all that is there.
+                let _ = std::fs::remove_dir_all(&folder);
+                std::fs::rename(&away, &folder).unwrap();
+            }
+        }
+        stage.run(&["resume"]).exits(0);
+        stage.run(&["status"]).exits(0);
+        stage.whole("a record that was not at hand");
+    }
+}
+
+/// Somebody was awake while the release lay there: what stops one before its first write stops one that goes on.
+#[test]
+fn a_release_that_was_cut_off_gives_nothing_to_what_is_new_since() {
+    let stage = Stage::new("everything");
+    stage.plan();
+    stage.run(&["apply", "plan.json", "--auto-approve"]).exits(0);
+    stage.plan_release();
+    stage.killed_at("state-begun", &["apply", "release.json", "--auto-approve"]).unwrap();
+    let service = [("UserName", USER), ("ServiceName", "cassandra.amazonaws.com")];
+    stage.place.make("iam:CreateServiceSpecificCredential", &service);
+    let before = stage.account();
+    let refused = stage.run(&["resume"]).exits(3);
+    assert!(refused.err.contains("has changed since the release was planned"), "{}", refused.err);
+    assert!(refused.err.contains("service_credential/"), "{}", refused.err);
+    assert!(refused.err.contains(&format!("ringfence rollback --user {USER}")), "{}", refused.err);
+    assert_eq!(stage.account(), before);
+    // As it says: what is left is planned anew, and lifts no hold over what is new.
+    let planned = stage.run(&["rollback", "--user", USER, "--lift-fence-now"]).exits(0);
+    assert!(planned.out.contains("stays"), "{}", planned.out);
+    stage.whole("a release that did not go on");
+}
+
 /// The process dies between the files of a second principal's record: one is there, the others are not.
 #[test]
 fn a_record_that_was_cut_off_as_it_began_keeps_no_run_from_going_on() {

@@ -4,7 +4,7 @@ use super::scene::{Scene, USER, fence_name, turn};
 use ringfence::plan::{Plan, PrincipalPlan};
 use ringfence::release::Request;
 use ringfence::resource::Resource;
-use ringfence::sandbox::{ACCOUNT, Status, Uploaded};
+use ringfence::sandbox::{ACCOUNT, Player, Status, Uploaded};
 use ringfence::state::HeldStatus;
 use ringfence::view::Standing;
 use std::sync::{Arc, Mutex};
@@ -193,4 +193,29 @@ async fn a_key_that_acted_after_the_fence_keeps_it_whatever_the_time() {
     assert!(release.is_empty(), "{:?}", release.principals);
     let (why, _) = kept(&release.principals[0], &fence());
     assert!(why.starts_with("its clock is void: access_key/"), "{why}");
+}
+
+/// The release was planned once the fence's time had come, and waits for its approval: a session that was issued
+/// since is younger than the fence (F9).
+#[tokio::test(start_paused = true)]
+async fn a_key_that_acted_since_the_release_was_planned_keeps_the_fence() {
+    for posture in ["revoke", "lockdown"] {
+        let scene = Scene::new();
+        contained(&scene, posture).await;
+        tokio::time::advance(40 * HOUR).await;
+        let release = scene.release(&Request::default(), None).await.unwrap();
+        assert!(touched(&release.principals[0]).contains(&&fence()), "{posture}");
+        let key = &scene.leaked.access_key_id;
+        turn(&scene.sandbox, key, Status::Active);
+        let asked = Player::new(scene.sandbox.clone(), scene.leaked.clone())
+            .call("sts:GetCallerIdentity", &[]);
+        assert!(asked.is_ok(), "{}", asked.body);
+        turn(&scene.sandbox, key, Status::Inactive);
+        let before = scene.writes();
+        let Err(refused) = scene.apply(&release).await else { panic!("it was applied") };
+        let said = (refused.message(), refused.cause().unwrap());
+        assert!(said.0.contains("has become void since the plan"), "{said:?}");
+        assert!(said.1.contains("was used after the fence"), "{said:?}");
+        assert_eq!(scene.writes(), before);
+    }
 }

@@ -5,10 +5,12 @@ use super::scene::{Done, Scene, USER, fence_name, is_fenced, turn};
 use jiff::SignedDuration;
 use ringfence::error::Result;
 use ringfence::plan::{OnDrift, Settle};
-use ringfence::sandbox::{ACCOUNT, Moment, Player, Status, Trouble};
+use ringfence::sandbox::{ACCOUNT, Managed, Moment, Player, Status, Trouble, World};
+use ringfence::state::HeldStatus;
 use ringfence::view::Standing;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -298,6 +300,60 @@ async fn what_is_refused_is_not_asked_for_again() {
     assert!(!done.ending.complete);
     assert_eq!(done.principal().standing, Standing::NotContained);
     assert_eq!(scene.status_of(&scene.leaked.access_key_id), Some(Status::Inactive));
+}
+
+/// No room inline, so that the fence has to be a policy of its own.
+fn crowded() -> Scene {
+    let scene = Scene::new();
+    scene.edit(|user| {
+        let big =
+            format!(r#"{{"Version":"2012-10-17","Statement":[],"Id":"{}"}}"#, "a".repeat(1980));
+        user.permissions.inline.insert("big".to_owned(), big);
+    });
+    scene
+}
+
+/// A creation that arrives after it was read as not made, and before it is sent again (F17).
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_arrives_late_is_known_again() {
+    let rehearsal = crowded();
+    rehearsal.apply(&rehearsal.plan("revoke", 0, None).await).await.unwrap();
+    let log = rehearsal.line.log();
+    let creation = log.iter().find(|call| call.about.starts_with("CreatePolicy")).unwrap().number;
+
+    let scene = crowded();
+    let plan = scene.plan("revoke", 0, None).await;
+    scene.line.stop_at(creation, Moment::After);
+    tokio::select! {
+        biased;
+        () = scene.line.stopped() => scene.line.go_on(),
+        _ = scene.apply(&plan) => panic!("the run was not cut off"),
+    }
+    let run = scene.state().await.open_run().unwrap().id.clone();
+    let ours = |world: &mut World| -> BTreeMap<String, Managed> {
+        let all = &mut world.account_mut(ACCOUNT).unwrap().policies;
+        let (ours, others) =
+            std::mem::take(all).into_iter().partition(|(arn, _)| arn.contains("ringfencefence"));
+        *all = others;
+        ours
+    };
+    let late = Mutex::new(scene.sandbox.edit(ours));
+    assert_eq!(late.lock().unwrap().len(), 1);
+    let (sandbox, line) = (scene.sandbox.clone(), scene.line.clone());
+    scene.line.between(move |number| {
+        if line.carried(number).is_some_and(|call| call.about.starts_with("CreatePolicy")) {
+            let mut late = late.lock().unwrap();
+            sandbox.edit(|world| world.account_mut(ACCOUNT).unwrap().policies.append(&mut late));
+        }
+    });
+    let done = scene.resume(&plan, &run).await.unwrap();
+    assert!(done.ending.complete, "{:?}", done.principal());
+    assert_eq!(done.principal().standing, Standing::Contained);
+    assert_eq!(scene.made("iam:CreatePolicy"), 2);
+    assert_eq!(scene.user().permissions.attached.len(), 1);
+    let held = scene.state().await.resources;
+    let policy = held.iter().find(|(resource, _)| resource.kind() == "managed_policy").unwrap();
+    assert_eq!(policy.1.status, HeldStatus::Held);
 }
 
 #[tokio::test(start_paused = true)]

@@ -254,6 +254,10 @@ fn a_bucket_that_goes_away_does_not_stop_a_containment() {
     let note =
         format!("record of this run is in {folder}: s3://incidents/prod could not be reached.");
     assert!(words(&ran.out).contains(&note), "{}", ran.out);
+    let at_once = format!("cannot be reached: the record of user `deploy-bot` goes on in {folder}");
+    let said = words(&ran.out);
+    assert!(said.find(&at_once) < said.find("wave 1"), "{}", ran.out);
+    assert!(said.contains(&at_once), "{}", ran.out);
     let push = format!("ringfence state push {folder} --state s3://incidents/prod");
     assert_eq!(ran.line("ringfence state push"), push);
     assert!(ran.out.contains("User `deploy-bot` is contained."), "{}", ran.out);
@@ -296,7 +300,13 @@ fn a_run_that_is_killed_after_its_record_has_moved_is_resumed_in_the_folder() {
     let mut folders = std::fs::read_dir(world.path("ringfence-spool")).unwrap();
     let folder = folders.next().unwrap().unwrap().file_name().into_string().unwrap();
     let folder = format!("ringfence-spool/{folder}");
-    world.ringfence(&at(&["resume"])).exits(5);
+    // Whoever comes by the bucket is told where its record is, and breaks nothing.
+    let push = format!("ringfence state push {folder} --state s3://incidents/prod");
+    for command in [&["resume"][..], &["state", "unlock", "deploy-bot", "--auto-approve"]] {
+        let refused = world.ringfence(&at(command)).exits(5);
+        assert!(refused.err.contains(&push), "{}", refused.err);
+        assert!(!refused.err.contains("--lock-timeout"), "{}", refused.err);
+    }
     world.ringfence(&["resume", "--state", &folder]).exits(0);
     world.ringfence(&at(&["state", "push", &folder])).ok();
     world.ringfence(&at(&["status"])).ok();

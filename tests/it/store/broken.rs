@@ -156,6 +156,7 @@ fn a_run_with_a_tombstone_and_no_plan_is_begun_again() {
     dies(lock);
     assert_eq!(break_it(g), Broken::Gone { tombstone: Some(1) });
     let store = g.store();
+    assert_eq!(g.go(store.list()).unwrap(), [], "nothing was done, so nothing is lost");
     let mut lock = g.locked(&store, "colleague");
     let mut log = g.go(lock.begin_again(RUN, b"the plan")).unwrap();
     assert!(log.journal().started().is_none());

@@ -281,6 +281,9 @@ fn what_is_not_ours_is_ignored_and_runs_without_a_state_are_not(g: &Ground) {
     let store = g.store();
     assert_eq!(g.go(store.list()).unwrap(), []);
     let mut lock = g.locked(&store, "responder");
+    // Cut off before its first call.
+    drop(g.begun(&mut lock, "20261121T031200Z-7c41e09a", 0));
+    assert_eq!(g.go(store.list()).unwrap(), []);
     drop(g.begun(&mut lock, RUN, 1));
     g.release(lock);
     let list = g.go(store.list()).unwrap();

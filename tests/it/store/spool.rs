@@ -71,6 +71,10 @@ fn the_record_goes_on_in_a_folder() {
         let holder = g.go(there.holder(&key())).unwrap().expect("nobody may go on from there");
         assert_eq!(holder.run.as_deref(), Some(RUN));
         assert!(g.go(there.lock(&key(), &owner("other"))).unwrap().is_none());
+        let push = format!("ringfence state push {} --state s3://incidents/prod", folder.display());
+        let locked = g.go(there.locked_error(&key()));
+        says(&locked, &["goes on in", &push]);
+        assert!(!locked.to_string().contains("unlock"), "{locked}");
 
         // And is taken back, under the lock that the run has left.
         let mark = Spooled::find(&LocalStore::new(&folder), &key()).unwrap().unwrap();
@@ -115,6 +119,53 @@ fn before_the_run_it_is_an_error() {
     assert_eq!(lock.moved(), None);
     assert!(!g.dir().join("spool").exists());
     dies(lock);
+}
+
+/// It has begun for others, who may be contained by now: for this one it begins where theirs goes on.
+#[test]
+fn what_has_begun_for_others_begins_in_the_folder() {
+    for (named, earlier) in [(true, false), (false, false), (false, true)] {
+        let g = &Ground::ministack();
+        let store = g.store();
+        let serial = if earlier { 4 } else { 0 };
+        if earlier {
+            let mut lock = g.locked(&store, "responder");
+            g.go(lock.save(&state(serial))).unwrap();
+            g.release(lock);
+        }
+        let mut lock = g.locked(&store, "responder");
+        g.go(lock.stored()).unwrap();
+        if named {
+            g.go(lock.name_run(RUN)).unwrap();
+        }
+        g.go(lock.join_run(RUN, b"the plan"));
+        down(g, &Fault::LoseRequest);
+        g.go(lock.name_run(RUN)).unwrap();
+        let mut log = g.go(lock.start_run(RUN, b"the plan")).unwrap();
+        g.go(log.append(at(1), going_on(1))).unwrap();
+        let mut begun = state(serial + 1);
+        begun.runs = vec![run(RUN, None)];
+        g.go(lock.save(&begun)).unwrap();
+        let folder = lock.moved().unwrap().to_owned();
+        g.proxy().heal();
+        g.go(log.append(at(2), event())).unwrap();
+        let mut ended = state(serial + 2);
+        ended.runs = vec![run(RUN, Some(&log))];
+        g.go(lock.save(&ended)).unwrap();
+        drop(log);
+        g.release(lock);
+
+        let (local, there) = (Store::local(&folder), g.store());
+        assert_eq!(
+            g.go(there.load(&key())).unwrap().map(|state| state.serial),
+            earlier.then_some(4)
+        );
+        let mut taken = locked_else(g, &folder);
+        g.go(copy(&local, &there, &mut taken)).unwrap();
+        g.release(taken);
+        assert_eq!(g.go(there.load(&key())).unwrap(), Some(ended.clone()));
+        g.go(there.verify(&key(), &ended)).unwrap();
+    }
 }
 
 /// Who says no is there: the record does not move, and the run stops.
