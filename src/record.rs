@@ -6,9 +6,10 @@ mod steps;
 
 pub use import::import;
 
+use crate::drift::created_at;
 use crate::identity::PrincipalKind;
 use crate::journal::{Event, Journal, StepStatus};
-use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step};
+use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step, Why};
 use crate::planner::fence_time;
 use crate::posture::{AccessKeys, LEAST_MARGIN_S};
 use crate::resource::{Resource, Value, fits};
@@ -277,6 +278,7 @@ pub fn finish(
     if let (Kind::Contain, Some(now)) = (plan.kind, outcome.read_back) {
         resolve_doubts(&mut state, principal, now);
         supersede(&mut state, principal, outcome, now);
+        know_the_young(&mut state, outcome.journal, now);
     }
     match plan.kind {
         Kind::Contain => set_clock(&mut state, principal, outcome),
@@ -365,6 +367,21 @@ fn supersede(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
     for resource in gone {
         if let Some(held) = state.resources.get_mut(&resource) {
             held.status = HeldStatus::Released;
+        }
+    }
+}
+
+/// What settling has turned off, and was made after the exposure, stays the attacker's when a later incident has an
+/// exposure of its own (D2.7). What was planned to be turned off for its age is recorded with the plan.
+fn know_the_young(state: &mut State, journal: &Journal, now: &Snapshot) {
+    let Some(since) = state.since else { return };
+    for step in journal.added().filter(|step| step.turns_off()) {
+        let resource = &step.resource;
+        let held = state.held().any(|(held, _)| held == resource);
+        let young = created_at(resource, now).is_some_and(|created| created >= since);
+        if held && young && !state.is_compromised(resource) {
+            let (resource, why) = (resource.clone(), Why::YoungerThanSince);
+            state.compromised.push(Compromised { resource, why });
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::written::Case;
 use jiff::{SignedDuration, Timestamp};
 use ringfence::journal::{Event, StepResult};
 use ringfence::lineage::Lineage;
+use ringfence::plan::{Compromised, Step, Why};
 use ringfence::planner::fence_time;
 use ringfence::policy::{FenceTime, deny_all_arn, fence, hold};
 use ringfence::record::import;
@@ -244,6 +245,28 @@ fn what_settling_adds_is_held_as_well() {
     assert_eq!(held.baseline, Some(status(Status::Active)));
     let refused = revoking().adds(resource(OTHER_KEY), off(), StepResult::Refused);
     assert_eq!(refused.held(None, &resource(OTHER_KEY)), None);
+}
+
+/// It is the attacker's in a later incident too, whose exposure began after it was made (D2.7).
+#[test]
+fn what_settling_turns_off_and_was_made_after_the_exposure_is_compromised() {
+    let young = |made: Timestamp, result: StepResult, since: bool| {
+        let mut case = revoking();
+        if !since {
+            case.begun.since = None;
+        }
+        let off = Some(status(Status::Inactive));
+        let case = case.adds(resource(OTHER_KEY), off, result);
+        let mut now = case.contained_now();
+        give(&mut now, OTHER_KEY, Status::Inactive, made);
+        let found = case.finish(Some(&now)).0.compromised.into_iter();
+        let found = found.filter(|item| item.resource == resource(OTHER_KEY));
+        found.map(|item| item.why).collect::<Vec<_>>()
+    };
+    assert_eq!(young(after(), StepResult::Done, true), [Why::YoungerThanSince]);
+    assert_eq!(young(before(), StepResult::Done, true), []);
+    assert_eq!(young(after(), StepResult::Refused, true), []);
+    assert_eq!(young(after(), StepResult::Done, false), []);
 }
 
 #[test]
