@@ -218,7 +218,9 @@ fn beyond_posture(state: &State, now: &Snapshot) -> Vec<Finding> {
     live_credentials(now)
         .into_iter()
         .filter(|resource| {
-            !state.resources.contains_key(resource)
+            // What a release has kept off nobody has given back.
+            let known = state.resources.get(resource);
+            known.is_none_or(|held| held.status == HeldStatus::Kept)
                 && !state.is_compromised(resource)
                 && !state.is_recovered(resource)
         })
