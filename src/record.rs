@@ -14,7 +14,7 @@ use crate::planner::fence_time;
 use crate::posture::{AccessKeys, LEAST_MARGIN_S};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Snapshot, Status};
-use crate::standing::{hold_stands, judge};
+use crate::standing::{hold_stands, judge, live_credentials};
 use crate::state::{Clock, FORMAT_VERSION, Held, HeldStatus, Principal, Role, Run, RunEnd, State};
 use crate::view::Standing;
 use jiff::Timestamp;
@@ -53,6 +53,7 @@ pub fn begin(
         state.compromised.clone_from(&principal.compromised);
         state.sessions.clone_from(&principal.sessions);
         state.released_at = None;
+        give_up_what_is_back(&mut state, principal);
     }
     let written = principal.steps.iter().map(|step| &step.resource);
     let held = |resource: &Resource| match plan.kind {
@@ -148,6 +149,25 @@ pub(crate) fn newly_compromised(state: &State, compromised: &[Compromised]) -> V
         .filter(|resource| state.held().all(|(held, _)| held != *resource))
         .cloned()
         .collect()
+}
+
+/// What a release kept off, and a person has turned on since, is that person's: this containment does not hold it,
+/// and it is neither to void its clock (F9) nor to be missed.
+fn give_up_what_is_back(state: &mut State, principal: &PrincipalPlan) {
+    let compromised: BTreeSet<&Resource> =
+        state.compromised.iter().map(|item| &item.resource).collect();
+    for resource in live_credentials(&principal.snapshot) {
+        let Some(held) = state.resources.get_mut(&resource) else { continue };
+        let back = principal.snapshot.value(&resource).known();
+        let back = back.is_some_and(|value| fits(held.baseline.as_ref(), value.as_ref()));
+        if held.status == HeldStatus::Kept
+            && back
+            && !compromised.contains(&resource)
+            && principal.steps.iter().all(|step| step.resource != resource)
+        {
+            held.status = HeldStatus::GivenUp;
+        }
+    }
 }
 
 fn fresh(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan) -> State {
