@@ -143,8 +143,9 @@ pub fn contain(subjects: Vec<Subject>, request: &Request, context: &Context) -> 
 /// posture and the keys that the state records. The steps are not numbered, and their waves only sort.
 ///
 /// # Errors
-/// If something could not be read that a plan cannot do without.
+/// If the principal was released, or something could not be read that a plan cannot do without.
 pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<PrincipalPlan> {
+    is_to_be_contained_again(state)?;
     let request = Request {
         posture: state.posture.clone(),
         since: state.since,
@@ -166,6 +167,20 @@ pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<Princip
         fresh_lineage: state.lineage.clone(),
     };
     contain_one(subject, &request, context)
+}
+
+/// Refuses to assert again what was released, also where a fence is left: who is to be contained anew, and for which
+/// keys, is for a person to say. With none named all that are Active would be taken for the attacker's.
+///
+/// # Errors
+/// If the principal was released.
+pub fn is_to_be_contained_again(state: &State) -> Result<()> {
+    if state.is_released() {
+        let who = state.principal.who();
+        return Err(Error::stale(format!("{who} was released"))
+            .hint(format!("a new containment: ringfence plan {}", who.flag())));
+    }
+    Ok(())
 }
 
 /// The kinds of credential that the rules turn off whenever one of them is found: what the posture turns off

@@ -6,14 +6,15 @@ mod steps;
 
 pub use import::import;
 
+use crate::drift::created_at;
 use crate::identity::PrincipalKind;
 use crate::journal::{Event, Journal, StepStatus};
-use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step};
+use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step, Why};
 use crate::planner::fence_time;
 use crate::posture::{AccessKeys, LEAST_MARGIN_S};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Snapshot, Status};
-use crate::standing::{hold_stands, judge};
+use crate::standing::{hold_stands, judge, live_credentials};
 use crate::state::{Clock, FORMAT_VERSION, Held, HeldStatus, Principal, Role, Run, RunEnd, State};
 use crate::view::Standing;
 use jiff::Timestamp;
@@ -52,6 +53,7 @@ pub fn begin(
         state.compromised.clone_from(&principal.compromised);
         state.sessions.clone_from(&principal.sessions);
         state.released_at = None;
+        give_up_what_is_back(&mut state, principal);
     }
     let written = principal.steps.iter().map(|step| &step.resource);
     let held = |resource: &Resource| match plan.kind {
@@ -149,6 +151,25 @@ pub(crate) fn newly_compromised(state: &State, compromised: &[Compromised]) -> V
         .collect()
 }
 
+/// What a release kept off, and a person has turned on since, is that person's: this containment does not hold it,
+/// and it is neither to void its clock (F9) nor to be missed.
+fn give_up_what_is_back(state: &mut State, principal: &PrincipalPlan) {
+    let compromised: BTreeSet<&Resource> =
+        state.compromised.iter().map(|item| &item.resource).collect();
+    for resource in live_credentials(&principal.snapshot) {
+        let Some(held) = state.resources.get_mut(&resource) else { continue };
+        let back = principal.snapshot.value(&resource).known();
+        let back = back.is_some_and(|value| fits(held.baseline.as_ref(), value.as_ref()));
+        if held.status == HeldStatus::Kept
+            && back
+            && !compromised.contains(&resource)
+            && principal.steps.iter().all(|step| step.resource != resource)
+        {
+            held.status = HeldStatus::GivenUp;
+        }
+    }
+}
+
 fn fresh(previous: Option<&State>, plan: &Plan, principal: &PrincipalPlan) -> State {
     // What a release kept off stays ours to re-activate when asked, across lineages.
     let resources = previous
@@ -210,6 +231,7 @@ impl State {
                     status: HeldStatus::InDoubt,
                     reversible: step.reversible,
                     written_at: None,
+                    baseline_unread: steps::may_be_anothers(step),
                 };
                 self.resources.insert(step.resource.clone(), held);
             }
@@ -277,6 +299,7 @@ pub fn finish(
     if let (Kind::Contain, Some(now)) = (plan.kind, outcome.read_back) {
         resolve_doubts(&mut state, principal, now);
         supersede(&mut state, principal, outcome, now);
+        know_the_young(&mut state, outcome.journal, now);
     }
     match plan.kind {
         Kind::Contain => set_clock(&mut state, principal, outcome),
@@ -365,6 +388,21 @@ fn supersede(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
     for resource in gone {
         if let Some(held) = state.resources.get_mut(&resource) {
             held.status = HeldStatus::Released;
+        }
+    }
+}
+
+/// What settling has turned off, and was made after the exposure, stays the attacker's when a later incident has an
+/// exposure of its own (D2.7). What was planned to be turned off for its age is recorded with the plan.
+fn know_the_young(state: &mut State, journal: &Journal, now: &Snapshot) {
+    let Some(since) = state.since else { return };
+    for step in journal.added().filter(|step| step.turns_off()) {
+        let resource = &step.resource;
+        let held = state.held().any(|(held, _)| held == resource);
+        let young = created_at(resource, now).is_some_and(|created| created >= since);
+        if held && young && !state.is_compromised(resource) {
+            let (resource, why) = (resource.clone(), Why::YoungerThanSince);
+            state.compromised.push(Compromised { resource, why });
         }
     }
 }

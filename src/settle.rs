@@ -9,8 +9,8 @@ use crate::journal::{Event, Journal, StepResult, StepStatus};
 use crate::plan::{NewCredential, PrincipalPlan, Settle, Step};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Snapshot, Status};
-use crate::standing::undone;
-use crate::state::{Role, State};
+use crate::standing::{undone, used_after_fence};
+use crate::state::{Held, HeldStatus, Role, State};
 use crate::view::Finding;
 
 /// How long after a quiet read the next one comes, in seconds: the lag that was measured (F8).
@@ -100,12 +100,25 @@ pub fn steps(
     principal: &PrincipalPlan,
     journal: &Journal,
     state: &State,
+    now: &Snapshot,
     again: &[Step],
 ) -> Vec<Step> {
+    let unmoved = fence_is_unread(principal, journal, state, now)
+        && !has_to_move(principal, journal, state, now)
+        && !again.iter().any(|step| turns_off_what_was_on(step, now));
     let allowed = |step: &&Step| {
         let mut about = principal.steps.iter().filter(|other| other.resource == step.resource);
         let tried = principal.last_steps().find(|other| other.resource == step.resource);
         if tried.is_some_and(|tried| refused(journal, tried) && tried.after == step.after) {
+            return false;
+        }
+        let moves = moves_fence(step, state);
+        let unread = now.value(&step.resource) == Now::Unknown;
+        let answered = tried.is_some_and(|tried| {
+            matches!(journal.status(tried.id), StepStatus::Done | StepStatus::Stored)
+        });
+        // An answer stands until something else is read (D2.12, D2.13).
+        if (moves && unmoved) || (!moves && unread && answered) {
             return false;
         }
         let written = about.any(|other| journal.was_written(other.id));
@@ -114,7 +127,7 @@ pub fn steps(
             return pending || clause.reassert;
         }
         let held = state.held().any(|(held, _)| *held == step.resource);
-        if moves_fence(step, state) {
+        if moves {
             return clause.move_fence;
         }
         if tried.is_some() || held {
@@ -128,6 +141,64 @@ pub fn steps(
         .filter(allowed)
         .map(|step| Step { before: first_seen(principal, step), ..step.clone() })
         .collect()
+}
+
+/// Whether the fence that was written, or what brings it to bear, could not be read. What may yet be written by the
+/// same call is none.
+fn fence_is_unread(
+    principal: &PrincipalPlan,
+    journal: &Journal,
+    state: &State,
+    now: &Snapshot,
+) -> bool {
+    let Some((fence, held)) = state.fence() else { return false };
+    if held.status != HeldStatus::Held {
+        return false;
+    }
+    let unread = |resource: &Resource| now.value(resource) == Now::Unknown;
+    let Resource::ManagedPolicy(policy) = fence else { return unread(fence) };
+    let attachment = Resource::AttachedPolicy(policy.clone());
+    let bound = Some(Value::PolicyArn(policy.clone()));
+    let carries = |(resource, held): &(&Resource, &Held)| {
+        **resource == attachment
+            || (**resource == Resource::PermissionsBoundary && held.ours == bound)
+    };
+    match state.held().find(carries) {
+        Some((carrier, held)) => {
+            held.status == HeldStatus::Held && (unread(fence) || unread(carrier))
+        }
+        // Another policy would be refused as well.
+        None => principal.last_steps().any(|step| {
+            step.resource == attachment && refused(journal, step) && unread(&attachment)
+        }),
+    }
+}
+
+/// Whether sessions are known to have been issued that the fence does not cover, by what cannot issue more (F9).
+fn has_to_move(
+    principal: &PrincipalPlan,
+    journal: &Journal,
+    state: &State,
+    now: &Snapshot,
+) -> bool {
+    let off = |key: &Resource| match now.value(key).known() {
+        Some(value) => value != Some(Value::Status(Status::Active)),
+        None => principal.last_steps().filter(|step| step.resource == *key).all(|step| {
+            matches!(
+                journal.status(step.id),
+                StepStatus::Done | StepStatus::Stored | StepStatus::Skipped
+            )
+        }),
+    };
+    let void = state.clock.iter().flat_map(|clock| &clock.void_while_active);
+    void.chain(&used_after_fence(state, now))
+        .any(|one| !matches!(one, Resource::AccessKey(_)) || off(one))
+}
+
+fn turns_off_what_was_on(step: &Step, now: &Snapshot) -> bool {
+    matches!(step.resource, Resource::AccessKey(_))
+        && step.turns_off()
+        && now.value(&step.resource) == Now::Is(Value::Status(Status::Active))
 }
 
 /// Whether a step writes a later fence in the place of one that stands, or brings it to bear.

@@ -218,7 +218,9 @@ fn beyond_posture(state: &State, now: &Snapshot) -> Vec<Finding> {
     live_credentials(now)
         .into_iter()
         .filter(|resource| {
-            !state.resources.contains_key(resource)
+            // What a release has kept off nobody has given back.
+            let known = state.resources.get(resource);
+            known.is_none_or(|held| held.status == HeldStatus::Kept)
                 && !state.is_compromised(resource)
                 && !state.is_recovered(resource)
         })
@@ -280,11 +282,17 @@ pub(crate) fn suspects(state: &State, now: &Snapshot) -> Vec<Finding> {
             continue;
         }
         let why = if younger { "created after the exposure" } else { "compromised" };
-        let can =
-            if resource == Resource::LoginProfile { "can still sign in" } else { "can still act" };
-        found.push(finding(&resource, format!("{why}, {can}")));
+        found.push(finding(&resource, format!("{why}, {}", can_still(&resource))));
     }
     found
+}
+
+/// What whoever has a live credential can do with it.
+pub(crate) fn can_still(credential: &Resource) -> &'static str {
+    match credential {
+        Resource::LoginProfile => "can still sign in",
+        _ => "can still act",
+    }
 }
 
 /// What a fence on a role does not stop, in words: nobody is to take it for more than it is (D2.13).

@@ -147,7 +147,8 @@ fn run(plan: &Plan, principal: &PrincipalPlan, journal: &Journal, bag: &Bag) {
             let _ = settle::tampering(principal, journal, &state, before, now);
             let context = super::context(now.read_at);
             if let Ok(again) = ringfence::planner::again(&state, now, &context) {
-                let added = settle::steps(&plan.settle, principal, journal, &state, &again.steps);
+                let (clause, again_steps) = (&plan.settle, &again.steps);
+                let added = settle::steps(clause, principal, journal, &state, now, again_steps);
                 assert!(added.len() <= again.steps.len());
             }
         }

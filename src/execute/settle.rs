@@ -274,7 +274,7 @@ impl Executor<'_> {
         };
         // What cannot be planned is told by the judgement at the end.
         let Ok(again) = planner::again(&state, &one.now, &context) else { return Vec::new() };
-        steps(clause, &one.plan, one.journal(), &state, &again.steps)
+        steps(clause, &one.plan, one.journal(), &state, &one.now, &again.steps)
     }
 
     /// Runs the waves that were added last.

@@ -6,10 +6,12 @@ use crate::plan::Why;
 use crate::posture::{AccessKeys, Credentials};
 use crate::resource::Resource;
 use crate::snapshot::{Missing, Obstacle, Snapshot};
-use crate::standing::{live_credentials, suspects};
+use crate::standing::{can_still, live_credentials, newer_credentials, suspects};
+use crate::state::HeldStatus;
 
 impl Draft<'_> {
-    /// Why a credential may be the attacker's (D2.7); `None` if it was made before a known exposure.
+    /// Why a credential may be the attacker's (D2.7); `None` if it was made before a known exposure,
+    /// and no release has kept it off.
     pub(super) fn why_suspect(&self, resource: &Resource) -> Option<String> {
         if self.state.is_recovered(resource) {
             return None;
@@ -26,8 +28,15 @@ impl Draft<'_> {
             (Some(since), Some(created)) if created >= since => {
                 Some("made after the exposure".to_owned())
             }
+            // The exposure that is known now may be a later one than that for which it was kept off.
+            _ if self.was_kept_off(resource) => Some("kept off by an earlier release".to_owned()),
             _ => None,
         }
+    }
+
+    fn was_kept_off(&self, resource: &Resource) -> bool {
+        let held = self.state.resources.get(resource);
+        held.is_some_and(|held| held.status == HeldStatus::Kept)
     }
 
     /// Whether the posture to step down to turns this credential off as well.
@@ -53,8 +62,16 @@ impl Draft<'_> {
     /// Rights that ringfence took go back to whoever can act: who of them may be the attacker (D2.7).
     pub(super) fn gain(&self) -> Gain {
         let found = suspects(self.state, &self.snapshot).into_iter();
-        let suspects = found.filter_map(|finding| Some((finding.resource?, finding.what)));
-        Gain { suspects: suspects.collect(), hidden: self.hidden() }
+        let found = found.filter_map(|finding| Some((finding.resource?, finding.what)));
+        let mut suspects: Vec<(Resource, String)> = found.collect();
+        // Where nobody knows when the exposure began, what was made since is nobody's that is known either.
+        for newer in newer_credentials(self.state, &self.snapshot) {
+            if suspects.iter().all(|(known, _)| *known != newer) {
+                let what = format!("created after the containment, {}", can_still(&newer));
+                suspects.push((newer, what));
+            }
+        }
+        Gain { suspects, hidden: self.hidden() }
     }
 
     /// The credentials that could not be listed, and what would show them.

@@ -5,7 +5,7 @@ use crate::properties::model::Account;
 use crate::properties::strategies::built_in;
 use ringfence::lineage::Lineage;
 use ringfence::plan::PrincipalPlan;
-use ringfence::planner::{Request, Subject, contain};
+use ringfence::planner::{self, Request, Subject, contain};
 use ringfence::policy::{FenceTime, deny_all_arn, fence, hold};
 use ringfence::resource::{Resource, Value};
 use ringfence::snapshot::{Observed, Quotas, Snapshot, Status};
@@ -111,6 +111,25 @@ fn what_others_took_away_is_written_again_as_it_was() {
     assert!(wave(KEY) < wave(SSH) && wave(SSH) == wave(SERVICE));
     let unread = without(without(now, Section::Inline), Section::AccessKeys);
     assert_eq!(said(&held, &unread), writes(&[&deny_all]));
+}
+
+/// With none named a containment takes every key that is on for the attacker's: nobody asked for one here.
+#[test]
+fn what_was_released_is_contained_anew_and_not_again() {
+    let mut truth = user();
+    give(&mut truth, OTHER_KEY, Status::Active, before());
+    let mut ask = ask("revoke", true);
+    ask.named = vec!["AKIAEXAMPLEKEY000000".parse().unwrap()];
+    let (mut state, now) = state_of(&contained(truth, &ask));
+    let context = Account::of(Vec::new()).context();
+    assert!(planner::again(&state, &now, &context).unwrap().steps.is_empty());
+    state.released_at = Some(after());
+    mark(&mut state, KEY, HeldStatus::Kept);
+    assert!(state.continues());
+    let refused = planner::again(&state, &now, &context).unwrap_err();
+    assert_eq!(refused.message(), "user `deploy-bot` was released");
+    assert_eq!(refused.exit(), ringfence::exit::Exit::Stale);
+    assert_eq!(refused.hints(), ["a new containment: ringfence plan --user deploy-bot"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::written::Case;
 use jiff::{SignedDuration, Timestamp};
 use ringfence::journal::{Event, StepResult};
 use ringfence::lineage::Lineage;
+use ringfence::plan::{Compromised, Step, Why};
 use ringfence::planner::fence_time;
 use ringfence::policy::{FenceTime, deny_all_arn, fence, hold};
 use ringfence::record::import;
@@ -148,6 +149,43 @@ fn a_new_containment_goes_on_with_what_the_one_before_left_off() {
     assert_eq!(begun.resources[&resource(KEY)].status, HeldStatus::InDoubt);
 }
 
+/// It would void the clock for ever, and nobody here answers for it (D2.6, F9).
+#[test]
+fn what_a_release_kept_off_and_a_person_turned_on_is_given_up_by_the_next_containment() {
+    let mut truth = everything();
+    give(&mut truth, OTHER_KEY, Status::Active, before());
+    let (mut state, now) = state_of(&contained(truth, &ask("quarantine", true)));
+    mark(&mut state, OTHER_KEY, HeldStatus::Kept);
+    mark(&mut state, SSH, HeldStatus::Kept);
+    let begun = |lineage: &Lineage, now: &Snapshot, compromised: bool, step: bool| {
+        let mut plan = containing(None, user(), "revoke").plan;
+        let principal = &mut plan.principals[0];
+        principal.lineage = lineage.clone();
+        principal.snapshot = now.clone();
+        if compromised {
+            let why = Why::Named;
+            principal.compromised.push(Compromised { resource: resource(OTHER_KEY), why });
+        }
+        if step {
+            let off = principal.steps.iter().find(|step| step.turns_off()).unwrap().clone();
+            principal.steps.push(Step { id: 9, resource: resource(OTHER_KEY), ..off });
+        }
+        let begun = Case::begin(Some(state.clone()), now.clone(), plan, after()).begun;
+        (begun.resources[&resource(OTHER_KEY)].status, begun.resources[&resource(SSH)].status)
+    };
+    let mut on = now.clone();
+    give(&mut on, OTHER_KEY, Status::Active, before());
+    let unread = without(on.clone(), Section::AccessKeys);
+    use HeldStatus::{GivenUp, InDoubt, Kept};
+    for lineage in [Lineage::new([9; 16]), state.lineage.clone()] {
+        assert_eq!(begun(&lineage, &on, false, false), (GivenUp, Kept));
+        assert_eq!(begun(&lineage, &now, false, false), (Kept, Kept));
+        assert_eq!(begun(&lineage, &unread, false, false), (Kept, Kept));
+        assert_eq!(begun(&lineage, &on, true, false), (Kept, Kept));
+        assert_eq!(begun(&lineage, &on, false, true), (InDoubt, Kept));
+    }
+}
+
 /// A deletion whose answer was lost, and that then found nothing: perhaps there never was anything.
 #[test]
 fn what_nobody_saw_and_nobody_answered_for_was_perhaps_deleted() {
@@ -244,6 +282,28 @@ fn what_settling_adds_is_held_as_well() {
     assert_eq!(held.baseline, Some(status(Status::Active)));
     let refused = revoking().adds(resource(OTHER_KEY), off(), StepResult::Refused);
     assert_eq!(refused.held(None, &resource(OTHER_KEY)), None);
+}
+
+/// It is the attacker's in a later incident too, whose exposure began after it was made (D2.7).
+#[test]
+fn what_settling_turns_off_and_was_made_after_the_exposure_is_compromised() {
+    let young = |made: Timestamp, result: StepResult, since: bool| {
+        let mut case = revoking();
+        if !since {
+            case.begun.since = None;
+        }
+        let off = Some(status(Status::Inactive));
+        let case = case.adds(resource(OTHER_KEY), off, result);
+        let mut now = case.contained_now();
+        give(&mut now, OTHER_KEY, Status::Inactive, made);
+        let found = case.finish(Some(&now)).0.compromised.into_iter();
+        let found = found.filter(|item| item.resource == resource(OTHER_KEY));
+        found.map(|item| item.why).collect::<Vec<_>>()
+    };
+    assert_eq!(young(after(), StepResult::Done, true), [Why::YoungerThanSince]);
+    assert_eq!(young(before(), StepResult::Done, true), []);
+    assert_eq!(young(after(), StepResult::Refused, true), []);
+    assert_eq!(young(after(), StepResult::Done, false), []);
 }
 
 #[test]

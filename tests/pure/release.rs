@@ -191,6 +191,27 @@ fn a_credential_that_may_be_the_attackers_stays_off_with_why() {
     assert!(kept(&case.plan(&plain())).contains(&off(KEY, unknown, one)));
 }
 
+/// A later exposure is later than what an earlier one has made (D2.7).
+#[test]
+fn what_an_earlier_release_kept_off_stays_off_until_it_is_asked_for() {
+    let mut case = Case::of(everything(), "quarantine");
+    let given = |case: &Case, request: &Request| steps(&case.plan(request));
+    assert!(given(&case, &plain()).contains(&SSH.to_owned()));
+    mark(&mut case.state, SSH, HeldStatus::Kept);
+    let why = "kept off by an earlier release";
+    let line = format!("{SSH} stays Inactive: {why} (--reactivate {SSH} overrides)");
+    assert!(kept(&case.plan(&plain())).contains(&line), "{:?}", kept(&case.plan(&plain())));
+    assert!(!given(&case, &plain()).contains(&SSH.to_owned()));
+    let asked = case.plan(&reactivating(&[SSH]));
+    assert_eq!(step(&asked, SSH).cautions, [format!("asked for all the same; {why}")]);
+    // One that is on again under a hold acts once that goes.
+    let mut held = Case::of(everything(), "lockdown");
+    mark(&mut held.state, SSH, HeldStatus::Kept);
+    give(&mut held.now, SSH, Status::Active, before());
+    let acts = format!("without it {SSH} can act again: {why} (--reactivate {SSH} accepts that)");
+    assert!(kept(&held.plan(&plain())).contains(&format!("{} {acts}", held.hold())));
+}
+
 #[test]
 fn a_credential_that_is_asked_for_comes_back_with_a_warning() {
     let case = Case::of(everything(), "quarantine");
@@ -244,19 +265,19 @@ fn what_is_as_it_was_before_is_settled() {
     give(&mut case.now, SSH, Status::Active, before());
     let plan = case.plan(&plain());
     assert!(!steps(&plan).contains(&SSH.to_owned()) && drifted(&plan).is_empty());
-    // What was given back, or up, is nothing to come back to; what was kept is.
-    for (status, again) in [
-        (HeldStatus::Held, true),
-        (HeldStatus::InDoubt, true),
-        (HeldStatus::Kept, true),
-        (HeldStatus::Released, false),
-        (HeldStatus::GivenUp, false),
+    // What was given back, or up, is nothing to come back to; what was kept is, where it is asked for.
+    for (status, again, asked, left) in [
+        (HeldStatus::Held, true, true, 1),
+        (HeldStatus::InDoubt, true, true, 1),
+        (HeldStatus::Kept, false, true, 1),
+        (HeldStatus::Released, false, false, 0),
+        (HeldStatus::GivenUp, false, false, 0),
     ] {
         mark(&mut case.state, SERVICE, status);
-        let plan = case.plan(&plain());
-        assert_eq!(steps(&plan).contains(&SERVICE.to_owned()), again, "{status:?}");
-        let given = case.plan(&leaving(&[SERVICE])).given_up;
-        assert_eq!(given.len(), usize::from(again));
+        let given = |request: &Request| steps(&case.plan(request)).contains(&SERVICE.to_owned());
+        assert_eq!(given(&plain()), again, "{status:?}");
+        assert_eq!(given(&reactivating(&[SERVICE])), asked, "{status:?}");
+        assert_eq!(case.plan(&leaving(&[SERVICE])).given_up.len(), left);
     }
 }
 
@@ -338,6 +359,30 @@ fn rights_do_not_go_back_while_the_attacker_can_use_them() {
     // One that was there before the exposure is the workload's own.
     give(&mut case.now, PASSWORD, Status::Active, before());
     assert_eq!(taken(&case.plan(&plain())), all);
+}
+
+#[test]
+fn rights_do_not_go_back_to_what_was_made_since_also_where_the_exposure_is_not_known() {
+    let mut ask = ask("quarantine", false);
+    ask.posture.set("groups", "remove").unwrap();
+    let mut truth = everything();
+    items(&mut truth.groups).push(member("devs"));
+    let mut case = Case::asked(truth, &ask);
+    let given = |plan: &PrincipalPlan| steps(plan).contains(&"group/devs".to_owned());
+    assert!(given(&case.plan(&plain())));
+    for (credential, can) in [(OTHER_KEY, "can still act"), (PASSWORD, "can still sign in")] {
+        let now = case.now.clone();
+        give(&mut case.now, credential, Status::Active, case.time);
+        let plan = case.plan(&plain());
+        assert!(!given(&plan), "{:?}", steps(&plan));
+        let why =
+            format!("group/devs stays while {credential}, created after the containment, {can} (");
+        assert!(kept(&plan).iter().any(|line| line.starts_with(&why)), "{:?}", kept(&plan));
+        let asked = case.plan(&reactivating(&[credential]));
+        let caution = format!("gives rights to {credential}: created after the containment, {can}");
+        assert_eq!(step(&asked, "group/devs").cautions, [caution]);
+        case.now = now;
+    }
 }
 
 #[test]
@@ -612,6 +657,40 @@ fn a_hold_stays_over_what_could_not_be_listed() {
     assert_eq!(hidden(Obstacle::Passing), why("plan again in a while"));
     assert_eq!(hidden(Obstacle::Senseless), why("it takes iam:ListSSHPublicKeys"));
     assert_eq!(hidden(Obstacle::Unimplemented), None);
+}
+
+/// Of what nobody could read it is not known whose it is (D2.9, D2.12).
+#[test]
+fn a_deny_that_was_perhaps_there_before_stays_until_it_is_taken() {
+    for (hides, theirs) in [(false, false), (true, false), (true, true)] {
+        let mut ask = ask("revoke", true);
+        ask.posture.set("permissions", "deny-managed").unwrap();
+        let mut truth = user();
+        if theirs {
+            items(&mut truth.attached_policies).push(attached(&deny_all_arn("aws")));
+        }
+        let mut account = Account::of(vec![truth]);
+        if hides {
+            account.users[0].hidden.insert(Section::Attached);
+        }
+        let plan = account.plan(&ask).unwrap();
+        account.apply(&plan, &Trouble::none());
+        account.users[0].hidden.clear();
+        let at_apply = account.user().at_apply.clone().unwrap();
+        let (state, now) = state_of(&account);
+        assert_eq!(State::parse(&state.bytes(), "state.json").unwrap(), state);
+        let case = Case { state, now, at_apply, time: account.now };
+        let lift = Request { lift_fence_now: true, ..plain() };
+        let plan = case.plan(&lift);
+        assert_eq!(steps(&plan).contains(&deny_all()), !hides, "{:?}", kept(&plan));
+        let deny = deny_all();
+        let why = "stays: whether it was attached before could not be read";
+        let flag = format!("--take {deny} detaches it, --leave {deny} gives it up");
+        let line = format!("{deny} {why} ({flag})");
+        assert_eq!(kept(&plan).contains(&line), hides, "{:?}", kept(&plan));
+        let take = Request { lift_fence_now: true, ..taking(&deny) };
+        assert!(steps(&case.plan(&take)).contains(&deny));
+    }
 }
 
 #[test]

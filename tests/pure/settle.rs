@@ -74,8 +74,13 @@ impl Case {
     }
 
     fn allowed(&self, clause: &Settle, again: &Step) -> bool {
+        self.allowed_at(clause, &self.now, again)
+    }
+
+    /// The same by another reading.
+    fn allowed_at(&self, clause: &Settle, now: &Snapshot, again: &Step) -> bool {
         let once = std::slice::from_ref(again);
-        let found = steps(clause, &self.plan, &self.journal, &self.state, once);
+        let found = steps(clause, &self.plan, &self.journal, &self.state, now, once);
         assert!(found.iter().all(|step| step.after == again.after));
         !found.is_empty()
     }
@@ -389,7 +394,8 @@ fn a_key_that_was_off_when_the_run_began_is_off_again_after_a_release() {
     let case = Case::of(truth, "quarantine");
     let found = |again: &Step| {
         let once = std::slice::from_ref(again);
-        steps(&everything_allowed(), &case.plan, &case.journal, &case.state, once).remove(0).before
+        let (plan, journal, state) = (&case.plan, &case.journal, &case.state);
+        steps(&everything_allowed(), plan, journal, state, &case.now, once).remove(0).before
     };
     assert_eq!(found(&off(OTHER_KEY)), Some(status(Status::Inactive)));
     assert_eq!(found(&off(KEY)), Some(status(Status::Active)));
@@ -443,4 +449,75 @@ fn an_older_fence_is_asserted_and_not_moved() {
     assert!(case.allowed(&reasserting(), &again) && !case.allowed(&moving(), &again));
     let newest = step(own, None, Some(Value::Document(earlier())));
     assert!(case.allowed(&moving(), &newest) && !case.allowed(&reasserting(), &newest));
+}
+
+/// An answer stands until something else is read (D2.9, D2.12).
+#[test]
+fn what_was_done_and_cannot_be_read_is_not_done_again() {
+    for result in [StepResult::Done, StepResult::Throttled, StepResult::InDoubt] {
+        let case = Case::of(user(), "revoke").only(KEY, &[Some(result)]);
+        let unread = without(case.now.clone(), Section::AccessKeys);
+        let again = case.allowed_at(&everything_allowed(), &unread, &off(KEY));
+        assert_eq!(again, result != StepResult::Done, "{result:?}");
+    }
+    let stored = Case::of(user(), "revoke").only(KEY, &[Some(StepResult::InDoubt)]);
+    let stored = stored.read_back(KEY, true);
+    let unread = without(stored.now.clone(), Section::AccessKeys);
+    assert!(!stored.allowed_at(&everything_allowed(), &unread, &off(KEY)));
+    // What nobody has written yet is taken for live.
+    assert!(stored.allowed_at(&everything_allowed(), &unread, &off(OTHER_KEY)));
+}
+
+#[test]
+fn a_fence_that_cannot_be_read_moves_only_for_what_was_read() {
+    let mut cramped = user();
+    cramped.quotas = room(0, 3);
+    for (truth, hidden) in [(user(), Section::Inline), (cramped, Section::Attached)] {
+        let case = Case::of(truth, "revoke");
+        let unread = without(case.now.clone(), hidden);
+        let fence = case.plan.steps.iter().find(|step| step.awaits_fence_time()).unwrap();
+        let policy = own_arn(&format!("{}-2", case.state.lineage.fence_name()));
+        let moves = if hidden == Section::Inline {
+            vec![fence.clone()]
+        } else {
+            let later = Resource::ManagedPolicy(policy.clone());
+            let attach = step(Resource::AttachedPolicy(policy), None, Some(Value::Attached));
+            vec![Step { resource: later, ..fence.clone() }, attach]
+        };
+        let allowed = |case: &Case, now: &Snapshot, with: &[Step]| {
+            let again: Vec<Step> = with.iter().chain(&moves).cloned().collect();
+            let clause = everything_allowed();
+            steps(&clause, &case.plan, &case.journal, &case.state, now, &again).len()
+        };
+        assert_eq!(allowed(&case, &case.now, &[]), moves.len(), "{hidden:?}");
+        assert_eq!(allowed(&case, &unread, &[]), 0, "{hidden:?}");
+        // A key that was read to be on has minted; so has one that only turned out to have been.
+        let mut active = unread.clone();
+        give(&mut active, KEY, Status::Active, before());
+        assert_eq!(allowed(&case, &active, &[off(KEY)]), 1 + moves.len(), "{hidden:?}");
+        let blind = without(unread.clone(), Section::AccessKeys);
+        assert_eq!(allowed(&case, &blind, &[off(KEY)]), 0, "{hidden:?}");
+        let mut void = Case { state: case.state.clone(), ..Case::of(user(), "revoke") };
+        (void.plan, void.journal) = (case.plan.clone(), case.journal.clone());
+        void.state.clock.as_mut().unwrap().void_while_active = vec![resource(KEY)];
+        assert_eq!(allowed(&void, &unread, &[]), moves.len(), "{hidden:?}");
+        // While that one may be on, a later fence would not count either.
+        void = void.only(KEY, &[Some(StepResult::Refused)]);
+        let fence = fence.id;
+        let resource = case.plan.steps.iter().find(|step| step.id == fence).unwrap();
+        let event =
+            Event::FenceTime { fence_time: start(), key_off_at: start(), still_active: vec![] };
+        void.journal.append(start(), event);
+        let (action, attempt) = ("PutUserPolicy".to_owned(), 1);
+        let (step, about) = (fence, resource.resource.clone());
+        void.journal
+            .append(start(), Event::Intent { step, resource: about.clone(), action, attempt });
+        let (result, service_date, request_id, error) = (StepResult::Done, None, None, None);
+        let resource = about;
+        void.journal.append(
+            start(),
+            Event::Outcome { step, resource, result, service_date, request_id, error },
+        );
+        assert_eq!(allowed(&void, &blind, &[]), 0, "{hidden:?}");
+    }
 }

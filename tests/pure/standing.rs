@@ -137,6 +137,20 @@ fn a_credential_that_the_posture_turns_off_is_beyond_it() {
 }
 
 #[test]
+fn what_an_earlier_release_kept_off_and_is_on_is_beyond_a_posture_that_turns_all_off() {
+    let mut ask = ask("quarantine", false);
+    ask.named = vec!["AKIAEXAMPLEKEY000000".parse().unwrap()];
+    let mut truth = user();
+    on(&mut truth, SSH);
+    let (mut state, mut now) = state_of(&contained(truth, &ask));
+    mark(&mut state, SSH, HeldStatus::Kept);
+    assert_eq!(said(&judge(&state, &now).weakened), [""; 0]);
+    on(&mut now, SSH);
+    let beyond = format!("{SSH} is Active, and the posture turns all of its kind off");
+    assert_eq!(said(&judge(&state, &now).weakened), [beyond]);
+}
+
+#[test]
 fn a_suspect_credential_that_can_act_is_not_contained() {
     let (state, now) = revoked();
     let lockdown = "ringfence plan --user deploy-bot --posture lockdown --out lockdown.json";
