@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Entry, Event, Journal};
 use crate::state::{RunEnd, State};
-use crate::text::{count, shell, shown};
+use crate::text::{count, operand, shell, shown};
 use std::cmp::Reverse;
 
 /// A file that rules over a store: its name and its bytes; `None` where it is not there.
@@ -171,7 +171,7 @@ pub(super) fn locked(key: &Key, state: Option<&State>, holder: Result<Option<Own
         Err(unknown) => error.because(unknown.cause().unwrap_or(unknown.message())),
     }
     .hint("wait for it: --lock-timeout 5m")
-    .hint(format!("see whether its process still lives: ringfence state unlock {}", shell(&user)))
+    .hint(format!("see whether its process still lives: ringfence state unlock {}", operand(&user)))
 }
 
 /// The error for a run whose plan is another one in each of two stores.
