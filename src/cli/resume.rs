@@ -13,7 +13,7 @@ use crate::store::Key;
 
 pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit> {
     session.refuse_commands()?;
-    let (states, unread) = states(session, args).await?;
+    let States { states, unread, missing } = states(session, args).await?;
     let mut runs: Vec<(Key, String)> = Vec::new();
     for (key, state) in states {
         // A run over several users is one: resuming it for one of them resumes it for all.
@@ -23,6 +23,9 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
             runs.push((key, open.id.clone()));
         }
     }
+    if runs.is_empty() && missing != Exit::Done {
+        return Ok(missing);
+    }
     if runs.is_empty() {
         session.terminal.print(&format!(
             "No run was cut off in `{}`.",
@@ -30,7 +33,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
         ));
         return if unread { tell_unread(session).await } else { Ok(Exit::Done) };
     }
-    let mut worst = Exit::Done;
+    let mut worst = missing;
     let aws = session.aws().await;
     for (key, id) in runs {
         let exit = match one(session, &aws, &key, &id, args).await {
@@ -64,8 +67,16 @@ async fn one(
     execute(session, aws, run).await.map_err(|error| closed(error, &plan))
 }
 
-/// The states asked for, and whether one cannot be read: that keeps no other from being resumed.
-async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, State)>, bool)> {
+/// What is asked for.
+struct States {
+    states: Vec<(Key, State)>,
+    /// Whether one of the store cannot be read: that keeps no other from being resumed.
+    unread: bool,
+    /// How it ends for those who were named and not found, which was said.
+    missing: Exit,
+}
+
+async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<States> {
     let whos = whos(&args.users, &args.roles);
     let mut states = Vec::new();
     if whos.is_empty() {
@@ -73,12 +84,19 @@ async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, S
         let all = listed.len();
         states.extend(listed.into_iter().filter_map(|(key, state)| Some((key, state.ok()?))));
         let unread = states.len() < all;
-        return Ok((states, unread));
+        return Ok(States { states, unread, missing: Exit::Done });
     }
+    let mut missing = Exit::Done;
     for who in &whos {
-        states.push(session.find_who(who).await?);
+        match session.find_who(who).await {
+            Ok(found) => states.push(found),
+            Err(error) => {
+                session.terminal.error(&error);
+                missing = error.exit();
+            }
+        }
     }
-    Ok((states, false))
+    Ok(States { states, unread: false, missing })
 }
 
 /// Says which states cannot be read, after the runs: one that went on may have written what was missing.
