@@ -2,6 +2,7 @@
 
 use super::apply::{Run, execute};
 use super::args::{ResumeArgs, whos};
+use super::interrupt::{Interrupt, stopped};
 use super::session::Session;
 use crate::aws::Aws;
 use crate::error::{Error, Result};
@@ -33,17 +34,30 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
         ));
         return if unread { tell_unread(session).await } else { Ok(Exit::Done) };
     }
-    let mut worst = missing;
+    let (mut worst, mut begun) = (missing, false);
     let aws = session.aws().await;
-    for (key, id) in runs {
-        let exit = match one(session, &aws, &key, &id, args).await {
-            Ok(exit) => exit,
+    let interrupt = Interrupt::default();
+    for (index, (key, id)) in runs.iter().enumerate() {
+        let mut left = runs.get(index + 1..).unwrap_or_default();
+        let exit = match one(session, &aws, &interrupt, key, id, args).await {
+            Ok(exit) => {
+                begun = true;
+                exit
+            }
+            Err(error) if error.exit() == Exit::Interrupted => {
+                left = runs.get(index..).unwrap_or_default();
+                Exit::Interrupted
+            }
             Err(error) => {
                 // One run that can't be finished keeps no other from it (D2.4).
                 session.terminal.error(&error);
                 error.exit()
             }
         };
+        if (interrupt.asked() || exit == Exit::Interrupted) && !left.is_empty() {
+            let names: Vec<_> = left.iter().map(|(_, id)| format!("run {id}")).collect();
+            return Err(stopped(&names, begun).hint("ringfence resume goes on with the rest"));
+        }
         if exit != Exit::Done {
             worst = exit;
         }
@@ -55,16 +69,17 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
 async fn one(
     session: &Session<'_>,
     aws: &Aws,
+    interrupt: &Interrupt,
     key: &Key,
     id: &str,
     args: &ResumeArgs,
 ) -> Result<Exit> {
-    let bytes = session.store.plan_bytes(key, id).await?;
+    let bytes = interrupt.unless_asked(session.store.plan_bytes(key, id)).await?;
     let plan = Plan::parse(&bytes, &format!("plan of {id}"))?;
     // What was approved when it began needs no new approval.
     let approvals = Approvals::default();
     let run = Run { plan: &plan, bytes: &bytes, settle: args.settle, resumed: Some(id), approvals };
-    execute(session, aws, run).await.map_err(|error| closed(error, &plan))
+    execute(session, aws, interrupt, run).await.map_err(|error| closed(error, &plan))
 }
 
 /// What is asked for.

@@ -102,7 +102,7 @@ async fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result
         session.terminal.confirm(&format!(
             "Forget the state of {}, {whose}? IAM is not touched; rollback will not know what to undo.",
             key.id
-        ))?;
+        )).await?;
     }
     let Some(locked) = session.store.lock(&key, &session.owner()).await? else {
         return Err(session.store.locked_error(&key).await);

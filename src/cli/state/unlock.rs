@@ -56,7 +56,7 @@ async fn break_lock(
                         key.kind,
                         owner.words()
                     ))
-                    ?;
+                    .await?;
             }
             let by = session.owner();
             let broken = store.break_lock(key, owner, &by, session.context.now()).await?;

@@ -2,9 +2,9 @@
 
 use super::{Look, Looked, NOBODY, look};
 use crate::cli::args::{Format, StatusArgs};
+use crate::cli::interrupt::Interrupt;
 use crate::cli::session::Session;
 use crate::error::{Error, Result};
-use crate::execute::Stop;
 use crate::exit::Exit;
 use crate::render::{markdown, text};
 use crate::text::clock;
@@ -21,8 +21,8 @@ pub(super) async fn watch(
     args: &StatusArgs,
     every: Duration,
 ) -> Result<Exit> {
-    let stop = Stop::default();
-    crate::cli::apply::listen(stop.clone());
+    let interrupt = Interrupt::default();
+    interrupt.listen();
     let (mut shown, mut complained) = (None, Vec::new());
     let mut last;
     loop {
@@ -39,7 +39,7 @@ pub(super) async fn watch(
                 error.exit()
             }
         };
-        if !wait(session, &stop, every).await {
+        if !wait(session, &interrupt, every).await {
             session.terminal.end_progress();
             return Ok(last);
         }
@@ -115,12 +115,12 @@ fn said(report: &StatusReport) -> Vec<Said> {
 }
 
 /// Waits for the next look; `false` if the person has asked to stop.
-async fn wait(session: &Session<'_>, stop: &Stop, every: Duration) -> bool {
+async fn wait(session: &Session<'_>, interrupt: &Interrupt, every: Duration) -> bool {
     let step = Duration::from_millis(200);
     let mut waited = Duration::ZERO;
-    while waited < every && !stop.asked() {
+    while waited < every && !interrupt.asked() {
         session.context.sleep(step).await;
         waited += step;
     }
-    !stop.asked()
+    !interrupt.asked()
 }
