@@ -10,6 +10,7 @@ mod containment;
 mod drill;
 mod findings;
 mod history;
+mod interrupt;
 mod plan;
 mod progress;
 mod recover;

@@ -217,10 +217,10 @@ impl Who {
         self.kind() == other.kind() && self.name().same_user(other.name().as_str())
     }
 
-    /// How a command names it: `--user deploy-bot`.
+    /// How a command names it: `--user deploy-bot`, or `--user=-x`.
     #[must_use]
     pub fn flag(&self) -> String {
-        format!("--{} {}", self.kind(), crate::text::shell(self.name().as_str()))
+        crate::text::option(&format!("--{}", self.kind()), self.name().as_str())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Snapshot, Status};
 use crate::standing::{fence_covers, live_credentials, void};
 use crate::state::{Held, HeldStatus, Role, State};
-use crate::text::{ago, clock};
+use crate::text::{ago, clock, operand};
 
 /// How a step begins to say that a credential acts again though it may be the attacker's.
 pub(crate) const ASKED_FOR_ALL_THE_SAME: &str = "asked for all the same";
@@ -104,7 +104,10 @@ fn check(state: &State, now: &Snapshot, request: &Request) -> Result<()> {
                 "`{resource}` is nothing that ringfence holds for {}",
                 state.principal.who()
             ))
-            .hint(format!("ringfence state show {} lists what it holds", state.principal.name)));
+            .hint(format!(
+                "ringfence state show {} lists what it holds",
+                operand(state.principal.name.as_str())
+            )));
         }
     }
     if let Some(both) = request.take.iter().find(|resource| request.leave.contains(resource)) {

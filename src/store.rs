@@ -33,7 +33,7 @@ use crate::state::State;
 use common::contradicts_itself;
 use jiff::Timestamp;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Whose state it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -339,6 +339,19 @@ impl Store {
             Self::Local(store) => store.holder(key),
             #[cfg(feature = "s3")]
             Self::S3(store) => Box::pin(store.holder(key)).await,
+        }
+    }
+
+    /// The folder of this machine in which the record goes on that the lock of a principal stands for, where its
+    /// store could not be reached in mid-run.
+    pub async fn record_elsewhere(&self, key: &Key) -> Option<PathBuf> {
+        match self {
+            Self::Local(_) => {
+                let _ = key;
+                None
+            }
+            #[cfg(feature = "s3")]
+            Self::S3(store) => Box::pin(store.record_elsewhere(key)).await,
         }
     }
 

@@ -44,6 +44,20 @@ pub fn shell(word: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", word.replace('\'', "'\\''")))
 }
 
+/// An option of a command with its value, also where the value looks like an option.
+#[must_use]
+pub fn option(name: &str, value: &str) -> String {
+    let between = if value.starts_with('-') { '=' } else { ' ' };
+    format!("{name}{between}{}", shell(value))
+}
+
+/// A word of a command that is no option, also where it looks like one.
+#[must_use]
+pub fn operand(word: &str) -> String {
+    let before = if word.starts_with('-') { "-- " } else { "" };
+    format!("{before}{}", shell(word))
+}
+
 /// `1 key`, `2 keys`.
 #[must_use]
 pub fn count(n: usize, one: &str, many: &str) -> String {
@@ -123,6 +137,15 @@ mod tests {
         assert_eq!(shown("plain ü"), "plain ü");
         assert_eq!(shown("a\u{1b}[31mb"), "a\\u{1b}[31mb");
         assert_eq!(shown("a\u{202e}b"), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn what_looks_like_an_option_is_none() {
+        assert_eq!(option("--user", "deploy-bot"), "--user deploy-bot");
+        assert_eq!(option("--user", "-x"), "--user=-x");
+        assert_eq!(option("--posture", "- x"), "--posture='- x'");
+        assert_eq!(operand("deploy-bot"), "deploy-bot");
+        assert_eq!(operand("--all"), "-- --all");
     }
 
     #[test]

@@ -4,12 +4,13 @@ mod halt;
 
 use super::approvals::beside;
 use super::args::{ApplyArgs, Format, OnDrift, whos};
+use super::interrupt::{Interrupt, stopped};
 use super::plan::{Wanted, make, whole_seconds_of};
 use super::session::{Session, name_of, read_file};
 use super::terminal::Terminal;
 use crate::aws::Aws;
 use crate::error::{Error, Result};
-use crate::execute::{Approvals, Executor, Stop};
+use crate::execute::{Approvals, Executor};
 use crate::exit::Exit;
 use crate::identity::{PrincipalKind, Who};
 use crate::plan::{Destination, Kind, Plan};
@@ -44,11 +45,12 @@ pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit>
     }
     if !args.auto_approve {
         show(session, &plan, Some((&name, &crate::plan::sha256(&bytes))));
-        session.terminal.confirm(&question(&plan))?;
+        session.terminal.confirm(&question(&plan)).await?;
     }
     execute(
         session,
         &aws,
+        &Interrupt::default(),
         Run { plan: &plan, bytes: &bytes, settle: args.targets.settle, resumed: None, approvals },
     )
     .await
@@ -70,23 +72,39 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
     let on_drift = args.targets.on_drift.unwrap_or(OnDrift::Tighten);
     if !args.again {
         let wanted = Wanted::from_args(session, &args.targets)?;
-        return one(session, aws, args, &wanted, on_drift).await;
+        return one(session, aws, args, &wanted, on_drift, &Interrupt::default()).await;
     }
     let whos = whos(&args.targets.users, &args.targets.roles);
     if whos.is_empty() {
         return Err(Error::new(Exit::Usage, "`--again` needs to know for whom")
             .hint("--user NAME, or --role NAME"));
     }
-    let mut worst = Exit::Done;
-    for who in &whos {
-        let exit = match again(session, aws, args, who, on_drift).await {
-            Ok(exit) => exit,
+    let interrupt = Interrupt::default();
+    let (mut worst, mut begun) = (Exit::Done, false);
+    for (index, who) in whos.iter().enumerate() {
+        let mut left = whos.get(index + 1..).unwrap_or_default();
+        let exit = match again(session, aws, args, who, on_drift, &interrupt).await {
+            Ok(exit) => {
+                begun = true;
+                exit
+            }
+            Err(error) if error.exit() == Exit::Interrupted => {
+                left = whos.get(index..).unwrap_or_default();
+                Exit::Interrupted
+            }
             Err(error) => {
                 // One that cannot be contained again keeps no other from it (D2.4).
                 session.terminal.error(&error);
                 error.exit()
             }
         };
+        if (interrupt.asked() || exit == Exit::Interrupted) && !left.is_empty() {
+            let names: Vec<_> = left.iter().map(Who::to_string).collect();
+            let flags: Vec<_> = left.iter().map(Who::flag).collect();
+            return Err(
+                stopped(&names, begun).hint(format!("ringfence apply --again {}", flags.join(" ")))
+            );
+        }
         if exit != Exit::Done {
             worst = exit;
         }
@@ -100,14 +118,15 @@ async fn again(
     args: &ApplyArgs,
     who: &Who,
     on_drift: OnDrift,
+    interrupt: &Interrupt,
 ) -> Result<Exit> {
-    let (_, state) = session.find_who(who).await?;
+    let (_, state) = interrupt.unless_asked(session.find_who(who)).await?;
     if !state.continues() {
         return Err(Error::stale(format!("{who} was released"))
             .hint(format!("a new containment: ringfence plan {}", who.flag())));
     }
     let wanted = Wanted::again(session, &state, &args.targets);
-    one(session, aws, args, &wanted, on_drift).await
+    one(session, aws, args, &wanted, on_drift, interrupt).await
 }
 
 async fn one(
@@ -116,8 +135,9 @@ async fn one(
     args: &ApplyArgs,
     wanted: &Wanted,
     on_drift: OnDrift,
+    interrupt: &Interrupt,
 ) -> Result<Exit> {
-    let plan = make(session, aws, wanted, on_drift).await?;
+    let plan = interrupt.unless_asked(make(session, aws, wanted, on_drift)).await?;
     show(session, &plan, None);
     let blocked = plan.principals.iter().any(|principal| !principal.blocked.is_empty());
     // Asserting again records what was read, also where nothing has to be done: a run that was cut off, or
@@ -132,13 +152,18 @@ async fn one(
         break_glass: args.break_glass.clone(),
         ..Approvals::default()
     };
-    refuse(session, &plan, &bytes, &approvals).await?;
-    if !args.auto_approve && !plan.is_empty() {
-        session.terminal.confirm(&question(&plan))?;
-    }
+    let agreed = async {
+        refuse(session, &plan, &bytes, &approvals).await?;
+        if !args.auto_approve && !plan.is_empty() {
+            session.terminal.confirm(&question(&plan)).await?;
+        }
+        Ok(())
+    };
+    interrupt.unless_asked(agreed).await?;
     execute(
         session,
         aws,
+        interrupt,
         Run { plan: &plan, bytes: &bytes, settle: None, resumed: None, approvals },
     )
     .await
@@ -217,10 +242,14 @@ pub(super) struct Run<'a> {
 }
 
 /// Applies a plan, or goes on with it, and prints what happens as it happens.
-pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: Run<'_>) -> Result<Exit> {
+pub(super) async fn execute(
+    session: &Session<'_>,
+    aws: &Aws,
+    interrupt: &Interrupt,
+    run: Run<'_>,
+) -> Result<Exit> {
     let plan = run.plan;
-    let stop = Stop::default();
-    listen(stop.clone());
+    interrupt.listen();
     let halt = halt::watcher(session.terminal);
     let screen = session.terminal.screen();
     let widths = text::widths(plan);
@@ -248,7 +277,7 @@ pub(super) async fn execute(session: &Session<'_>, aws: &Aws, run: Run<'_>) -> R
         protected_users: &session.config.protected_users,
         protected_roles: &session.config.protected_roles,
         approvals: run.approvals,
-        stop,
+        stop: interrupt.stop(),
         emit: &mut emit,
         output_lost: &Terminal::missed_output,
         watcher: halt.as_deref(),
@@ -275,41 +304,4 @@ fn print_ending(session: &Session<'_>, ending: &Ending) {
         _ => text::ending(ending, session.terminal.screen()),
     };
     session.terminal.print(&shown);
-}
-
-/// Waits for a signal that asks the program to end.
-pub(super) async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-/// The first signal lets the calls under way end; the second stops at once (D4).
-pub(super) fn listen(stop: Stop) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    tokio::spawn(async move {
-        for _ in 0..2 {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if stop.asked() {
-                #[allow(clippy::disallowed_methods, reason = "the second signal stops at once")]
-                std::process::exit(i32::from(Exit::Interrupted.code()));
-            }
-            stop.ask();
-        }
-    });
 }

@@ -38,10 +38,13 @@ pub(super) async fn run(session: &Session<'_>, args: &ApproveArgs) -> Result<Exi
     let key = identity(session, &args.identity)?;
     let out = args.out.clone().unwrap_or_else(|| signature_path(&args.file, &key));
     if !args.auto_approve {
-        session.terminal.confirm(&format!(
-            "Approve exactly these bytes with {}?",
-            key.public_key().fingerprint(HashAlg::Sha256)
-        ))?;
+        session
+            .terminal
+            .confirm(&format!(
+                "Approve exactly these bytes with {}?",
+                key.public_key().fingerprint(HashAlg::Sha256)
+            ))
+            .await?;
     }
     let signature = sign(&key, &bytes)?;
     write(&out, signature.as_bytes())?;

@@ -78,7 +78,7 @@ impl Asking {
         // What is left of a temporary folder goes with this value, also where somebody breaks off.
         let result = tokio::select! {
             result = fetched => result,
-            () = super::apply::interrupted() => {
+            () = super::interrupt::interrupted() => {
                 Err(Error::new(Exit::Interrupted, "the history was not read to its end"))
             }
         };

@@ -18,7 +18,7 @@ use crate::posture::Posture;
 use crate::render::{Saved, markdown, text};
 use crate::snapshot::Snapshot;
 use crate::state::State;
-use crate::text::shell;
+use crate::text::{option, shell};
 use crate::traced::Traced;
 use jiff::Timestamp;
 use start::Started;
@@ -229,7 +229,7 @@ fn only_of(sessions: &[SessionOf], roles: &[UserName]) -> Result<()> {
             Exit::Usage,
             format!("`--session {}/{}` is of a role that is not named", one.role, one.session),
         )
-        .hint(format!("--role {}", one.role))),
+        .hint(option("--role", one.role.as_str()))),
     }
 }
 

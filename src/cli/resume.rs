@@ -2,6 +2,7 @@
 
 use super::apply::{Run, execute};
 use super::args::{ResumeArgs, whos};
+use super::interrupt::{Interrupt, stopped};
 use super::session::Session;
 use crate::aws::Aws;
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ use crate::store::Key;
 
 pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit> {
     session.refuse_commands()?;
-    let (states, unread) = states(session, args).await?;
+    let States { states, unread, missing } = states(session, args).await?;
     let mut runs: Vec<(Key, String)> = Vec::new();
     for (key, state) in states {
         // A run over several users is one: resuming it for one of them resumes it for all.
@@ -23,6 +24,9 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
             runs.push((key, open.id.clone()));
         }
     }
+    if runs.is_empty() && missing != Exit::Done {
+        return Ok(missing);
+    }
     if runs.is_empty() {
         session.terminal.print(&format!(
             "No run was cut off in `{}`.",
@@ -30,17 +34,30 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
         ));
         return if unread { tell_unread(session).await } else { Ok(Exit::Done) };
     }
-    let mut worst = Exit::Done;
+    let (mut worst, mut begun) = (missing, false);
     let aws = session.aws().await;
-    for (key, id) in runs {
-        let exit = match one(session, &aws, &key, &id, args).await {
-            Ok(exit) => exit,
+    let interrupt = Interrupt::default();
+    for (index, (key, id)) in runs.iter().enumerate() {
+        let mut left = runs.get(index + 1..).unwrap_or_default();
+        let exit = match one(session, &aws, &interrupt, key, id, args).await {
+            Ok(exit) => {
+                begun = true;
+                exit
+            }
+            Err(error) if error.exit() == Exit::Interrupted => {
+                left = runs.get(index..).unwrap_or_default();
+                Exit::Interrupted
+            }
             Err(error) => {
                 // One run that can't be finished keeps no other from it (D2.4).
                 session.terminal.error(&error);
                 error.exit()
             }
         };
+        if (interrupt.asked() || exit == Exit::Interrupted) && !left.is_empty() {
+            let names: Vec<_> = left.iter().map(|(_, id)| format!("run {id}")).collect();
+            return Err(stopped(&names, begun).hint("ringfence resume goes on with the rest"));
+        }
         if exit != Exit::Done {
             worst = exit;
         }
@@ -52,20 +69,29 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
 async fn one(
     session: &Session<'_>,
     aws: &Aws,
+    interrupt: &Interrupt,
     key: &Key,
     id: &str,
     args: &ResumeArgs,
 ) -> Result<Exit> {
-    let bytes = session.store.plan_bytes(key, id).await?;
+    let bytes = interrupt.unless_asked(session.store.plan_bytes(key, id)).await?;
     let plan = Plan::parse(&bytes, &format!("plan of {id}"))?;
     // What was approved when it began needs no new approval.
     let approvals = Approvals::default();
     let run = Run { plan: &plan, bytes: &bytes, settle: args.settle, resumed: Some(id), approvals };
-    execute(session, aws, run).await.map_err(|error| closed(error, &plan))
+    execute(session, aws, interrupt, run).await.map_err(|error| closed(error, &plan))
 }
 
-/// The states asked for, and whether one cannot be read: that keeps no other from being resumed.
-async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, State)>, bool)> {
+/// What is asked for.
+struct States {
+    states: Vec<(Key, State)>,
+    /// Whether one of the store cannot be read: that keeps no other from being resumed.
+    unread: bool,
+    /// How it ends for those who were named and not found, which was said.
+    missing: Exit,
+}
+
+async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<States> {
     let whos = whos(&args.users, &args.roles);
     let mut states = Vec::new();
     if whos.is_empty() {
@@ -73,12 +99,19 @@ async fn states(session: &Session<'_>, args: &ResumeArgs) -> Result<(Vec<(Key, S
         let all = listed.len();
         states.extend(listed.into_iter().filter_map(|(key, state)| Some((key, state.ok()?))));
         let unread = states.len() < all;
-        return Ok((states, unread));
+        return Ok(States { states, unread, missing: Exit::Done });
     }
+    let mut missing = Exit::Done;
     for who in &whos {
-        states.push(session.find_who(who).await?);
+        match session.find_who(who).await {
+            Ok(found) => states.push(found),
+            Err(error) => {
+                session.terminal.error(&error);
+                missing = error.exit();
+            }
+        }
     }
-    Ok((states, false))
+    Ok(States { states, unread: false, missing })
 }
 
 /// Says which states cannot be read, after the runs: one that went on may have written what was missing.

@@ -1,22 +1,19 @@
 //! `ringfence state …`
 
+mod import;
 mod list;
 mod transfer;
 mod unlock;
 
-use super::args::{Format, StateArgs, StateVerb};
-use super::session::{Session, name_of, read_file};
+use super::args::{StateArgs, StateVerb};
+use super::session::Session;
 use crate::approval::contradiction;
-use crate::aws::read_known;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::plan::{Plan, PrincipalPlan};
-use crate::record;
 use crate::render::{markdown, text};
-use crate::state::Run;
+use crate::state::{Run, State};
 use crate::store::Key;
 use crate::text::{shell, shown};
-use std::path::Path;
 
 pub(super) async fn run(session: &Session<'_>, args: &StateArgs) -> Result<Exit> {
     session.refuse_commands()?;
@@ -28,7 +25,7 @@ pub(super) async fn run(session: &Session<'_>, args: &StateArgs) -> Result<Exit>
         StateVerb::Unlock { user, auto_approve } => unlock::run(session, user, *auto_approve).await,
         StateVerb::Pull { user, out } => transfer::pull(session, user, out).await,
         StateVerb::Push { from, users } => transfer::push(session, from, users).await,
-        StateVerb::Import { plan } => import(session, plan).await,
+        StateVerb::Import { plan } => import::run(session, plan).await,
     }
 }
 
@@ -88,21 +85,40 @@ async fn remove(session: &Session<'_>, user: &str, auto_approve: bool) -> Result
         .await?
         .into_iter()
         .find(|(key, state)| key.id.as_str() == user && state.is_err());
-    let (key, whose) = match broken {
-        Some((key, _)) => (key, "which cannot be read".to_owned()),
+    let (key, state, whose) = match broken {
+        Some((key, _)) => (key, None, "which cannot be read".to_owned()),
         None => {
             let (key, state) = session.find(user).await?;
-            (key, format!("of {}, {} resources held", state.principal.who(), state.held().count()))
+            let whose =
+                format!("of {}, {} resources held", state.principal.who(), state.held().count());
+            (key, Some(state), whose)
         }
     };
-    let Some(locked) = session.store.lock(&key, &session.owner()).await? else {
-        return Err(session.store.locked_error(&key).await);
-    };
+    // A lock in a bucket would outlive whoever breaks off at the question.
     if !auto_approve {
+        if session.store.holder(&key).await?.is_some() {
+            return Err(session.store.locked_error(&key).await);
+        }
         session.terminal.confirm(&format!(
             "Forget the state of {}, {whose}? IAM is not touched; rollback will not know what to undo.",
             key.id
-        ))?;
+        )).await?;
+    }
+    let Some(locked) = session.store.lock(&key, &session.owner()).await? else {
+        return Err(session.store.locked_error(&key).await);
+    };
+    let at = |state: &State| (state.lineage.clone(), state.serial);
+    let now = match session.store.load(&key).await {
+        Err(error) if state.is_some() => return Err(error),
+        now => now.unwrap_or_default(),
+    };
+    if now.as_ref().map(at) != state.as_ref().map(at) {
+        return Err(Error::stale(format!(
+            "the state of {} has moved on since it was read",
+            key.id
+        ))
+        .detail("it was not forgotten")
+        .hint(format!("ringfence state show {} shows what it says now", key.id)));
     }
     let moved = session.store.remove(locked).await?;
     session.terminal.print(&format!(
@@ -126,65 +142,4 @@ async fn whose(session: &Session<'_>, user: &str) -> Result<(Key, String)> {
             session.find(user).await.map(|(key, state)| (key, state.principal.name.to_string()))
         }
     }
-}
-
-async fn import(session: &Session<'_>, path: &Path) -> Result<Exit> {
-    let bytes = match session.store.file(&path.to_string_lossy()).await? {
-        Some(bytes) => bytes,
-        None => read_file(path)?,
-    };
-    let plan = Plan::parse(&bytes, &name_of(path))?;
-    let users: Vec<_> = plan.principals.iter().map(PrincipalPlan::who).collect();
-    let managed: Vec<_> = crate::execute::managed(&plan);
-    let reading = read_known(&session.aws().await, &users, &managed).await?;
-    if reading.caller.account != plan.account_id || reading.endpoint != plan.endpoint {
-        return Err(Error::stale("the plan is of another account or endpoint")
-            .because(format!(
-                "planned for {} on {}, now {} on {}",
-                plan.account_id,
-                plan.endpoint,
-                reading.caller.account,
-                shown(&reading.endpoint)
-            ))
-            .hint("import it with credentials of that account, on that endpoint"));
-    }
-    for principal in &plan.principals {
-        let key = Key::of(&plan, principal);
-        session.store.check_writable(&key).await?;
-        let Some(mut locked) = session.store.lock(&key, &session.owner()).await? else {
-            return Err(session.store.locked_error(&key).await);
-        };
-        if let Some(state) = locked.stored().await? {
-            return Err(Error::stale(format!(
-                "{} has a state already, serial {}",
-                principal.who(),
-                state.serial
-            ))
-            .hint(format!(
-                "ringfence state rm {} moves it aside first",
-                shell(principal.id.as_str())
-            )));
-        }
-        let now =
-            reading.snapshots.iter().find(|now| *now.id() == principal.id).ok_or_else(|| {
-                Error::stale(format!(
-                    "{} ({}) is not there any more",
-                    principal.id,
-                    principal.who()
-                ))
-            })?;
-        let state = record::import(&plan, principal, now)?;
-
-        locked.save(&state).await?;
-        if session.format == Format::Json {
-            session.terminal.print_bytes(&state.bytes());
-        } else {
-            session.terminal.print(&text::state(
-                &state,
-                session.terminal.screen(),
-                reading.service_time,
-            ));
-        }
-    }
-    Ok(Exit::Done)
 }

@@ -15,8 +15,9 @@ use crate::snapshot::Snapshot;
 use crate::standing::{fence_view, judge, limits, newer_credentials, remedies};
 use crate::state::State;
 use crate::store::{Key, Owner};
-use crate::text::shown;
+use crate::text::{shell, shown};
 use crate::view::{FORMAT_VERSION, Finding, PrincipalStatus, Standing, StatusReport};
+use std::path::Path;
 use watch::{LEAST_WATCH, watch};
 
 pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit> {
@@ -28,12 +29,14 @@ pub(super) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit
 }
 
 async fn once(session: &Session<'_>, args: &StatusArgs) -> Result<Exit> {
-    let (looked, exit) = look(session, args).await?;
+    let Look { looked, broken, exit } = look(session, args).await?;
+    for error in &broken {
+        session.terminal.error(error);
+    }
     match looked {
         Looked::Nobody(_) if exit != Exit::Done => {}
         Looked::Nobody(text) => {
-            let none = b"{\"format_version\":1,\"principals\":[]}\n";
-            session.print(&text, none, || text.clone());
+            session.print(&text, format!("{NOBODY}\n").as_bytes(), || text.clone());
         }
         Looked::At(report) => {
             // Serialising to memory fails only for maps with keys that are no text; there are none here.
@@ -47,20 +50,29 @@ async fn once(session: &Session<'_>, args: &StatusArgs) -> Result<Exit> {
     Ok(exit)
 }
 
+/// What is said of nobody, as JSON.
+const NOBODY: &str = r#"{"format_version":1,"principals":[]}"#;
+
+/// A look.
+struct Look {
+    looked: Looked,
+    /// What is wrong with the states that could not be read, or are not there.
+    broken: Vec<Error>,
+    /// How `status` ends for it.
+    exit: Exit,
+}
+
 /// What a look found.
-pub(super) enum Looked {
+enum Looked {
     /// Nobody has a state; said in words.
     Nobody(String),
     /// Reality against state.
     At(StatusReport),
 }
 
-/// Reads reality and compares it with the states; and how `status` ends for it.
-pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Looked, Exit)> {
+/// Reads reality and compares it with the states.
+async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<Look> {
     let (states, broken) = states(session, &whos(&args.users, &args.roles)).await?;
-    for error in &broken {
-        session.terminal.error(error);
-    }
     if states.is_empty() {
         let (text, exit) = match broken.first() {
             Some(error) => ("No state could be read.".to_owned(), error.exit()),
@@ -72,7 +84,7 @@ pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Lo
                 (format!("Nobody is contained{of} in `{location}`."), Exit::Done)
             }
         };
-        return Ok((Looked::Nobody(text), exit));
+        return Ok(Look { looked: Looked::Nobody(text), broken, exit });
     }
     let report = reading(session, &states).await?;
     let weak = report.principals.iter().any(|principal| principal.standing.is_weak());
@@ -81,7 +93,7 @@ pub(super) async fn look(session: &Session<'_>, args: &StatusArgs) -> Result<(Lo
         (Some(error), false) => error.exit(),
         (None, false) => Exit::Done,
     };
-    Ok((Looked::At(report), exit))
+    Ok(Look { looked: Looked::At(report), broken, exit })
 }
 
 /// Reads reality and compares it with these states.
@@ -99,6 +111,11 @@ pub(super) async fn reading(session: &Session<'_>, states: &[State]) -> Result<S
         if let Some(now) = reading.snapshots.iter().find(|now| *now.id() == key.id) {
             trust(session, state, now, &mut status).await;
         }
+        if holder.is_some()
+            && let Some(folder) = session.store.record_elsewhere(&key).await
+        {
+            elsewhere(&folder, &session.store.location(), &mut status);
+        }
         principals.push(status);
     }
     principals.sort_by(|a, b| (&a.who, &a.id).cmp(&(&b.who, &b.id)));
@@ -112,16 +129,16 @@ pub(super) async fn reading(session: &Session<'_>, states: &[State]) -> Result<S
 
 /// The states asked for, and what is wrong with those that cannot be read.
 async fn states(session: &Session<'_>, whos: &[Who]) -> Result<(Vec<State>, Vec<Error>)> {
-    if !whos.is_empty() {
-        let mut states = Vec::new();
-        for who in whos {
-            let (key, state) = session.find_who(who).await?;
-            session.store.verify(&key, &state).await?;
-            states.push(state);
-        }
-        return Ok((states, Vec::new()));
-    }
     let (mut states, mut broken) = (Vec::new(), Vec::new());
+    if !whos.is_empty() {
+        for who in whos {
+            match named(session, who).await {
+                Ok(state) => states.push(state),
+                Err(error) => broken.push(error),
+            }
+        }
+        return Ok((states, broken));
+    }
     for (key, state) in session.store.list().await? {
         let verified = match &state {
             Ok(state) => session.store.verify(&key, state).await,
@@ -136,6 +153,21 @@ async fn states(session: &Session<'_>, whos: &[Who]) -> Result<(Vec<State>, Vec<
         states.retain(|state| state.incident == session.incident);
     }
     Ok((states, broken))
+}
+
+async fn named(session: &Session<'_>, who: &Who) -> Result<State> {
+    let (key, state) = session.find_who(who).await?;
+    session.store.verify(&key, &state).await?;
+    Ok(state)
+}
+
+/// What this store has of a run is not all that there is of it.
+fn elsewhere(folder: &Path, store: &str, status: &mut PrincipalStatus) {
+    let folder = folder.display().to_string();
+    let what = format!("the record of its run goes on in {}", shown(&folder));
+    status.findings.push(Finding { resource: None, what });
+    let push = format!("ringfence state push {} --state {}", shell(&folder), shell(store));
+    status.commands.insert(0, push);
 }
 
 /// Reality against one state.

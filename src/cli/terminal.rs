@@ -14,6 +14,9 @@ static OUTPUT_MISSED: AtomicBool = AtomicBool::new(false);
 /// Set while a line of progress stands on the terminal.
 static PROGRESS: AtomicBool = AtomicBool::new(false);
 
+/// Set while a question waits for its answer.
+static ASKING: AtomicBool = AtomicBool::new(false);
+
 /// The width that everything is laid out for.
 const WIDTH: usize = 80;
 
@@ -113,6 +116,9 @@ impl Terminal {
     }
 
     pub(super) fn error(&self, error: &Error) {
+        if ASKING.swap(false, Ordering::SeqCst) {
+            self.note("");
+        }
         self.note(&error.to_string());
     }
 
@@ -133,18 +139,34 @@ impl Terminal {
     ///
     /// # Errors
     /// If nobody is there to answer, or the answer is another.
-    pub(super) fn confirm(&self, question: &str) -> Result<()> {
+    pub(super) async fn confirm(&self, question: &str) -> Result<()> {
         if !self.can_ask {
             return Err(Error::failed("this needs a `yes`, and nobody is there to answer")
                 .because("standard input is no terminal, or --no-input was given")
                 .hint("--auto-approve goes on without asking"));
         }
         self.print_bytes(format!("\n{question}\nOnly `yes` goes on: ").as_bytes());
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        match read {
-            Ok(_) if answer.trim() == "yes" => Ok(()),
+        ASKING.store(true, Ordering::SeqCst);
+        let answer = line().await;
+        ASKING.store(false, Ordering::SeqCst);
+        match answer {
+            Some(answer) if answer.trim() == "yes" => Ok(()),
             _ => Err(Error::failed("the answer was not `yes`").detail("nothing was changed")),
         }
     }
+}
+
+/// Reads a line, and lets signals be heard meanwhile. In a thread of its own: for one of its own the runtime would
+/// wait at its end, also where nobody waits for the answer any more.
+async fn line() -> Option<String> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let read = move || {
+        let mut line = String::new();
+        if std::io::stdin().lock().read_line(&mut line).is_ok() {
+            // Whoever has asked may be gone.
+            let _ = tell.send(line);
+        }
+    };
+    std::thread::Builder::new().spawn(read).ok()?;
+    told.await.ok()
 }

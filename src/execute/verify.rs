@@ -13,7 +13,7 @@ use crate::resource::{Resource, Value};
 use crate::snapshot::{Obstacle, Snapshot};
 use crate::standing::used_after_fence;
 use crate::state::{Held, State};
-use crate::text::{shell, shown};
+use crate::text::{option, shell, shown};
 use crate::view::Finding;
 
 /// Whether the plan was made from the state as it is. `now` is the principal as it was read, if it is there.
@@ -424,7 +424,8 @@ fn named(principal: &PrincipalPlan, moved: &[Drifted]) -> String {
         }
     }
     for session in &principal.sessions {
-        target = format!("{target} --session {}/{session}", principal.name);
+        let session = option("--session", &format!("{}/{session}", principal.name));
+        target = format!("{target} {session}");
     }
     target
 }

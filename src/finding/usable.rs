@@ -3,7 +3,7 @@
 use super::{Finding, Named};
 use crate::error::Error;
 use crate::identity::{AccessKeyId, AccountId, UserName};
-use crate::text::{shell, shown};
+use crate::text::{option, shell, shown};
 use jiff::Timestamp;
 
 /// Whom a finding is about.
@@ -143,7 +143,7 @@ impl Named {
                     format!("`{}` is no access key ID", shown(key))
                 },
                 match name.parse::<UserName>() {
-                    Ok(user) => format!("ringfence plan --user {user}"),
+                    Ok(user) => format!("ringfence plan {}", option("--user", user.as_str())),
                     Err(_) => "ringfence plan --user NAME".to_owned(),
                 },
             ));
@@ -169,8 +169,8 @@ impl Named {
                     shown(session)
                 ),
                 format!(
-                    "isolate the instance, then fence the role: ringfence plan --role {} --cut-workloads",
-                    shell(if name.is_empty() { "NAME" } else { name })
+                    "isolate the instance, then fence the role: ringfence plan {} --cut-workloads",
+                    option("--role", if name.is_empty() { "NAME" } else { name })
                 ),
             ));
         }

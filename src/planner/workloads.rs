@@ -6,7 +6,7 @@ use crate::plan::PrincipalPlan;
 use crate::policy::hold;
 use crate::resource::Value;
 use crate::snapshot::Role;
-use crate::text::{ago, shell, shown};
+use crate::text::{ago, option, shown};
 use crate::trust::services;
 use jiff::Timestamp;
 
@@ -34,17 +34,16 @@ pub(super) fn guard(plan: &PrincipalPlan, asked: bool, now: Timestamp) -> Result
     for line in workloads(role, now) {
         error = error.detail(line);
     }
-    let name = shell(role.name.as_str()).into_owned();
-    error = error.hint(format!("ringfence plan --role {name} --cut-workloads cuts them"));
+    let named = option("--role", role.name.as_str());
+    error = error.hint(format!("ringfence plan {named} --cut-workloads cuts them"));
     if plan.serial > 0 {
-        let again = format!("ringfence apply --again --role {name} --cut-workloads");
+        let again = format!("ringfence apply --again {named} --cut-workloads");
         error = error.hint(format!("{again} asserts the recorded containment all the same"));
     }
     // Where it could be told from theirs: another is refused as well.
     if services.iter().all(|service| names_its_sessions(service)) {
-        error = error.hint(format!(
-            "ringfence plan --role {name} --session {name}/NAME fences one session only"
-        ));
+        let session = option("--session", &format!("{}/NAME", role.name));
+        error = error.hint(format!("ringfence plan {named} {session} fences one session only"));
     }
     Err(error)
 }

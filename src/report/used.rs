@@ -10,7 +10,7 @@ use crate::release::{
     GIVES_RIGHTS_TO, LIFTED_LAST, OLDER_ACT_AGAIN, hidden,
 };
 use crate::resource::Resource;
-use crate::text::shell;
+use crate::text::option;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -101,7 +101,7 @@ impl Line {
     }
 
     fn flag(&mut self, flag: &str, value: &str) {
-        self.word(format!("{flag} {}", shell(value)));
+        self.word(option(flag, value));
     }
 
     /// A flag whose value is not recorded.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::journal::{Entry, Event, Journal};
 use crate::state::{RunEnd, State};
-use crate::text::{count, shell, shown};
+use crate::text::{count, operand, shell, shown};
 use std::cmp::Reverse;
 
 /// A file that rules over a store: its name and its bytes; `None` where it is not there.
@@ -180,7 +180,7 @@ pub(super) fn wait_or_unlock(error: Error, key: &Key, state: Option<&State>) -> 
     let user = name(key, state);
     error.hint("wait for it: --lock-timeout 5m").hint(format!(
         "see whether its process still lives: ringfence state unlock {}",
-        shell(&user)
+        operand(&user)
     ))
 }
 

@@ -1,7 +1,7 @@
 //! What `findings` says: each finding, and how a containment starts from it.
 
 use crate::finding::{Finding, Start};
-use crate::text::shell;
+use crate::text::option;
 use serde::Serialize;
 
 /// The findings about a key or a user, or those of a file.
@@ -80,8 +80,8 @@ impl FindingsReport {
 fn command(start: &Start) -> String {
     let mut words = vec!["ringfence plan".to_owned()];
     words.extend(start.keys.iter().map(|key| format!("--access-key {key}")));
-    words.extend(start.users.iter().map(|user| format!("--user {user}")));
-    words.extend(start.roles.iter().map(|role| format!("--role {}", shell(role))));
+    words.extend(start.users.iter().map(|user| option("--user", user.as_str())));
+    words.extend(start.roles.iter().map(|role| option("--role", role)));
     words.extend(start.since.map(|since| format!("--since {since}")));
     // A name may be somebody else's in another account.
     let named = !start.users.is_empty() || !start.roles.is_empty();

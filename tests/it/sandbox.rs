@@ -4,6 +4,7 @@
 mod apply;
 mod attacks;
 mod crash;
+mod dialogue;
 mod differential;
 mod drill;
 mod dumps;
@@ -24,6 +25,7 @@ mod scenarios;
 mod scene;
 mod schemas;
 mod settle;
+mod several;
 mod standings;
 mod suggest;
 mod traced;

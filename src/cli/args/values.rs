@@ -2,6 +2,7 @@
 
 use crate::identity::{Arn, RoleName, SessionName, UserName};
 use crate::plan::Fields;
+use crate::text::option;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -50,7 +51,8 @@ pub(super) fn role(text: &str) -> Result<UserName, String> {
     match arn.and_then(|arn| Some((arn.account().to_owned(), arn.name().parse::<RoleName>().ok()?)))
     {
         Some((account, name)) => Err(format!(
-            "the name alone is wanted: --role {name}, with credentials of account {account}"
+            "the name alone is wanted: {}, with credentials of account {account}",
+            option("--role", name.as_str())
         )),
         None => {
             text.parse::<RoleName>().map(UserName::from).map_err(|malformed| malformed.to_string())

@@ -83,15 +83,21 @@ async fn wanted(
         }
     }
     for user in users {
-        let found = source.find(user).await?;
-        if found.is_empty() {
-            return Err(nothing(format!(
+        let found = match source.find(user).await {
+            Ok(found) if found.is_empty() => Err(nothing(format!(
                 "there is no state for user or role `{}` in `{}`",
                 shown(user),
                 shown(&source.location())
-            )));
+            ))),
+            found => found,
+        };
+        match found {
+            Ok(found) => keys.extend(found.into_iter().map(|(key, _)| key)),
+            Err(error) => {
+                session.terminal.error(&error);
+                worst = error.exit();
+            }
         }
-        keys.extend(found.into_iter().map(|(key, _)| key));
     }
     if keys.is_empty() && worst == Exit::Done {
         return Err(nothing(format!("there is no state in `{}`", shown(&source.location()))));

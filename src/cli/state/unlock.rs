@@ -6,21 +6,24 @@ use crate::exit::Exit;
 #[cfg(feature = "s3")]
 use crate::store::Broken;
 use crate::store::{Key, Owner, Store, Unlock};
-use crate::text::shell;
+use crate::text::option;
 #[cfg(feature = "s3")]
 use crate::text::shown;
 
 pub(super) async fn run(session: &Session<'_>, user: &str, auto_approve: bool) -> Result<Exit> {
     let (key, name) = whose(session, user).await?;
     match session.store.unlock(&key).await? {
-        Unlock::NotLocked => session.terminal.print(&format!("{} `{name}` is not locked.", key.kind.title())),
+        Unlock::NotLocked => {
+            session.terminal.print(&format!("{} `{name}` is not locked.", key.kind.title()))
+        }
         Unlock::StaleRemoved(owner) => session.terminal.print(&format!(
-            "Cleared what a run that died had left: {}.\nringfence status --{} {} tells what holds.",
+            "Cleared what a run that died had left: {}.\nringfence status {} tells what holds.",
             owner.words(),
-            key.kind,
-            shell(&name)
+            option(&format!("--{}", key.kind), &name)
         )),
-        Unlock::HeldBy(owner) => return break_lock(session, &key, &name, &owner, auto_approve).await,
+        Unlock::HeldBy(owner) => {
+            return break_lock(session, &key, &name, &owner, auto_approve).await;
+        }
     }
     Ok(Exit::Done)
 }
@@ -52,12 +55,15 @@ async fn break_lock(
                 )));
             }
             if !auto_approve {
-                session.terminal.confirm(&format!(
-                    "The state of {} `{name}` is locked: {}.\n\
+                session
+                    .terminal
+                    .confirm(&format!(
+                        "The state of {} `{name}` is locked: {}.\n\
                      If that process still runs, it stops at its next write. Break the lock?",
-                    key.kind,
-                    owner.words()
-                ))?;
+                        key.kind,
+                        owner.words()
+                    ))
+                    .await?;
             }
             let by = session.owner();
             let broken = store.break_lock(key, owner, &by, session.context.now()).await?;
@@ -95,10 +101,9 @@ async fn tell(
         format!("Entry {n} of the journal of run {} says so, and stops that run.\n", shown(run))
     });
     session.terminal.print(&format!(
-        "The lock is broken: {}.\n{noted}ringfence status --{} {} tells what holds.",
+        "The lock is broken: {}.\n{noted}ringfence status {} tells what holds.",
         owner.words(),
-        key.kind,
-        shell(name)
+        option(&format!("--{}", key.kind), name)
     ));
     Ok(Exit::Done)
 }

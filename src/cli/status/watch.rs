@@ -1,10 +1,10 @@
 //! `ringfence status --watch`: look again and again, and say what has changed.
 
-use super::{Looked, look};
+use super::{Look, Looked, NOBODY, look};
 use crate::cli::args::{Format, StatusArgs};
+use crate::cli::interrupt::Interrupt;
 use crate::cli::session::Session;
-use crate::error::Result;
-use crate::execute::Stop;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::render::{markdown, text};
 use crate::text::clock;
@@ -21,25 +21,25 @@ pub(super) async fn watch(
     args: &StatusArgs,
     every: Duration,
 ) -> Result<Exit> {
-    let stop = Stop::default();
-    crate::cli::apply::listen(stop.clone());
-    let mut shown = None;
+    let interrupt = Interrupt::default();
+    interrupt.listen();
+    let (mut shown, mut complained) = (None, Vec::new());
     let mut last;
     loop {
         last = match look(session, args).await {
-            Ok((looked, exit)) => {
-                tell(session, &looked, &mut shown);
+            Ok(Look { looked, broken, exit }) => {
+                complain(session, broken, &mut complained);
+                tell(session, &looked, exit, &mut shown);
                 exit
             }
             Err(error) => {
-                session.terminal.end_progress();
-                session.terminal.error(&error);
+                complain(session, vec![error.clone()], &mut complained);
                 // What stood there before is not known to stand any more (D2.13).
                 shown = None;
                 error.exit()
             }
         };
-        if !wait(session, &stop, every).await {
+        if !wait(session, &interrupt, every).await {
             session.terminal.end_progress();
             return Ok(last);
         }
@@ -53,12 +53,27 @@ enum Shown {
     At(Vec<Said>),
 }
 
+/// Says what is wrong where it is not what was said at the last look.
+fn complain(session: &Session<'_>, errors: Vec<Error>, said: &mut Vec<String>) {
+    let texts: Vec<_> = errors.iter().map(Error::to_string).collect();
+    if texts != *said {
+        session.terminal.end_progress();
+        errors.iter().for_each(|error| session.terminal.error(error));
+    }
+    *said = texts;
+}
+
 /// Prints a report where it says something new; as JSON every one, on a line of its own.
-fn tell(session: &Session<'_>, looked: &Looked, shown: &mut Option<Shown>) {
+fn tell(session: &Session<'_>, looked: &Looked, exit: Exit, shown: &mut Option<Shown>) {
     let (now, report) = match looked {
         Looked::Nobody(text) => {
             let now = Some(Shown::Nobody(text.clone()));
-            if *shown != now {
+            if session.format == Format::Json {
+                // Where there are states that cannot be read, nobody knows whether it is nobody.
+                if exit == Exit::Done {
+                    session.terminal.print(NOBODY);
+                }
+            } else if *shown != now {
                 session.terminal.end_progress();
                 session.terminal.note(text);
             }
@@ -100,12 +115,12 @@ fn said(report: &StatusReport) -> Vec<Said> {
 }
 
 /// Waits for the next look; `false` if the person has asked to stop.
-async fn wait(session: &Session<'_>, stop: &Stop, every: Duration) -> bool {
+async fn wait(session: &Session<'_>, interrupt: &Interrupt, every: Duration) -> bool {
     let step = Duration::from_millis(200);
     let mut waited = Duration::ZERO;
-    while waited < every && !stop.asked() {
+    while waited < every && !interrupt.asked() {
         session.context.sleep(step).await;
         waited += step;
     }
-    !stop.asked()
+    !interrupt.asked()
 }

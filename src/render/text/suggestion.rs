@@ -11,7 +11,7 @@ use crate::resource::Value;
 use crate::suggest::{
     By, Check, EventLine, KnownFrom, Level, Placement, PresentPolicy, PresentRole, Seen, Suggestion,
 };
-use crate::text::{ago, count, grouped, number, shell, shown};
+use crate::text::{ago, count, grouped, number, option, shell, shown};
 
 /// As many lines of a table are shown; JSON has them all.
 const ROWS: usize = 20;
@@ -301,7 +301,11 @@ fn ending(page: &mut Page, it: &Suggestion, saved: &[String]) {
         (_, Placement::Nothing) => return,
         ([], _) => "Next: again with --out policy.json".to_owned(),
         ([one], Placement::Inline) if it.room.lacking.is_none() => {
-            format!("Next: ringfence recover --user {} --policy {}", shell(&it.user), shell(one))
+            format!(
+                "Next: ringfence recover {} --policy {}",
+                option("--user", &it.user),
+                shell(one)
+            )
         }
         _ => "Next: aws iam create-policy, and attach-user-policy, for each file".to_owned(),
     };

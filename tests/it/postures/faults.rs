@@ -2,6 +2,7 @@
 
 use super::{error, key_of};
 use crate::support::{Fault, Kind, Running, World};
+use aws_sdk_iam::types::StatusType;
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 use std::process::Command;
@@ -191,6 +192,50 @@ fn a_run_that_is_cut_off() {
     );
     world.as_printed(status.line("ringfence resume"), &[]).ok();
     world.ringfence(&["status"]).ok();
+}
+
+/// Ctrl-C is for the command, and not for the one user whose run is under way.
+#[test]
+fn an_interruption_ends_the_runs_for_other_users_too() {
+    let world = World::ministack();
+    let users = ["ant", "bee"];
+    let keys = users.map(|user| world.victim(user));
+    for key in &keys {
+        world.ringfence(&["apply", "--access-key", &key.id, "--auto-approve"]).ok();
+    }
+    world.emulator.clock.forward(SignedDuration::from_mins(7));
+    for (user, key) in users.iter().zip(&keys) {
+        world.admin.set_key(user, &key.id, StatusType::Active);
+    }
+    world.proxy.take_calls();
+    let again = ["apply", "--again", "--user", "ant", "--user", "bee", "--auto-approve"];
+    let (run, go_on) = stopped_in(&world, "UpdateAccessKey", &again);
+    signal("-INT", run.id());
+    go_on.send(()).unwrap();
+    let ran = run.wait().exits(6);
+    assert!(ran.err.contains("error: stopped"), "{}", ran.err);
+    assert!(ran.err.contains("user `bee`"), "{}", ran.err);
+    assert_eq!(world.facts("ant")[&key_of(&keys[0].id)], "Inactive");
+    assert_eq!(world.facts("bee")[&key_of(&keys[1].id)], "Active");
+
+    // The same for runs that are taken up again.
+    world.ringfence(&[&again[..5], &["bee", "--auto-approve"]].concat()).exits(0);
+    let late = ["cat", "dog"].map(|user| (user, world.victim(user)));
+    for (_, key) in &late {
+        let apply = ["apply", "--access-key", &key.id, "--auto-approve"];
+        let (run, go_on) = stopped_in(&world, "UpdateAccessKey", &apply);
+        signal("-KILL", run.id());
+        run.killed();
+        go_on.send(()).unwrap();
+        world.proxy.settle();
+    }
+    let (run, go_on) = stopped_in(&world, "PutUserPolicy", &["resume"]);
+    signal("-INT", run.id());
+    go_on.send(()).unwrap();
+    let ran = run.wait().exits(6);
+    assert!(ran.err.contains("error: stopped"), "{}", ran.err);
+    assert!(ran.out.contains("User `cat`") && !ran.out.contains("User `dog`"), "{}", ran.out);
+    world.ringfence(&["resume"]).exits(0);
 }
 
 /// Starts a run that stops before it has the answer to this call.

@@ -141,3 +141,41 @@ fn as_json_every_look_is_a_line() {
     assert_eq!(report["principals"][0]["findings"][0]["what"], "is Active again");
     assert_eq!(watch.interrupted().0, 2);
 }
+
+#[test]
+fn as_json_every_look_at_nobody_is_a_line_too() {
+    let place = Place::new();
+    let none = ringfence(
+        place.directory.path(),
+        &place.url(),
+        &place.admin(),
+        &["status", "--format", "json"],
+    );
+    let watch = Watch::start(&place, &["--format", "json"]);
+    for _ in 0..2 {
+        assert_eq!(watch.line("{"), none.out.trim_end());
+    }
+    assert_eq!(watch.interrupted().0, 0);
+}
+
+/// What is wrong with a record is news once, and again when something else is wrong with it.
+#[test]
+fn a_broken_record_is_told_when_it_changes() {
+    let (place, _) = contained();
+    let users = place.directory.path().join("state/123456789012/user");
+    let broken = users.join("AIDABROKENBROKEN00000");
+    std::fs::create_dir_all(&broken).unwrap();
+    std::fs::write(broken.join("state.json"), "{").unwrap();
+    let mut watch = Watch::start(&place, &["--format", "json"]);
+    for _ in 0..3 {
+        watch.line("{");
+    }
+    std::fs::write(broken.join("state.json"), "{}").unwrap();
+    for _ in 0..3 {
+        watch.line("{");
+    }
+    let notes = std::mem::replace(&mut watch.notes, std::sync::mpsc::channel().1);
+    assert_eq!(watch.interrupted().0, 1);
+    let errors: Vec<String> = notes.iter().filter(|line| line.starts_with("error:")).collect();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+}

@@ -307,6 +307,8 @@ fn a_run_that_is_killed_after_its_record_has_moved_is_resumed_in_the_folder() {
         assert!(refused.err.contains(&push), "{}", refused.err);
         assert!(!refused.err.contains("--lock-timeout"), "{}", refused.err);
     }
+    let status = world.ringfence(&at(&["status"])).exits(2);
+    assert_eq!(status.line("ringfence state push"), push);
     world.ringfence(&["resume", "--state", &folder]).exits(0);
     world.ringfence(&at(&["state", "push", &folder])).ok();
     world.ringfence(&at(&["status"])).ok();
