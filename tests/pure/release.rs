@@ -381,6 +381,18 @@ fn rights_do_not_go_back_to_what_was_made_since_also_where_the_exposure_is_not_k
         let asked = case.plan(&reactivating(&[credential]));
         let caution = format!("gives rights to {credential}: created after the containment, {can}");
         assert_eq!(step(&asked, "group/devs").cautions, [caution]);
+        // In the second in which the containment began its plan can tell what was there.
+        take(&mut case.now, credential);
+        let written = case.state.resources.values().filter_map(|held| held.written_at);
+        let began = written.min().unwrap();
+        give(&mut case.now, credential, Status::Active, began);
+        assert!(!given(&case.plan(&plain())));
+        let at_apply = case.at_apply.clone();
+        give(&mut case.at_apply, credential, Status::Active, began);
+        assert!(given(&case.plan(&plain())));
+        case.at_apply.read_at = case.time;
+        assert!(!given(&case.plan(&plain())));
+        case.at_apply = at_apply;
         case.now = now;
     }
 }
