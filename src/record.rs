@@ -231,7 +231,6 @@ impl State {
                     status: HeldStatus::InDoubt,
                     reversible: step.reversible,
                     written_at: None,
-                    baseline_unread: steps::may_be_anothers(step),
                 };
                 self.resources.insert(step.resource.clone(), held);
             }

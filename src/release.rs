@@ -77,6 +77,7 @@ pub fn release(
         state,
         request,
         context,
+        at_apply,
         snapshot,
         steps: Vec::new(),
         kept: Vec::new(),
@@ -148,6 +149,7 @@ struct Draft<'a> {
     state: &'a State,
     request: &'a Request,
     context: &'a Context,
+    at_apply: Option<&'a Snapshot>,
     snapshot: Snapshot,
     steps: Vec<Step>,
     kept: Vec<Kept>,
@@ -483,12 +485,6 @@ impl Draft<'_> {
             }
             self.say_if_taken_away(&resource, &held, early.is_some());
             let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
-            if held.baseline_unread && !self.request.take.contains(&resource) {
-                let why = "stays: whether it was attached before could not be read";
-                let flag = format!("--take {resource} detaches it, --leave {resource} gives it up");
-                self.keep(&resource, why.to_owned(), Some(flag));
-                continue;
-            }
             if let Some(why) = &early
                 && !self.request.lift_fence_now
             {

@@ -118,13 +118,16 @@ pub fn steps(
             matches!(journal.status(tried.id), StepStatus::Done | StepStatus::Stored)
         });
         // An answer stands until something else is read (D2.12, D2.13).
-        if (moves && unmoved) || (!moves && unread && answered) {
+        if !moves && unread && answered {
             return false;
         }
         let written = about.any(|other| journal.was_written(other.id));
         let pending = tried.is_some_and(|tried| journal.status(tried.id) != StepStatus::Planned);
         if tried.is_some() && !written {
             return pending || clause.reassert;
+        }
+        if moves && unmoved {
+            return false;
         }
         let held = state.held().any(|(held, _)| *held == step.resource);
         if moves {

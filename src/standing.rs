@@ -242,15 +242,20 @@ fn beyond_posture(state: &State, now: &Snapshot) -> Vec<Finding> {
 /// Credentials that were made after the containment and can act: perhaps a replacement, perhaps the attacker's.
 #[must_use]
 pub fn newer_credentials(state: &State, now: &Snapshot) -> Vec<Resource> {
-    // A run of several principals bears the lineage of the first of them.
-    let own = state.runs.iter().find(|run| run.id.ends_with(state.lineage.short()));
-    let written = state.resources.values().filter_map(|held| held.written_at).min();
-    let Some(began) = own.map(|run| run.started_at).or(written) else { return Vec::new() };
+    let Some(began) = began(state) else { return Vec::new() };
     live_credentials(now)
         .into_iter()
         .filter(|resource| created_at(resource, now).is_some_and(|created| created >= began))
         .filter(|resource| !state.resources.contains_key(resource) && !state.is_recovered(resource))
         .collect()
+}
+
+/// When the containment began.
+pub(crate) fn began(state: &State) -> Option<Timestamp> {
+    // A run of several principals bears the lineage of the first of them.
+    let own = state.runs.iter().find(|run| run.id.ends_with(state.lineage.short()));
+    let written = state.resources.values().filter_map(|held| held.written_at).min();
+    own.map(|run| run.started_at).or(written)
 }
 
 /// Whether an unconditional deny stands, by whomever (F24).

@@ -73,13 +73,24 @@ impl Active {
         self.unread.clone().map_or(Ok(&self.now), Err)
     }
 
-    /// The value a step writes, once the fence's time is known.
+    /// The value a step is about to write, once the fence's time is known.
     pub(super) fn meant(&self, step: &Step) -> Option<Value> {
         match (&step.after, self.fence_time) {
             (Some(Value::Document(document)), Some(fence)) => {
                 Some(Value::Document(document.with_fence_time(fence)))
             }
             (after, _) => after.clone(),
+        }
+    }
+
+    /// The value that a step has written, with the time that was fixed for it: a fence that has moved leaves the one
+    /// before as it was.
+    fn wrote(&self, step: &Step) -> Option<Value> {
+        match (&step.after, self.journal().fence(&[step.id])) {
+            (Some(Value::Document(document)), Some(fence)) => {
+                Some(Value::Document(document.with_fence_time(fence.fence_time)))
+            }
+            _ => self.meant(step),
         }
     }
 
@@ -139,7 +150,7 @@ impl Active {
                 continue;
             }
             match self.now.value(&step.resource).known() {
-                Some(value) if crate::resource::fits(self.meant(step).as_ref(), value.as_ref()) => {
+                Some(value) if crate::resource::fits(self.wrote(step).as_ref(), value.as_ref()) => {
                     stored.push(step.id);
                 }
                 Some(_) => not_stored.push(step.id),

@@ -56,7 +56,6 @@ fn held(step: &Step, status: HeldStatus) -> Held {
         status,
         reversible: step.reversible,
         written_at: None,
-        baseline_unread: false,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::plan::Why;
 use crate::posture::{AccessKeys, Credentials};
 use crate::resource::Resource;
 use crate::snapshot::{Missing, Obstacle, Snapshot};
-use crate::standing::{can_still, live_credentials, newer_credentials, suspects};
+use crate::standing::{began, can_still, live_credentials, newer_credentials, suspects};
 use crate::state::HeldStatus;
 
 impl Draft<'_> {
@@ -66,12 +66,21 @@ impl Draft<'_> {
         let mut suspects: Vec<(Resource, String)> = found.collect();
         // Where nobody knows when the exposure began, what was made since is nobody's that is known either.
         for newer in newer_credentials(self.state, &self.snapshot) {
-            if suspects.iter().all(|(known, _)| *known != newer) {
+            if suspects.iter().all(|(known, _)| *known != newer) && !self.was_there(&newer) {
                 let what = format!("created after the containment, {}", can_still(&newer));
                 suspects.push((newer, what));
             }
         }
         Gain { suspects, hidden: self.hidden() }
+    }
+
+    /// Whether a credential was read before the containment began. IAM tells its time in whole seconds, so that one
+    /// made just before may seem to be made since.
+    fn was_there(&self, resource: &Resource) -> bool {
+        let before = self.at_apply.filter(|read| Some(read.read_at) <= began(self.state));
+        // A password has no ID: only its time tells it from one that was made anew.
+        let made = created_at(resource, &self.snapshot);
+        before.is_some_and(|read| made.is_some() && created_at(resource, read) == made)
     }
 
     /// The credentials that could not be listed, and what would show them.

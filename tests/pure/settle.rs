@@ -501,6 +501,14 @@ fn a_fence_that_cannot_be_read_moves_only_for_what_was_read() {
         (void.plan, void.journal) = (case.plan.clone(), case.journal.clone());
         void.state.clock.as_mut().unwrap().void_while_active = vec![resource(KEY)];
         assert_eq!(allowed(&void, &unread, &[]), moves.len(), "{hidden:?}");
+        // What the plan itself asks for, and no call has done yet, is done.
+        let mut own = Case { state: case.state.clone(), ..Case::of(user(), "revoke") };
+        own.plan = case.plan.clone();
+        own = own.only(&fence.resource.to_string(), &[Some(StepResult::Throttled)]);
+        let again = [fence.clone()];
+        let (plan, journal, state) = (&own.plan, &own.journal, &own.state);
+        let clause = everything_allowed();
+        assert_eq!(steps(&clause, plan, journal, state, &unread, &again).len(), 1, "{hidden:?}");
         // While that one may be on, a later fence would not count either.
         void = void.only(KEY, &[Some(StepResult::Refused)]);
         let fence = fence.id;

@@ -106,6 +106,47 @@ async fn a_key_that_was_made_after_the_exposure_stays_off() {
     assert_eq!(scene.status_of(&key), Some(Status::Inactive));
 }
 
+/// A later incident, whose exposure began after the attacker had made a key, is no reason to turn that key on.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_a_release_kept_off_stays_off_after_a_later_incident() {
+    for since in [Some("2026-11-21T03:10:00Z"), None] {
+        let scene = Scene::new();
+        let made = Arc::new(Mutex::new(String::new()));
+        let hand = made.clone();
+        scene.once_fenced(move |sandbox| {
+            let now = sandbox.now();
+            let key = sandbox.edit(|world| world.add_key(ACCOUNT, USER, now)).unwrap();
+            *hand.lock().unwrap() = key.access_key_id;
+        });
+        scene.apply(&scene.plan("quarantine", 30, since).await).await.unwrap();
+        let key = made.lock().unwrap().clone();
+        assert_eq!(scene.status_of(&key), Some(Status::Inactive));
+        let request = Request { lift_fence_now: true, ..Request::default() };
+        let release = scene.release(&request, None).await.unwrap();
+        scene.apply(&release).await.unwrap();
+        assert!(!scene.state().await.continues());
+
+        tokio::time::advance(HOUR).await;
+        let (state, now) = (scene.state().await, scene.sandbox.now());
+        let plan = scene.planned("revoke", |subject, request, _| {
+            subject.state = Some(state);
+            subject.fresh_lineage = ringfence::lineage::Lineage::new([8; 16]);
+            request.since = Some(now);
+        });
+        let plan = plan.await.unwrap();
+        scene.apply(&plan).await.unwrap();
+        assert_ne!(scene.state().await.previous_lineage, None);
+        let release = scene.release(&request, None).await.unwrap();
+        let resource: Resource = format!("access_key/{key}").parse().unwrap();
+        let (why, flag) = kept(&release.principals[0], &resource);
+        let known = if since.is_some() { "compromised" } else { "kept off by an earlier release" };
+        assert!(why.contains(known), "{why}");
+        assert!(flag.starts_with(&format!("--reactivate-key {key}")), "{flag}");
+        scene.apply(&release).await.unwrap();
+        assert_eq!(scene.status_of(&key), Some(Status::Inactive));
+    }
+}
+
 /// Whoever applies sees less than whoever planned: a new credential could hide there (D2.3).
 #[tokio::test(start_paused = true)]
 async fn a_release_is_refused_to_whoever_sees_less_than_its_plan() {

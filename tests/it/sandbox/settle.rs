@@ -519,6 +519,86 @@ async fn a_key_that_is_not_found_asks_whose_the_name_is() {
     }
 }
 
+/// Somebody's policies leave no room inline, so that the fence is one that is attached.
+fn fill_up_inline(scene: &Scene) {
+    let big = format!(r#"{{"Version":"2012-10-17","Statement":[],"Id":"{}"}}"#, "a".repeat(1980));
+    scene.edit(|user| {
+        user.permissions.inline.insert("big".to_owned(), big);
+    });
+}
+
+/// Once a fence is attached, does this before the next call.
+fn once_attached(
+    scene: &Scene,
+    act: impl Fn(&ringfence::sandbox::Sandbox) + Send + Sync + 'static,
+) {
+    let (sandbox, done) = (scene.sandbox.clone(), std::sync::atomic::AtomicBool::new(false));
+    scene.line.between(move |_| {
+        let attached = sandbox.edit(|world| {
+            let user = world.account(ACCOUNT).unwrap().user(USER).unwrap().clone();
+            user.permissions.attached.iter().any(|arn| arn.contains("/RingfenceFence-"))
+        });
+        if attached && !done.swap(true, Ordering::SeqCst) {
+            act(&sandbox);
+        }
+    });
+}
+
+fn forbid(sandbox: &ringfence::sandbox::Sandbox, actions: &[&str]) {
+    let actions = actions.join("\",\"");
+    let deny = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":["{actions}"],"Resource":"*"}}]}}"#
+    );
+    sandbox.edit(|world| {
+        let admin = world.user_mut(ACCOUNT, ringfence::sandbox::ADMINISTRATOR).unwrap();
+        admin.permissions.inline.insert("deny".to_owned(), deny);
+    });
+}
+
+/// The one before stands as it was written, and nobody has taken it away (D2.13).
+#[tokio::test(start_paused = true)]
+async fn an_attached_fence_that_moves_is_not_called_taken_away() {
+    let scene = Scene::new();
+    scene.line.set_trouble(Trouble { latency: Duration::from_secs(2), ..Trouble::none() });
+    fill_up_inline(&scene);
+    let key = scene.leaked.access_key_id.clone();
+    once_attached(&scene, move |sandbox| turn(sandbox, &key, Status::Active));
+    let done = scene.apply(&scene.plan("revoke", 30, None).await).await.unwrap();
+    assert_eq!(done.tampering(), ["access_key is Active again"]);
+    assert_eq!(scene.made("iam:CreatePolicy"), 2, "the fence has moved");
+    assert_eq!(done.principal().open, []);
+    assert!(done.ending.complete, "{:?}", done.principal());
+    assert_eq!(done.principal().standing, Standing::Contained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attached_fence_that_cannot_be_read_is_not_written_at_every_look() {
+    let scene = Scene::new();
+    fill_up_inline(&scene);
+    once_attached(&scene, |sandbox| forbid(sandbox, &["iam:ListAttachedUserPolicies"]));
+    let done = scene.apply(&scene.plan("revoke", 30, None).await).await.unwrap();
+    assert_eq!(scene.made("iam:CreatePolicy"), 1);
+    assert_eq!(scene.made("iam:AttachUserPolicy"), 1);
+    assert_eq!(done.tampering(), [""; 0]);
+    assert_ne!(done.principal().standing, Standing::Contained, "{:?}", done.principal());
+    let said = format!("{:?}", done.principal());
+    assert!(!said.contains("taken away"), "{said}");
+    assert!(said.contains("could not be read"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_not_written_at_every_look() {
+    let scene = Scene::new();
+    let sandbox = scene.sandbox.clone();
+    let blind = ["iam:ListUserPolicies", "iam:ListAccessKeys"];
+    scene.once_fenced(move |_| forbid(&sandbox, &blind));
+    let done = scene.apply(&scene.plan("revoke", 30, None).await).await.unwrap();
+    assert_eq!(scene.made("iam:UpdateAccessKey"), 1);
+    assert_eq!(scene.made("iam:PutUserPolicy"), 1);
+    assert_eq!(done.tampering(), [""; 0]);
+    assert_ne!(done.principal().standing, Standing::Contained, "{:?}", done.principal());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_release_is_read_back_and_nothing_of_it_is_asserted_again() {
     let scene = Scene::new();
