@@ -121,10 +121,7 @@ async fn again(
     interrupt: &Interrupt,
 ) -> Result<Exit> {
     let (_, state) = interrupt.unless_asked(session.find_who(who)).await?;
-    if !state.continues() {
-        return Err(Error::stale(format!("{who} was released"))
-            .hint(format!("a new containment: ringfence plan {}", who.flag())));
-    }
+    crate::planner::is_to_be_contained_again(&state)?;
     let wanted = Wanted::again(session, &state, &args.targets);
     one(session, aws, args, &wanted, on_drift, interrupt).await
 }
