@@ -417,14 +417,17 @@ fn fenced_too_early(state: &State, now: &Snapshot) -> Vec<Finding> {
 #[must_use]
 pub fn remedies(state: &State, judged: &Judgement) -> Vec<String> {
     let who = state.principal.who().flag();
-    let again = || vec![format!("ringfence apply --again {who}")];
+    let again = || match state.is_released() {
+        // Who is to be contained anew, and for which keys, is for a person to say.
+        true => vec![format!("ringfence plan {who}")],
+        false => vec![format!("ringfence apply --again {who}")],
+    };
     if state.open_run().is_some() && judged.standing != Standing::Contained {
         return vec![format!("ringfence resume {who}")];
     }
     let void = state.clock.as_ref().is_some_and(|clock| !clock.void_while_active.is_empty());
     let partial = last_run_is_open(state);
     match judged.standing {
-        Standing::Weakened if state.is_released() => vec![format!("ringfence plan {who}")],
         Standing::Weakened | Standing::Partial => again(),
         Standing::NotContained if state.was_never_contained() => {
             vec![format!("ringfence plan {who} --out plan.json")]
