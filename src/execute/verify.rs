@@ -238,7 +238,7 @@ pub(super) fn drift(
     let mut refused: Vec<Refused<'_>> = Vec::new();
     for ((principal, now), state) in plan.principals.iter().zip(now).zip(states) {
         if plan.kind != Kind::Contain {
-            hidden(principal, now)?;
+            hidden(principal, now, "apply the same plan again")?;
         }
         if let (Kind::Release, Some(state)) = (plan.kind, state) {
             clock_counts(principal, state, now, &[])?;
@@ -297,7 +297,7 @@ pub(super) fn release_may_go_on(
     if plan.kind != Kind::Release {
         return Ok(());
     }
-    hidden(principal, now)?;
+    hidden(principal, now, "resume the run")?;
     let own: Vec<Resource> = principal.steps.iter().map(|step| step.resource.clone()).collect();
     if let Some(state) = state {
         clock_counts(principal, state, now, &own)?;
@@ -346,15 +346,15 @@ fn clock_counts(
 }
 
 /// A release changes nothing where a new credential, policy or group could hide (D2.3).
-fn hidden(principal: &PrincipalPlan, now: &Snapshot) -> Result<()> {
+fn hidden(principal: &PrincipalPlan, now: &Snapshot, again: &str) -> Result<()> {
     let Some((kind, missing)) = hidden_since_plan(principal, now) else { return Ok(()) };
     let remedy = match missing.obstacle {
-        Obstacle::Passing => "apply the same plan again in a while",
-        _ => "apply it as somebody who may read that, or plan again as who you are",
+        Obstacle::Passing => format!("{again} in a while"),
+        _ => format!("{again} as somebody who may read that, or plan anew as who you are"),
     };
     Err(Error::stale(format!("{kind} of {} could not be read again", principal.who()))
         .because(format!("{}: {}", missing.action, missing.because))
-        .detail("nothing was changed")
+        .detail("no step was made")
         .hint(format!("{remedy}: a release changes nothing where it sees less than its plan")))
 }
 

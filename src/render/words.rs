@@ -486,15 +486,13 @@ pub(super) fn without_age(text: &str) -> String {
     out.join(" ")
 }
 
-/// That the record of a run goes on elsewhere, and what takes it back.
-pub(crate) fn record_moved(who: &Who, folder: &str, store: &str) -> String {
-    format!(
-        "{} cannot be reached: the record of {who} goes on in {}; later, ringfence state push {} --state {} takes it back",
-        shown(store),
-        shown(folder),
-        shell(folder),
-        shell(store)
-    )
+/// That the record of a run goes on elsewhere, and the command that takes it back.
+pub(crate) fn record_moved(who: &Who, folder: &str, store: &str) -> [String; 2] {
+    let (place, away) = (shown(folder), shown(store));
+    [
+        format!("{away} cannot be reached: the record of {who} goes on in {place}"),
+        format!("ringfence state push {} --state {}", shell(folder), shell(store)),
+    ]
 }
 
 /// That a run went without its approvals, and why.

@@ -98,7 +98,9 @@ pub fn apply_event(event: &ApplyEvent, screen: Screen, widths: &Widths) -> Optio
             }
         }
         ApplyEvent::RecordMoved { who, folder, store } => {
-            page.look(0, &words::record_moved(who, folder, store));
+            let [moved, command] = words::record_moved(who, folder, store);
+            page.look(0, &moved);
+            page.line(Style::Plain, 6, &command);
         }
         ApplyEvent::KeyChecked { check, .. } => {
             for (good, line) in words::key_checked(check) {

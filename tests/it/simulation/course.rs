@@ -294,7 +294,7 @@ impl Course {
     fn vetoed(&mut self, plan: &Plan, resumed: Option<&str>, error: &Error) {
         let replaced = (0..self.stage.people.len()).any(|person| self.stage.replaced(person));
         let may_refuse =
-            resumed.is_none() && (plan.on_drift == OnDrift::Refuse || plan.kind == Kind::Release);
+            plan.kind == Kind::Release || (resumed.is_none() && plan.on_drift == OnDrift::Refuse);
         if error.exit() == Exit::Stale && !may_refuse && !replaced {
             self.fail(format!("a containment that tightens was refused: {error}"));
         }

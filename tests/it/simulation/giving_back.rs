@@ -2,6 +2,7 @@
 
 use super::course::Course;
 use super::truth::Meant;
+use ringfence::exit::Exit;
 use ringfence::plan::{Kind, Plan};
 use ringfence::posture::Posture;
 use ringfence::release::Request;
@@ -181,7 +182,7 @@ impl Course {
         self.stage.wait(PAST_LAG).await;
         let before = self.stage.acting(person, &meant);
         let from = self.stage.changes();
-        self.apply(plan, resumed, crashes).await;
+        let refused = self.apply(plan, resumed, crashes).await;
         if plan.kind == Kind::Release {
             for wrong in self.stage.released_wrongly(person, from, state) {
                 self.fail(wrong);
@@ -198,6 +199,15 @@ impl Course {
             self.check_let_in(&before, &after, request, &unread);
         }
         let now = self.state(person).await;
+        if resumed.is_some()
+            && plan.kind == Kind::Release
+            && refused.is_some_and(|error| error.exit() == Exit::Stale)
+            && let Some(now) = &now
+        {
+            // As it says: what is left is planned anew.
+            self.coverage.add("a rollback planned anew");
+            return Box::pin(self.release(person, now, request, crashes)).await;
+        }
         now.is_some_and(|now| now.serial > state.serial && now.open_run().is_none())
     }
 
