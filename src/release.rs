@@ -305,7 +305,7 @@ impl Draft<'_> {
 
     /// A password cannot be given back; one that was perhaps never deleted may be there as it was.
     fn password(&mut self, resource: &Resource, held: &Held) {
-        let in_doubt = held.status == HeldStatus::InDoubt;
+        let in_doubt = held.status == HeldStatus::InDoubt || held.is_perhaps();
         let now = self.snapshot.value(resource).known();
         if in_doubt && now.is_some_and(|now| fits(held.baseline.as_ref(), now.as_ref())) {
             return;

@@ -121,6 +121,21 @@ pub enum HeldStatus {
     GivenUp,
 }
 
+impl Held {
+    /// Whether it was left as ringfence meant it, and nobody knows that ringfence made it so: a password that was
+    /// perhaps deleted, and is not there.
+    #[must_use]
+    pub fn is_perhaps(&self) -> bool {
+        self.status == HeldStatus::Kept && !self.reversible && self.written_at.is_none()
+    }
+
+    /// Where it stands, in words.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        if self.is_perhaps() { "kept, perhaps" } else { self.status.words() }
+    }
+}
+
 impl HeldStatus {
     /// In words.
     #[must_use]

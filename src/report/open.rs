@@ -51,8 +51,12 @@ fn of_one(one: &Recorded, now: &Now) -> Open {
         None => by_record(&mut open, one),
     }
     blocked(&mut open, one);
-    for (resource, _) in kept(state) {
-        let what = "is left as ringfence set it: it was not given back".to_owned();
+    for (resource, held) in kept(state) {
+        let what = match held.is_perhaps() {
+            true => "may have been deleted by ringfence, which cannot be undone",
+            false => "is left as ringfence set it: it was not given back",
+        };
+        let what = what.to_owned();
         open.findings.push(Finding { resource: Some(resource.clone()), what });
     }
     open

@@ -252,6 +252,19 @@ fn a_password_that_was_perhaps_deleted_is_claimed_by_nobody_afterwards() {
     assert!(kept(&plan.principals[0]).contains(&perhaps), "{:?}", kept(&plan.principals[0]));
     account.apply(&plan, &Trouble::none());
     assert_eq!(account.state().resources[&resource(PASSWORD)].status, HeldStatus::GivenUp);
+    // It is gone, by whomever: that stays in doubt, also afterwards.
+    let mut account = contained(everything(), &ask);
+    let held = account.users[0].state.as_mut().unwrap().resources.get_mut(&resource(PASSWORD));
+    let held = held.unwrap();
+    (held.status, held.written_at) = (HeldStatus::InDoubt, None);
+    account.tick(200_000);
+    for _ in 0..2 {
+        let plan = account.release(&plain()).unwrap();
+        assert!(kept(&plan.principals[0]).contains(&perhaps), "{:?}", kept(&plan.principals[0]));
+        account.apply(&plan, &Trouble::none());
+        let held = account.state().resources[&resource(PASSWORD)].clone();
+        assert_eq!((held.status, held.words()), (HeldStatus::Kept, "kept, perhaps"));
+    }
     // It is there as it was: it was not deleted.
     let mut case = Case::asked(everything(), &ask);
     mark(&mut case.state, PASSWORD, HeldStatus::InDoubt);

@@ -115,7 +115,7 @@ pub fn state(state: &State) -> String {
         .map(|(resource, held)| {
             let [baseline, ours] =
                 [&held.baseline, &held.ours].map(|v| text(&words::value(v.as_ref())));
-            vec![code(&resource.to_string()), held.status.words().to_owned(), baseline, ours]
+            vec![code(&resource.to_string()), held.words().to_owned(), baseline, ours]
         })
         .collect();
     let runs: Vec<Vec<String>> = state

@@ -126,7 +126,7 @@ fn recoveries(page: &mut Page, state: &State, now: Timestamp) {
 
 fn held_row(resource: &Resource, held: &Held, now: Timestamp) -> Row {
     let mut phrases = vec![
-        format!("{},", held.status.words()),
+        format!("{},", held.words()),
         format!("{} ->", words::value(held.baseline.as_ref())),
         format!("{},", words::value(held.ours.as_ref())),
     ];
@@ -138,7 +138,7 @@ fn held_row(resource: &Resource, held: &Held, now: Timestamp) -> Row {
         phrases.push("(cannot be undone)".to_owned());
     }
     Row {
-        look: held.status == HeldStatus::InDoubt,
+        look: held.status == HeldStatus::InDoubt || held.is_perhaps(),
         name: resource.to_string(),
         phrases,
         below: None,

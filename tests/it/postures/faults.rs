@@ -259,6 +259,17 @@ fn stopped_in(
 
 fn signal(name: &str, process: u32) {
     assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
+    // A busy machine may let the answer of the call under way come first. Where nothing tells, it has to do so.
+    while has_interruption_pending(process).unwrap_or(false) {
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a process has not yet taken a SIGINT (Linux tells).
+fn has_interruption_pending(process: u32) -> Option<bool> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let shared = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"))?;
+    Some(u64::from_str_radix(shared.trim(), 16).ok()? & (1 << 1) != 0)
 }
 
 /// What an emulator answers for an action that it lacks is not taken for an empty list.

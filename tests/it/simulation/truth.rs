@@ -176,7 +176,7 @@ impl Stage {
         let mut found = Vec::new();
         let state = states.get(id);
         let claimed = |held: &ringfence::state::Held| {
-            matches!(held.status, HeldStatus::Held | HeldStatus::Kept)
+            matches!(held.status, HeldStatus::Held | HeldStatus::Kept) && !held.is_perhaps()
         };
         for (resource, held) in state.iter().flat_map(|state| &state.resources) {
             let really = ledger.written.iter().any(|written| {
