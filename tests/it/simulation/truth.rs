@@ -199,7 +199,9 @@ impl Stage {
         let earlier = ledger.other_bearers(id);
         let known = |resource: &Resource| {
             let of = |id: &str| states.get(id).and_then(|state| state.resources.get(resource));
-            let in_doubt = |held: &ringfence::state::Held| held.status == HeldStatus::InDoubt;
+            let in_doubt = |held: &ringfence::state::Held| {
+                held.status == HeldStatus::InDoubt || held.is_perhaps()
+            };
             of(id).is_some_and(|held| claimed(held) || in_doubt(held))
                 || earlier.iter().any(|id| of(id).is_some_and(in_doubt))
         };
