@@ -232,6 +232,8 @@ impl Stage {
                 left.insert(key, change.after.clone());
             } else {
                 left.remove(&key);
+                // Whoever gives it back later gives back what others have made of it.
+                before.entry(key).or_default().insert(change.after.clone());
             }
         }
         left.retain(|key, after| !before[key].contains(after));
