@@ -516,11 +516,11 @@ fn close(
         if let Some(held) = state.resources.get_mut(&kept.resource)
             && kept.resource.is_credential()
         {
-            // What was never done, and can't be undone, leaves nothing to answer for; where it is as ringfence
-            // meant it to be, it counts as ringfence's.
+            // What was never done, and can't be undone, leaves nothing to answer for; where nobody could read it, or
+            // it is as ringfence meant it to be, it may be ringfence's.
             let now = outcome.read_back.and_then(|now| now.value(&kept.resource).known());
-            let stands = now.is_some_and(|now| fits(held.ours.as_ref(), now.as_ref()));
-            let forgotten = held.status == HeldStatus::InDoubt && !held.reversible && !stands;
+            let undone = now.is_some_and(|now| !fits(held.ours.as_ref(), now.as_ref()));
+            let forgotten = held.status == HeldStatus::InDoubt && !held.reversible && undone;
             held.status = if forgotten { HeldStatus::GivenUp } else { HeldStatus::Kept };
         }
     }
