@@ -4,7 +4,7 @@ mod halt;
 
 use super::approvals::beside;
 use super::args::{ApplyArgs, Format, OnDrift, whos};
-use super::interrupt::{Interrupt, stopped};
+use super::interrupt::{Interrupt, each};
 use super::plan::{Wanted, make, whole_seconds_of};
 use super::session::{Session, name_of, read_file};
 use super::terminal::Terminal;
@@ -80,36 +80,18 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
             .hint("--user NAME, or --role NAME"));
     }
     let interrupt = Interrupt::default();
-    let (mut worst, mut begun) = (Exit::Done, false);
-    for (index, who) in whos.iter().enumerate() {
-        let mut left = whos.get(index + 1..).unwrap_or_default();
-        let exit = match again(session, aws, args, who, on_drift, &interrupt).await {
-            Ok(exit) => {
-                begun = true;
-                exit
-            }
-            Err(error) if error.exit() == Exit::Interrupted => {
-                left = whos.get(index..).unwrap_or_default();
-                Exit::Interrupted
-            }
-            Err(error) => {
-                // One that cannot be contained again keeps no other from it (D2.4).
-                session.terminal.error(&error);
-                error.exit()
-            }
-        };
-        if (interrupt.asked() || exit == Exit::Interrupted) && !left.is_empty() {
-            let names: Vec<_> = left.iter().map(Who::to_string).collect();
+    each(
+        session,
+        &interrupt,
+        &whos,
+        async |who| again(session, aws, args, who, on_drift, &interrupt).await,
+        Who::to_string,
+        |left| {
             let flags: Vec<_> = left.iter().map(Who::flag).collect();
-            return Err(
-                stopped(&names, begun).hint(format!("ringfence apply --again {}", flags.join(" ")))
-            );
-        }
-        if exit != Exit::Done {
-            worst = exit;
-        }
-    }
-    Ok(worst)
+            format!("ringfence apply --again {}", flags.join(" "))
+        },
+    )
+    .await
 }
 
 async fn again(

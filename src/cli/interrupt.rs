@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM: the first lets the calls under way end, the second stops at once (D4).
 
+use super::session::Session;
 use crate::error::{Error, Result};
 use crate::execute::Stop;
 use crate::exit::Exit;
@@ -54,18 +55,60 @@ impl Interrupt {
                 result = work => return result,
             }
         }
-        Err(Error::new(Exit::Interrupted, "stopped before anything was changed"))
+        Err(stopped_early())
     }
 }
 
-/// The error for a verb that was stopped with these left; `begun` where it has done something for others.
-pub(super) fn stopped(left: &[String], begun: bool) -> Error {
-    if begun {
-        let left = left.join(", ");
-        Error::new(Exit::Partial, format!("stopped: nothing was done for {left}"))
-    } else {
-        Error::new(Exit::Interrupted, "stopped before anything was changed")
+/// Does the same for each, and says how it ends: one that fails keeps no other from it (D2.4), and a signal is for
+/// all. What is left then is named, with the command that goes on with it.
+pub(super) async fn each<T>(
+    session: &Session<'_>,
+    interrupt: &Interrupt,
+    all: &[T],
+    work: impl AsyncFn(&T) -> Result<Exit>,
+    name: impl Fn(&T) -> String,
+    go_on: impl Fn(&[T]) -> String,
+) -> Result<Exit> {
+    let (mut worst, mut begun) = (Exit::Done, false);
+    let mut left = all;
+    while let [one, rest @ ..] = left {
+        let exit = match work(one).await {
+            Ok(exit) => {
+                begun = true;
+                left = rest;
+                exit
+            }
+            Err(error) if error.exit() == Exit::Interrupted => Exit::Interrupted,
+            Err(error) => {
+                session.terminal.error(&error);
+                left = rest;
+                error.exit()
+            }
+        };
+        if (interrupt.asked() || exit == Exit::Interrupted) && !left.is_empty() {
+            let names: Vec<_> = left.iter().map(&name).collect();
+            return Err(stopped(&names, begun).hint(go_on(left)));
+        }
+        if exit != Exit::Done {
+            worst = exit;
+        }
     }
+    Ok(worst)
+}
+
+/// The error for a verb that was stopped with these left; `begun` where it has done something for others.
+fn stopped(left: &[String], begun: bool) -> Error {
+    match begun {
+        true => {
+            let left = left.join(", ");
+            Error::new(Exit::Partial, format!("stopped: nothing was done for {left}"))
+        }
+        false => stopped_early(),
+    }
+}
+
+fn stopped_early() -> Error {
+    Error::new(Exit::Interrupted, "stopped before anything was changed")
 }
 
 /// Waits for a signal that asks the program to end.

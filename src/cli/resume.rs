@@ -2,7 +2,7 @@
 
 use super::apply::{Run, execute};
 use super::args::{ResumeArgs, whos};
-use super::interrupt::{Interrupt, stopped};
+use super::interrupt::{Interrupt, each};
 use super::session::Session;
 use crate::aws::Aws;
 use crate::error::{Error, Result};
@@ -34,34 +34,18 @@ pub(super) async fn run(session: &Session<'_>, args: &ResumeArgs) -> Result<Exit
         ));
         return if unread { tell_unread(session).await } else { Ok(Exit::Done) };
     }
-    let (mut worst, mut begun) = (missing, false);
     let aws = session.aws().await;
     let interrupt = Interrupt::default();
-    for (index, (key, id)) in runs.iter().enumerate() {
-        let mut left = runs.get(index + 1..).unwrap_or_default();
-        let exit = match one(session, &aws, &interrupt, key, id, args).await {
-            Ok(exit) => {
-                begun = true;
-                exit
-            }
-            Err(error) if error.exit() == Exit::Interrupted => {
-                left = runs.get(index..).unwrap_or_default();
-                Exit::Interrupted
-            }
-            Err(error) => {
-                // One run that can't be finished keeps no other from it (D2.4).
-                session.terminal.error(&error);
-                error.exit()
-            }
-        };
-        if (interrupt.asked() || exit == Exit::Interrupted) && !left.is_empty() {
-            let names: Vec<_> = left.iter().map(|(_, id)| format!("run {id}")).collect();
-            return Err(stopped(&names, begun).hint("ringfence resume goes on with the rest"));
-        }
-        if exit != Exit::Done {
-            worst = exit;
-        }
-    }
+    let ended = each(
+        session,
+        &interrupt,
+        &runs,
+        async |(key, id)| one(session, &aws, &interrupt, key, id, args).await,
+        |(_, id)| format!("run {id}"),
+        |_| "ringfence resume goes on with the rest".to_owned(),
+    );
+    let ended = ended.await?;
+    let worst = if ended == Exit::Done { missing } else { ended };
     let told = if unread { tell_unread(session).await? } else { Exit::Done };
     Ok(if worst == Exit::Done { told } else { worst })
 }

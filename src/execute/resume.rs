@@ -156,7 +156,7 @@ impl Executor<'_> {
                     principal.who(),
                     other.who()
                 ))
-                .hint("it is in the store, or the folder, that the run has begun in"));
+                .hint("where it has begun its record is: ringfence resume --state LOCATION"));
             }
         }
         Ok(())

@@ -84,7 +84,8 @@ async fn one(
     }
     let Some(now) = reading.snapshots.iter().find(|now| *now.id() == principal.id) else {
         let why = format!("{} ({}) is not there any more", principal.id, principal.who());
-        return Ok(Import::PassedOver(Error::stale(why)));
+        let hint = "there is nothing to hold any more; ringfence show PLAN tells what was planned";
+        return Ok(Import::PassedOver(Error::stale(why).hint(hint)));
     };
     let state = record::import(plan, principal, now)?;
     locked.save(&state).await?;

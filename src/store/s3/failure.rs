@@ -136,8 +136,7 @@ impl Failure {
 }
 
 /// What works without the bucket.
-pub(super) const ELSEWHERE: &str =
-    "a local store works now: --state DIR; ringfence state push DIR takes it to the bucket later";
+pub(super) const ELSEWHERE: &str = "a local store works now: --state DIR; ringfence state push DIR takes a new record to the bucket later";
 
 /// Sorts a reply by S3's code, and where it has none by the HTTP status.
 fn by_code(code: Option<&str>, status: u16, region: bool) -> Kind {

@@ -132,22 +132,7 @@ impl Stage {
 
     /// Runs a command until it stands at a point, and kills it there. `None` if it did not come there.
     fn killed_at(&self, point: &str, arguments: &[&str]) -> Option<()> {
-        let mut run =
-            command(RINGFENCE, self.place.directory.path(), &self.place.url(), &self.who())
-                .args(arguments)
-                .env("RINGFENCE_HALT_AT", point)
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-        let reached = stands(&mut run, point);
-        // SIGKILL: nothing of the process runs any more.
-        run.kill().unwrap();
-        let status = run.wait().unwrap();
-        if reached {
-            assert_eq!(status.code(), None, "it ended by itself at {point}");
-        }
-        reached.then_some(())
+        killed_at(&self.place, point, arguments).then_some(())
     }
 
     /// How often each call that must be made once was made and did something.
@@ -169,10 +154,33 @@ impl Stage {
     }
 }
 
-/// Whether a process came to stand at a point.
+/// Runs a command until it stands at a point, and kills it there; whether it came there.
+pub fn killed_at(place: &Place, point: &str, arguments: &[&str]) -> bool {
+    let mut run = command(RINGFENCE, place.directory.path(), &place.url(), &place.admin())
+        .args(arguments)
+        .env("RINGFENCE_HALT_AT", point)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let reached = stands(&mut run, point);
+    // SIGKILL: nothing of the process runs any more.
+    run.kill().unwrap();
+    let status = run.wait().unwrap();
+    assert!(!reached || status.code().is_none(), "it ended by itself at {point}");
+    reached
+}
+
+/// Whether a process came to stand at a point, or at one that begins with what is before a `*`.
 pub fn stands(run: &mut Child, point: &str) -> bool {
     let said = BufReader::new(run.stderr.take().unwrap());
-    said.lines().map_while(Result::ok).any(|line| line == format!("halted at {point}"))
+    let there = |at: &str| match point.strip_suffix('*') {
+        Some(from) => at.starts_with(from),
+        None => at == point,
+    };
+    said.lines()
+        .map_while(Result::ok)
+        .any(|line| line.strip_prefix("halted at ").is_some_and(there))
 }
 
 fn resumed_from_every_point(posture: &'static str, at_least: usize) {

@@ -1,5 +1,5 @@
 //! The steps of the workflow in `examples/github`, as it calls them, against a sandbox that enforces; with
-//! GitHub's own part, `gh`, replaced by a stub that tells what it was asked.
+//! GitHub's own part, `gh`, is one that tells what it was asked.
 
 use super::place::{Place, RINGFENCE, command, emulators, ran, ringfence, signer};
 use crate::support::{Credentials, Ran};
@@ -50,9 +50,9 @@ impl Desk {
         fs::write(folder.join("ringfence.toml"), "[limits]\nsettle = \"0s\"\n").unwrap();
         fs::write(folder.join("state/policy.toml"), POLICY).unwrap();
         fs::write(folder.join("comments.tsv"), "").unwrap();
-        let stub = folder.join("bin/gh");
-        fs::write(&stub, GH).unwrap();
-        fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
+        let gh = folder.join("bin/gh");
+        fs::write(&gh, GH).unwrap();
+        fs::set_permissions(&gh, fs::Permissions::from_mode(0o755)).unwrap();
         std::os::unix::fs::symlink(RINGFENCE, folder.join("bin/ringfence")).unwrap();
         let key = victim(&place);
         let planner = with_policy(&place, "planner", PLANNER);

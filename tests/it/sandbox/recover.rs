@@ -1,11 +1,11 @@
 //! Phases four and five with the real program: a new key in a secret, no more rights than it needs, and a release
 //! that gives nothing back to whoever had the old key.
 
-use super::place::{Place, RINGFENCE, command, held, ran, ringfence};
+use super::crash;
+use super::place::{Place, RINGFENCE, command, ran, ringfence};
 use crate::support::{Credentials, Ran};
 use ringfence::sandbox::{Player, Status};
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -502,20 +502,8 @@ fn killed_at(incident: &Incident, point: &str) {
 }
 
 fn killed_at_with(incident: &Incident, point: &str, flags: &[&str]) {
-    let admin = held(&incident.place.sandbox.admin());
-    let mut run = command(RINGFENCE, incident.folder(), &incident.place.url(), &admin)
-        .args(["apply", "recover.json", "--auto-approve"])
-        .args(flags)
-        .env("RINGFENCE_HALT_AT", point)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let said = BufReader::new(run.stderr.take().unwrap());
-    let stands = said.lines().map_while(Result::ok).any(|line| line.starts_with("halted at "));
-    assert!(stands, "it did not come to {point}");
-    run.kill().unwrap();
-    run.wait().unwrap();
+    let apply = ["apply", "recover.json", "--auto-approve"];
+    assert!(crash::killed_at(&incident.place, point, &[&apply[..], flags].concat()), "{point}");
 }
 
 #[test]

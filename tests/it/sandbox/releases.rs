@@ -30,6 +30,18 @@ fn leaked(scene: &Scene) -> Resource {
     format!("access_key/{}", scene.leaked.access_key_id).parse().unwrap()
 }
 
+/// The attacker makes a key while the watch goes on.
+fn makes_a_key_once_fenced(scene: &Scene) -> Arc<Mutex<String>> {
+    let made = Arc::new(Mutex::new(String::new()));
+    let hand = made.clone();
+    scene.once_fenced(move |sandbox| {
+        let now = sandbox.now();
+        let key = sandbox.edit(|world| world.add_key(ACCOUNT, USER, now)).unwrap();
+        *hand.lock().unwrap() = key.access_key_id;
+    });
+    made
+}
+
 fn touched(principal: &PrincipalPlan) -> Vec<&Resource> {
     principal.steps.iter().map(|step| &step.resource).collect()
 }
@@ -85,13 +97,7 @@ async fn what_is_given_up_is_touched_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_made_after_the_exposure_stays_off() {
     let scene = Scene::new();
-    let made = Arc::new(Mutex::new(String::new()));
-    let hand = made.clone();
-    scene.once_fenced(move |sandbox| {
-        let now = sandbox.now();
-        let key = sandbox.edit(|world| world.add_key(ACCOUNT, USER, now)).unwrap();
-        *hand.lock().unwrap() = key.access_key_id;
-    });
+    let made = makes_a_key_once_fenced(&scene);
     let plan = scene.plan("quarantine", 30, Some("2026-11-21T03:10:00Z")).await;
     scene.apply(&plan).await.unwrap();
     let key = made.lock().unwrap().clone();
@@ -111,13 +117,7 @@ async fn a_key_that_was_made_after_the_exposure_stays_off() {
 async fn a_key_that_a_release_kept_off_stays_off_after_a_later_incident() {
     for since in [Some("2026-11-21T03:10:00Z"), None] {
         let scene = Scene::new();
-        let made = Arc::new(Mutex::new(String::new()));
-        let hand = made.clone();
-        scene.once_fenced(move |sandbox| {
-            let now = sandbox.now();
-            let key = sandbox.edit(|world| world.add_key(ACCOUNT, USER, now)).unwrap();
-            *hand.lock().unwrap() = key.access_key_id;
-        });
+        let made = makes_a_key_once_fenced(&scene);
         scene.apply(&scene.plan("quarantine", 30, since).await).await.unwrap();
         let key = made.lock().unwrap().clone();
         assert_eq!(scene.status_of(&key), Some(Status::Inactive));

@@ -1,6 +1,6 @@
 //! Several users in one command: what is wrong with one keeps no other from it, and Ctrl-C ends it for all.
 
-use super::crash::stands;
+use super::crash::{killed_at, stands};
 use super::dialogue::{CTRL_C, Dialogue, QUESTION};
 use super::place::{Place, RINGFENCE, command, ringfence};
 use crate::support::Ran;
@@ -74,19 +74,8 @@ impl Stage {
 
     /// A run over this user that is killed in its middle.
     fn cut_off(&self, user: &str) {
-        let point = "read-back";
-        let mut run =
-            command(RINGFENCE, self.place.directory.path(), &self.place.url(), &self.place.admin())
-                .args(["apply", "--user", user, "--auto-approve"])
-                .env("RINGFENCE_HALT_AT", point)
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-        let reached = stands(&mut run, point);
-        run.kill().unwrap();
-        run.wait().unwrap();
-        assert!(reached);
+        let apply = ["apply", "--user", user, "--auto-approve"];
+        assert!(killed_at(&self.place, "read-back", &apply));
     }
 }
 
