@@ -231,6 +231,7 @@ impl State {
                     status: HeldStatus::InDoubt,
                     reversible: step.reversible,
                     written_at: None,
+                    baseline_unread: steps::may_be_anothers(step),
                 };
                 self.resources.insert(step.resource.clone(), held);
             }

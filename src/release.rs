@@ -485,6 +485,12 @@ impl Draft<'_> {
             }
             self.say_if_taken_away(&resource, &held, early.is_some());
             let Fate::Restore(now) = self.fate(&resource, &held) else { continue };
+            if held.baseline_unread && !self.request.take.contains(&resource) {
+                let why = "stays: whether it was attached before could not be read";
+                let flag = format!("--take {resource} detaches it, --leave {resource} gives it up");
+                self.keep(&resource, why.to_owned(), Some(flag));
+                continue;
+            }
             if let Some(why) = &early
                 && !self.request.lift_fence_now
             {

@@ -102,6 +102,10 @@ pub struct Held {
     pub reversible: bool,
     /// When it was last written, by the service's clock.
     pub written_at: Option<Timestamp>,
+    /// Whether nobody could read if it was there before ringfence's first touch: then it may be somebody else's,
+    /// whatever the baseline says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub baseline_unread: bool,
 }
 
 /// Where a resource stands.

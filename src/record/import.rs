@@ -1,5 +1,6 @@
 //! A state that was lost, from the plan of its run and what can be read now.
 
+use super::steps;
 use super::{fresh, keys_meant_off};
 use crate::error::{Error, Result};
 use crate::plan::{Kind, Plan, PrincipalPlan, Step};
@@ -59,6 +60,7 @@ pub fn import(plan: &Plan, principal: &PrincipalPlan, now: &Snapshot) -> Result<
             status: HeldStatus::Held,
             reversible: step.reversible,
             written_at: None,
+            baseline_unread: steps::may_be_anothers(step),
         };
         state.resources.insert(step.resource.clone(), held);
     }

@@ -56,6 +56,7 @@ fn held(step: &Step, status: HeldStatus) -> Held {
         status,
         reversible: step.reversible,
         written_at: None,
+        baseline_unread: false,
     }
 }
 

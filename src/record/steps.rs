@@ -29,6 +29,7 @@ pub(super) fn contained(
     {
         // A step that was never tried has touched nothing: the baseline is what the first touch met.
         held.baseline.clone_from(&tried.before);
+        held.baseline_unread = may_be_anothers(tried);
     }
     let held = |state: &mut State, written: &Step| {
         let fence = outcome.journal.fence(&about.iter().map(|step| step.id).collect::<Vec<_>>());
@@ -64,6 +65,14 @@ pub(super) fn contained(
         // Also where somebody has deleted it, and nothing tells whether it was off by then.
         _ => {}
     }
+}
+
+/// Whether what a step attaches may have been attached before, by somebody else (D2.9). A policy of ringfence's own
+/// is nobody else's.
+pub(super) fn may_be_anothers(step: &Step) -> bool {
+    let Resource::AttachedPolicy(arn) = &step.resource else { return false };
+    let ours = arn.rsplit('/').next().is_some_and(crate::lineage::is_our_name);
+    step.was_unread() && step.before.is_none() && !ours
 }
 
 pub(super) fn give_back(state: &mut State, resource: &Resource, before: Option<&Held>) {

@@ -335,6 +335,7 @@ pub(crate) fn recorded() -> State {
         status,
         reversible: true,
         written_at: written,
+        baseline_unread: false,
     };
     let written_fence = Value::Document(fence(FenceTime::At(at("2026-11-21T03:13:42Z"))));
     let [active, inactive] = [Status::Active, Status::Inactive].map(Value::Status);

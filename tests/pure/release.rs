@@ -688,6 +688,40 @@ fn a_hold_stays_over_what_could_not_be_listed() {
     assert_eq!(hidden(Obstacle::Unimplemented), None);
 }
 
+/// Of what nobody could read it is not known whose it is (D2.9, D2.12).
+#[test]
+fn a_deny_that_was_perhaps_there_before_stays_until_it_is_taken() {
+    for (hides, theirs) in [(false, false), (true, false), (true, true)] {
+        let mut ask = ask("revoke", true);
+        ask.posture.set("permissions", "deny-managed").unwrap();
+        let mut truth = user();
+        if theirs {
+            items(&mut truth.attached_policies).push(attached(&deny_all_arn("aws")));
+        }
+        let mut account = Account::of(vec![truth]);
+        if hides {
+            account.users[0].hidden.insert(Section::Attached);
+        }
+        let plan = account.plan(&ask).unwrap();
+        account.apply(&plan, &Trouble::none());
+        account.users[0].hidden.clear();
+        let at_apply = account.user().at_apply.clone().unwrap();
+        let (state, now) = state_of(&account);
+        assert_eq!(State::parse(&state.bytes(), "state.json").unwrap(), state);
+        let case = Case { state, now, at_apply, time: account.now };
+        let lift = Request { lift_fence_now: true, ..plain() };
+        let plan = case.plan(&lift);
+        assert_eq!(steps(&plan).contains(&deny_all()), !hides, "{:?}", kept(&plan));
+        let deny = deny_all();
+        let why = "stays: whether it was attached before could not be read";
+        let flag = format!("--take {deny} detaches it, --leave {deny} gives it up");
+        let line = format!("{deny} {why} ({flag})");
+        assert_eq!(kept(&plan).contains(&line), hides, "{:?}", kept(&plan));
+        let take = Request { lift_fence_now: true, ..taking(&deny) };
+        assert!(steps(&case.plan(&take)).contains(&deny));
+    }
+}
+
 #[test]
 fn what_others_made_since_is_told_and_left_alone() {
     let mut case = Case::of(user(), "revoke");

@@ -73,8 +73,11 @@ impl Course {
             return;
         }
         let Some(state) = self.contained(person).await else { return };
+        let unread = state.resources.iter().filter(|(_, held)| held.baseline_unread);
+        let take = unread.map(|(resource, _)| resource.clone());
         let request = Request {
             reactivate: self.everything(&state).await,
+            take: take.filter(|resource| self.stage.was_made_here(person, resource)).collect(),
             lift_fence_now: true,
             accept_unread: true,
             ..Request::default()

@@ -240,6 +240,15 @@ impl Stage {
         left
     }
 
+    /// Whether a resource was not there before the responder first touched it, and nobody had touched it before.
+    pub fn was_made_here(&self, person: usize, resource: &Resource) -> bool {
+        let ledger = self.ledger.lock().unwrap();
+        let id = self.people[person].1.as_str();
+        let mut changes = ledger.changes.iter();
+        let first = changes.find(|change| change.owner == id && change.resource == *resource);
+        first.is_some_and(|first| first.who == Who::Responder && first.before.is_none())
+    }
+
     /// How many changes there are so far.
     pub fn changes(&self) -> usize {
         self.ledger.lock().unwrap().changes.len()
