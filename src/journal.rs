@@ -453,6 +453,19 @@ impl Journal {
         Some(fence)
     }
 
+    /// When others were last seen to change a resource, or a run that was cut off went on over whatever they had done;
+    /// `None` where it has stood so since before the first call.
+    #[must_use]
+    pub fn last_seen_to_change(&self, resource: &Resource) -> Option<Timestamp> {
+        self.entries.iter().rev().find_map(|entry| match &entry.event {
+            Event::Tampering { resource: Some(changed), seen_at, .. } if changed == resource => {
+                Some(*seen_at)
+            }
+            Event::RunResumed { read_at, .. } => Some(*read_at),
+            _ => None,
+        })
+    }
+
     /// What a step has made, by the service's answer.
     #[must_use]
     pub fn made(&self, step: u32) -> Option<&str> {

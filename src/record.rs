@@ -8,7 +8,7 @@ pub use import::import;
 
 use crate::drift::created_at;
 use crate::identity::PrincipalKind;
-use crate::journal::{Event, Journal, StepStatus};
+use crate::journal::{Event, Journal, StepStatus, WrittenFence};
 use crate::plan::{Compromised, Kind, Plan, PrincipalPlan, Step, Why};
 use crate::planner::fence_time;
 use crate::posture::{AccessKeys, LEAST_MARGIN_S};
@@ -299,7 +299,7 @@ pub fn finish(
     if let (Kind::Contain, Some(now)) = (plan.kind, outcome.read_back) {
         resolve_doubts(&mut state, principal, now);
         supersede(&mut state, principal, outcome, now);
-        know_the_young(&mut state, outcome.journal, now);
+        know_the_young(&mut state, principal, outcome, now);
     }
     match plan.kind {
         Kind::Contain => set_clock(&mut state, principal, outcome),
@@ -392,19 +392,40 @@ fn supersede(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
     }
 }
 
-/// What settling has turned off, and was made after the exposure, stays the attacker's when a later incident has an
-/// exposure of its own (D2.7). What was planned to be turned off for its age is recorded with the plan.
-fn know_the_young(state: &mut State, journal: &Journal, now: &Snapshot) {
+/// What was made after the exposure, and settling or whoever made it has turned off, stays the attacker's when a later
+/// incident has an exposure of its own (D2.7). What was planned to be turned off for its age is recorded with the plan.
+fn know_the_young(
+    state: &mut State,
+    principal: &PrincipalPlan,
+    outcome: &Outcome<'_>,
+    now: &Snapshot,
+) {
     let Some(since) = state.since else { return };
-    for step in journal.added().filter(|step| step.turns_off()) {
-        let resource = &step.resource;
-        let held = state.held().any(|(held, _)| held == resource);
-        let young = created_at(resource, now).is_some_and(|created| created >= since);
-        if held && young && !state.is_compromised(resource) {
-            let (resource, why) = (resource.clone(), Why::YoungerThanSince);
-            state.compromised.push(Compromised { resource, why });
-        }
-    }
+    let added = outcome.journal.added().filter(|step| step.turns_off()).map(|step| &step.resource);
+    let turned_off = added.filter(|resource| state.held().any(|(held, _)| held == *resource));
+    let fence = fence_written(principal, outcome).filter(|fence| !fence.outrun);
+    // A fence that covers what it can have minted has not to move for it (F9).
+    let covered = |key: &Resource| {
+        let Some(fence) = &fence else { return false };
+        let seen = outcome.journal.last_seen_to_change(key);
+        now.value(key) == Now::Is(Value::Status(Status::Inactive))
+            && seen.is_none_or(|seen| fence.fence_time >= fence_time(seen, LEAST_MARGIN_S))
+    };
+    let keys = now.access_keys.items().iter().map(|key| Resource::AccessKey(key.id.clone()));
+    let young: BTreeSet<Resource> = turned_off
+        .cloned()
+        .chain(keys.filter(covered))
+        .filter(|resource| created_at(resource, now).is_some_and(|created| created >= since))
+        .filter(|resource| !state.is_compromised(resource))
+        .collect();
+    let why = Why::YoungerThanSince;
+    state.compromised.extend(young.into_iter().map(|resource| Compromised { resource, why }));
+}
+
+/// The fence that the run wrote last, with the time that is in it.
+fn fence_written(principal: &PrincipalPlan, outcome: &Outcome<'_>) -> Option<WrittenFence> {
+    let fences = principal.steps.iter().filter(|step| step.awaits_fence_time());
+    outcome.journal.fence(&fences.map(|step| step.id).collect::<Vec<_>>())
 }
 
 fn wrote_fence(principal: &PrincipalPlan, outcome: &Outcome<'_>) -> bool {
@@ -418,9 +439,7 @@ fn wrote_fence(principal: &PrincipalPlan, outcome: &Outcome<'_>) -> bool {
 fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>) {
     let off: Vec<Resource> = keys_meant_off(principal, state);
     let live = not_known_off(&off, principal, outcome);
-    let fences = principal.steps.iter().filter(|step| step.awaits_fence_time());
-    let written = outcome.journal.fence(&fences.map(|step| step.id).collect::<Vec<_>>());
-    if let Some(fence) = written {
+    if let Some(fence) = fence_written(principal, outcome) {
         let mut void = live;
         let unconfirmed = fence.unconfirmed.iter().filter(|key| off.contains(key));
         void.extend(

@@ -6,6 +6,7 @@
 
 use crate::drift::appeared;
 use crate::journal::{Event, Journal, StepResult, StepStatus};
+use crate::lineage::is_our_name;
 use crate::plan::{NewCredential, PrincipalPlan, Settle, Step};
 use crate::resource::{Resource, Value, fits};
 use crate::snapshot::{Now, Snapshot, Status};
@@ -103,13 +104,18 @@ pub fn steps(
     now: &Snapshot,
     again: &[Step],
 ) -> Vec<Step> {
-    let unmoved = fence_is_unread(principal, journal, state, now)
+    let unmoved = fence_is_unread(state, now)
         && !has_to_move(principal, journal, state, now)
         && !again.iter().any(|step| turns_off_what_was_on(step, now));
+    let no_way = policies_with_no_way(principal, journal, again);
     let allowed = |step: &&Step| {
         let mut about = principal.steps.iter().filter(|other| other.resource == step.resource);
         let tried = principal.last_steps().find(|other| other.resource == step.resource);
         if tried.is_some_and(|tried| refused(journal, tried) && tried.after == step.after) {
+            return false;
+        }
+        // Another policy would be refused as well (F17).
+        if no_way.iter().any(|policy| concerns(step, policy)) {
             return false;
         }
         let moves = moves_fence(step, state);
@@ -146,14 +152,46 @@ pub fn steps(
         .collect()
 }
 
-/// Whether the fence that was written, or what brings it to bear, could not be read. What may yet be written by the
-/// same call is none.
-fn fence_is_unread(
+/// The policies that would be brought to bear in a way that was refused before.
+fn policies_with_no_way<'s>(
     principal: &PrincipalPlan,
     journal: &Journal,
-    state: &State,
-    now: &Snapshot,
-) -> bool {
+    again: &'s [Step],
+) -> Vec<&'s str> {
+    let denied = |step: &Step| last_result(journal, step) == Some(StepResult::Refused);
+    let was_refused = |by_boundary: bool| {
+        let same = |step: &&Step| {
+            brought_to_bear(step).is_some()
+                && (step.resource == Resource::PermissionsBoundary) == by_boundary
+        };
+        principal.steps.iter().filter(same).any(denied)
+    };
+    let (attached, bounded) = (was_refused(false), was_refused(true));
+    let refused = |step: &&Step| match step.resource {
+        Resource::PermissionsBoundary => bounded,
+        _ => attached,
+    };
+    again.iter().filter(refused).filter_map(brought_to_bear).collect()
+}
+
+/// The policy of ringfence's own that a step attaches, or makes the boundary.
+fn brought_to_bear(step: &Step) -> Option<&str> {
+    let policy = match (&step.resource, &step.after) {
+        (Resource::AttachedPolicy(arn), Some(Value::Attached))
+        | (Resource::PermissionsBoundary, Some(Value::PolicyArn(arn))) => arn,
+        _ => return None,
+    };
+    policy.rsplit('/').next().is_some_and(is_our_name).then_some(policy.as_str())
+}
+
+fn concerns(step: &Step, policy: &str) -> bool {
+    brought_to_bear(step) == Some(policy)
+        || matches!(&step.resource, Resource::ManagedPolicy(arn) if arn == policy)
+}
+
+/// Whether the fence that was written, or what brings it to bear, could not be read. What may yet be written by the
+/// same call is none.
+fn fence_is_unread(state: &State, now: &Snapshot) -> bool {
     let Some((fence, held)) = state.fence() else { return false };
     if held.status != HeldStatus::Held {
         return false;
@@ -166,15 +204,9 @@ fn fence_is_unread(
         **resource == attachment
             || (**resource == Resource::PermissionsBoundary && held.ours == bound)
     };
-    match state.held().find(carries) {
-        Some((carrier, held)) => {
-            held.status == HeldStatus::Held && (unread(fence) || unread(carrier))
-        }
-        // Another policy would be refused as well.
-        None => principal.last_steps().any(|step| {
-            step.resource == attachment && refused(journal, step) && unread(&attachment)
-        }),
-    }
+    state.held().find(carries).is_some_and(|(carrier, held)| {
+        held.status == HeldStatus::Held && (unread(fence) || unread(carrier))
+    })
 }
 
 /// Whether sessions are known to have been issued that the fence does not cover, by what cannot issue more (F9).
@@ -225,15 +257,14 @@ fn moves_fence(step: &Step, state: &State) -> bool {
 
 /// Whether the service answered no to the last call of a step.
 fn refused(journal: &Journal, step: &Step) -> bool {
-    journal
-        .entries()
-        .iter()
-        .rev()
-        .find_map(|entry| match &entry.event {
-            Event::Outcome { step: id, result, .. } if *id == step.id => Some(*result),
-            _ => None,
-        })
-        .is_some_and(|result| matches!(result, StepResult::Refused | StepResult::NotFound))
+    matches!(last_result(journal, step), Some(StepResult::Refused | StepResult::NotFound))
+}
+
+fn last_result(journal: &Journal, step: &Step) -> Option<StepResult> {
+    journal.entries().iter().rev().find_map(|entry| match &entry.event {
+        Event::Outcome { step: id, result, .. } if *id == step.id => Some(*result),
+        _ => None,
+    })
 }
 
 /// A credential that was off when the run began, and that somebody has turned on since, is to be off again

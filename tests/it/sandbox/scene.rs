@@ -7,7 +7,7 @@ use ringfence::error::Result;
 use ringfence::execute::{Executor, Stop};
 use ringfence::identity::{AccessKeyId, Caller, PrincipalKind, UserName};
 use ringfence::lineage::Lineage;
-use ringfence::plan::{OnDrift, Plan};
+use ringfence::plan::{OnDrift, Plan, Step};
 use ringfence::planner::{self, Request, Subject, contain};
 use ringfence::posture::Posture;
 use ringfence::recover;
@@ -212,6 +212,13 @@ impl Scene {
         let context = self.planner(&reading);
         let state = self.state().await;
         release::release(reading.snapshots[0].clone(), &state, at_apply, request, &context)
+    }
+
+    /// The steps that would contain the user again, by what is read now.
+    pub async fn again(&self) -> Vec<Step> {
+        let reading = self.reading().await;
+        let context = self.planner(&reading);
+        planner::again(&self.state().await, &reading.snapshots[0], &context).unwrap().steps
     }
 
     /// The recovery of the user, by what is read now.

@@ -588,6 +588,51 @@ async fn an_attached_fence_that_cannot_be_read_is_not_written_at_every_look() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attachment_that_is_refused_draws_no_new_policy_at_every_look() {
+    for blind in [false, true] {
+        let scene = Scene::new();
+        fill_up_inline(&scene);
+        let mut denied = vec!["iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"];
+        if blind {
+            denied.push("iam:ListAttachedUserPolicies");
+        }
+        let plan = scene.plan("revoke", 30, None).await;
+        forbid(&scene.sandbox, &denied);
+        let done = scene.apply(&plan).await.unwrap();
+        assert_eq!(scene.made("iam:CreatePolicy"), 1, "{blind}");
+        assert_eq!(scene.made("iam:AttachUserPolicy"), 1, "{blind}");
+        assert_eq!(done.principal().standing, Standing::NotContained, "{:?}", done.principal());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_young_key_that_its_maker_has_turned_off_does_not_move_the_fence_at_every_look() {
+    for (after_s, fences) in [(None, 1), (Some(0), 1), (Some(45), 2)] {
+        let scene = Scene::new();
+        let make = |sandbox: &ringfence::sandbox::Sandbox| {
+            let now = sandbox.now();
+            let key = sandbox.edit(|world| world.add_key(ACCOUNT, USER, now)).unwrap();
+            turn(sandbox, &key.access_key_id, Status::Inactive);
+        };
+        let mut plan = scene.plan("revoke", 120, Some("2026-11-21T01:00:00Z")).await;
+        plan.fence_margin_s = 60;
+        plan.on_drift = OnDrift::Tighten;
+        match after_s {
+            None => make(&scene.sandbox),
+            Some(seconds) => scene.once_fenced_for(seconds, make),
+        }
+        let done = scene.apply(&plan).await.unwrap();
+        let times = done.fences();
+        assert_eq!(times.len(), fences, "{after_s:?}: {times:?}");
+        assert_eq!(done.principal().standing, Standing::Contained, "{:?}", done.principal());
+        let state = scene.state().await;
+        assert_eq!(state.compromised.len(), 2, "{after_s:?}: {:?}", state.compromised);
+        // What is known, and covered, moves no later fence either.
+        assert_eq!(scene.again().await, [], "{after_s:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_not_written_at_every_look() {
     let scene = Scene::new();
     let sandbox = scene.sandbox.clone();
