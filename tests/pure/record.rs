@@ -306,6 +306,52 @@ fn what_settling_turns_off_and_was_made_after_the_exposure_is_compromised() {
     assert_eq!(young(after(), StepResult::Done, false), []);
 }
 
+/// What it can have minted is older than the fence, which has not to move for it (F9).
+#[test]
+fn a_young_key_that_its_maker_turned_off_is_known_once_a_fence_covers_it() {
+    let fenced = || revoking().did(KEY, StepResult::Done).fenced();
+    let known = |case: &Case, made: Timestamp, is: Status| {
+        let mut now = case.contained_now();
+        give(&mut now, OTHER_KEY, is, made);
+        case.finish(Some(&now)).0.is_compromised(&resource(OTHER_KEY))
+    };
+    let off = |case: &Case| known(case, after(), Status::Inactive);
+    // Nobody was seen to change it since before the first call.
+    assert!(off(&fenced()));
+    assert!(!known(&fenced(), before(), Status::Inactive));
+    assert!(!known(&fenced(), after(), Status::Active));
+    let mut unknown = fenced();
+    unknown.begun.since = None;
+    assert!(!off(&unknown));
+    assert!(!off(&revoking().did(KEY, StepResult::Done)));
+    assert!(!off(&revoking().did(KEY, StepResult::Done).did(FENCE, StepResult::Refused)));
+    let seen = |mut case: Case, what: &str, seconds: i64| {
+        let seen_at = case.at + SignedDuration::from_secs(seconds);
+        let (resource, what) = (Some(resource(what)), "was made".to_owned());
+        case.journal.append(case.at, Event::Tampering { resource, what, seen_at });
+        case
+    };
+    // The fence's time is two minutes on, and the lag half a minute.
+    assert!(off(&seen(fenced(), OTHER_KEY, 90)) && !off(&seen(fenced(), OTHER_KEY, 91)));
+    assert!(off(&seen(fenced(), KEY, 91)));
+    assert!(!off(&seen(seen(fenced(), OTHER_KEY, 10), OTHER_KEY, 91)));
+    for (seconds, known) in [(90, true), (91, false)] {
+        let mut resumed = seen(fenced(), OTHER_KEY, 10);
+        let event = Event::RunResumed {
+            by: resumed.plan.planned_by.clone(),
+            from: None,
+            read_at: resumed.at + SignedDuration::from_secs(seconds),
+            ringfence_version: "0.1.0".to_owned(),
+        };
+        resumed.journal.append(resumed.at, event);
+        assert_eq!(off(&resumed), known, "{seconds}");
+    }
+    let mut outrun = fenced();
+    let (fence_time, stopped_at) = (late(&outrun), outrun.at);
+    outrun.journal.append(outrun.at, Event::FenceOutrun { fence_time, stopped_at });
+    assert!(!off(&outrun));
+}
+
 #[test]
 fn what_was_written_once_is_answered_for_whatever_came_of_it_since() {
     let fence = revoking().step(FENCE);

@@ -529,3 +529,51 @@ fn a_fence_that_cannot_be_read_moves_only_for_what_was_read() {
         assert_eq!(allowed(&void, &blind, &[]), 0, "{hidden:?}");
     }
 }
+
+/// A missing permission does not go away by asking again, and each policy takes of the account's quota (F17).
+#[test]
+fn what_was_refused_in_one_way_is_not_tried_that_way_with_another_policy() {
+    let allowed = |case: &Case| {
+        let fence = case.plan.steps.iter().find(|step| step.awaits_fence_time()).unwrap();
+        let name = case.state.lineage.fence_name();
+        let (one, other) = (own_arn(&format!("{name}-2")), own_arn(&format!("{name}-3")));
+        let made =
+            |arn: &str| Step { resource: Resource::ManagedPolicy(arn.to_owned()), ..fence.clone() };
+        let again = [
+            made(&one),
+            step(Resource::AttachedPolicy(one), None, Some(Value::Attached)),
+            made(&other),
+            step(Resource::PermissionsBoundary, None, Some(Value::PolicyArn(other))),
+        ];
+        let (plan, journal, state) = (&case.plan, &case.journal, &case.state);
+        let found = steps(&everything_allowed(), plan, journal, state, &case.now, &again);
+        let found: Vec<_> = found.into_iter().map(|step| step.resource).collect();
+        again.map(|step| found.contains(&step.resource))
+    };
+    let tried = |step: Step, results: &[StepResult]| {
+        let mut case = Case::of(user(), "revoke");
+        let what = step.resource.to_string();
+        case.plan.steps.push(Step { id: 90, ..step });
+        let results: Vec<_> = results.iter().copied().map(Some).collect();
+        allowed(&case.only(&what, &results))
+    };
+    let name = |case: &Case| own_arn(&case.state.lineage.fence_name());
+    let ours = name(&Case::of(user(), "revoke"));
+    let attach =
+        |arn: &str| step(Resource::AttachedPolicy(arn.to_owned()), None, Some(Value::Attached));
+    let bound = |arn: &str| {
+        step(Resource::PermissionsBoundary, None, Some(Value::PolicyArn(arn.to_owned())))
+    };
+    let (throttled, refused) = (StepResult::Throttled, StepResult::Refused);
+    for results in [&[refused][..], &[throttled, refused]] {
+        assert_eq!(tried(attach(&ours), results), [false, false, true, true]);
+        assert_eq!(tried(bound(&ours), results), [true, true, false, false]);
+    }
+    // Whoever deletes a policy before it is attached brings about the next one.
+    for result in [StepResult::NotFound, throttled, StepResult::InDoubt, StepResult::Done] {
+        assert_eq!(tried(attach(&ours), &[result]), [true; 4], "{result:?}");
+        assert_eq!(tried(bound(&ours), &[result]), [true; 4], "{result:?}");
+    }
+    // What was refused to another policy says nothing of a fence.
+    assert_eq!(tried(attach(&own_arn("team")), &[refused]), [true; 4]);
+}
