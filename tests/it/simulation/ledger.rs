@@ -292,17 +292,27 @@ impl Ledger {
                 && (change.owner == id || change.owner.is_empty())
                 && fits(ours, after.as_ref())
         });
-        same && (self.meant_and_unsent(id, resource) || self.was_in_doubt(id, resource))
+        same && (self.meant_and_unsent(id, resource)
+            || self.meant_and_unanswered(id, resource)
+            || self.was_in_doubt(id, resource))
     }
 
     /// Whether a mutation of the principal's resource is recorded as meant, and was never sent.
     fn meant_and_unsent(&self, id: &str, resource: &Resource) -> bool {
-        let about = format!("\"{resource}\"");
-        let is_meant = |line: &&str| line.contains("\"intent\"") && line.contains(&about);
-        let journals = self.journals(id);
-        let meant: usize = journals.iter().map(|text| text.lines().filter(is_meant).count()).sum();
         let sent = self.sends.iter().filter(|(sent, _)| sent.resource == *resource);
-        meant > sent.map(|(_, times)| times).sum()
+        self.recorded(id, resource, "intent") > sent.map(|(_, times)| times).sum()
+    }
+
+    /// Whether the run died at a call about the principal's resource, whatever the answer was that nobody received.
+    fn meant_and_unanswered(&self, id: &str, resource: &Resource) -> bool {
+        self.recorded(id, resource, "intent") > self.recorded(id, resource, "outcome")
+    }
+
+    /// How many entries of a kind the principal's journals have about a resource.
+    fn recorded(&self, id: &str, resource: &Resource, kind: &str) -> usize {
+        let (kind, about) = (format!("\"{kind}\""), format!("\"{resource}\""));
+        let is_one = |line: &&str| line.contains(&kind) && line.contains(&about);
+        self.journals(id).iter().map(|text| text.lines().filter(is_one).count()).sum()
     }
 
     /// Whether the answer to a mutation of the principal's resource was lost.

@@ -81,7 +81,7 @@ impl Stage {
     /// Sessions that a meant key has minted, and that can act. Roles assumed before are not the user's (F3).
     fn acting_sessions(&self, person: usize, meant: &Meant) -> BTreeSet<String> {
         let id = self.people[person].1.as_str();
-        let made = self.made_keys();
+        let made = self.made_keys(id);
         let sessions: Vec<_> = self.sandbox.edit(|world| world.sessions().cloned().collect());
         let mut found = BTreeSet::new();
         for session in sessions {
@@ -125,10 +125,10 @@ impl Stage {
         found
     }
 
-    /// Sessions of the role that descend from what is compromised of the user, whenever they were issued, and
+    /// Sessions of the role that descend from what is compromised of the first user, whenever they were issued, and
     /// that can act: with both contained at once there are none (F12).
     pub fn descendants(&self, role: usize, user: &Meant) -> BTreeSet<String> {
-        let made = self.made_keys();
+        let made = self.made_keys(self.people[0].1.as_str());
         let minted: BTreeMap<String, String> = self.sandbox.edit(|world| {
             let of =
                 |session: &Session| (session.access_key_id.clone(), session.minted_with.clone());
@@ -145,16 +145,17 @@ impl Stage {
         self.acting_in_role(self.people[role].1.as_str(), descends)
     }
 
-    /// When each key was made, those that are gone included.
-    fn made_keys(&self) -> BTreeMap<String, Timestamp> {
+    /// When each key of a user was made, those that are gone included.
+    fn made_keys(&self, id: &str) -> BTreeMap<String, Timestamp> {
         let mut made = BTreeMap::new();
         if let Some(adversary) = &self.adversary {
             let own = adversary.loot().into_iter().filter(|loot| loot.from != "stolen");
+            let own = own.filter(|loot| loot.principal == id);
             made.extend(own.map(|loot| (loot.credentials.access_key_id, loot.since)));
         }
         self.sandbox.edit(|world| {
             let users = world.account(ACCOUNT).unwrap().users.values();
-            for key in users.flat_map(|user| &user.keys) {
+            for key in users.filter(|user| user.id == id).flat_map(|user| &user.keys) {
                 made.insert(key.id.clone(), key.created);
             }
         });
