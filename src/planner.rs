@@ -107,13 +107,14 @@ const MARGIN_WITHOUT_LIVE: u32 = 900;
 /// change, workloads would be cut that nobody asked for, or something could not be read that the plan cannot do
 /// without (D2.12).
 pub fn contain(subjects: Vec<Subject>, request: &Request, context: &Context) -> Result<Plan> {
-    let mut principals = Vec::new();
-    for subject in subjects {
-        guard::guard(&subject, request, &context.caller)?;
-        let mut principal = contain_one(subject, request, context)?;
-        workloads::guard(&principal, request.cut_workloads, context.now)?;
-        principal.warnings.extend(workloads::warning(&principal, context.now));
-        principals.push(principal);
+    for subject in &subjects {
+        guard::guard(subject, request, &context.caller)?;
+    }
+    let mut principals = contain_each(subjects, request, context)?;
+    for principal in &mut principals {
+        workloads::guard(principal, request.cut_workloads, context.now)?;
+        let warning = workloads::warning(principal, context.now);
+        principal.warnings.extend(warning);
     }
     if principals.iter().any(|principal| principal.kind == PrincipalKind::Role) {
         live::say_which_roles(&mut principals);
@@ -166,7 +167,7 @@ pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<Princip
         sessions: state.sessions.clone(),
         fresh_lineage: state.lineage.clone(),
     };
-    contain_one(subject, &request, context)
+    contain_one(subject, &request, context, false)
 }
 
 /// Refuses to assert again what was released, also where a fence is left: who is to be contained anew, and for which
@@ -256,7 +257,44 @@ pub(crate) fn assemble(
     }
 }
 
-fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result<PrincipalPlan> {
+/// The principals' parts of a plan. Whoever is stopped only now could assume a role until now: a fence of it that
+/// stands from before moves, too (F12).
+fn contain_each(
+    subjects: Vec<Subject>,
+    request: &Request,
+    context: &Context,
+) -> Result<Vec<PrincipalPlan>> {
+    let parts =
+        subjects.iter().map(|subject| contain_one(subject.clone(), request, context, false));
+    let parts = parts.collect::<Result<Vec<_>>>()?;
+    if !parts.iter().any(stops_sessions) {
+        return Ok(parts);
+    }
+    let moved = subjects.into_iter().zip(parts).map(|(subject, part)| {
+        let stays = part.kind == PrincipalKind::Role && !stops_sessions(&part);
+        if stays { contain_one(subject, request, context, true) } else { Ok(part) }
+    });
+    moved.collect()
+}
+
+/// Whether a part of a plan takes from credentials that could issue sessions what they could do.
+fn stops_sessions(part: &PrincipalPlan) -> bool {
+    part.steps.iter().any(|step| match &step.resource {
+        Resource::AccessKey(_) | Resource::LoginProfile => step.turns_off(),
+        Resource::InlinePolicy(_)
+        | Resource::RolePolicy(_)
+        | Resource::AttachedPolicy(_)
+        | Resource::PermissionsBoundary => step.after.is_some(),
+        _ => false,
+    })
+}
+
+fn contain_one(
+    subject: Subject,
+    request: &Request,
+    context: &Context,
+    moves_fence: bool,
+) -> Result<PrincipalPlan> {
     let Subject { snapshot, state, named, traced, sessions, fresh_lineage } = subject;
     let active = state.as_ref().filter(|state| state.continues());
     let posture = active
@@ -279,6 +317,7 @@ fn contain_one(subject: Subject, request: &Request, context: &Context) -> Result
         since,
         compromised: scope.compromised.clone(),
         sessions,
+        moves_fence,
         who: snapshot.who(),
         snapshot,
         steps: Vec::new(),

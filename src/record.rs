@@ -127,8 +127,12 @@ fn void_clock(state: &mut State, principal: &PrincipalPlan, newly: Vec<Resource>
     let keys = off
         .map(|step| step.resource.clone())
         .filter(|resource| matches!(resource, Resource::AccessKey(_)));
+    // A role's moves where sessions may have been issued after it, whoever could assume it until now (F12).
+    let of_role = principal.kind == PrincipalKind::Role;
+    let moved = principal.steps.iter().filter(|step| of_role && step.awaits_fence_time());
+    let moved = moved.map(|step| step.resource.clone());
     if let Some(clock) = &mut state.clock {
-        clock.void_while_active.extend(keys.chain(newly));
+        clock.void_while_active.extend(keys.chain(newly).chain(moved));
         clock.void_while_active.sort();
         clock.void_while_active.dedup();
     }

@@ -24,6 +24,8 @@ pub(super) struct Draft {
     pub(super) compromised: Vec<Compromised>,
     /// The sessions that a role's fence is narrowed to; empty where it is for every session.
     pub(super) sessions: Vec<SessionName>,
+    /// Whether a fence that stands is to move all the same, but where a hold stops what it would.
+    pub(super) moves_fence: bool,
     pub(super) who: Who,
     pub(super) snapshot: Snapshot,
     pub(super) steps: Vec<Step>,

@@ -1,9 +1,9 @@
 //! Who is denied too late can assume a role anew after the time of its fence: then that has to move (F12). In
 //! virtual time.
 
-use super::scene::Scene;
+use super::scene::{Scene, USER, turn};
 use crate::support::ALLOW_ALL;
-use ringfence::sandbox::{ACCOUNT, Credentials, Player, Sandbox, Trouble};
+use ringfence::sandbox::{ACCOUNT, Credentials, Player, Sandbox, Status, Trouble};
 use ringfence::view::Standing;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -154,4 +154,41 @@ async fn what_is_undone_on_a_role_is_done_again_and_its_trust_is_only_told() {
     let account = scene.sandbox.edit(|world| world.account(ACCOUNT).unwrap().clone());
     assert!(account.roles["ci-deploy"].trust.contains(":user/deploy-bot"), "it is not ours");
     assert!(scene.writes().iter().all(|action| !action.contains("AssumeRolePolicy")));
+}
+
+/// Whoever is contained later could assume a role until then, also one that was fenced before (F12).
+#[tokio::test(start_paused = true)]
+async fn a_fence_from_before_moves_past_whoever_is_stopped_with_it() {
+    let scene = with_roles(&["ci-deploy"]);
+    scene.apply(&scene.plan_with_roles(&["ci-deploy"], true, 0).await).await.unwrap();
+    tokio::time::advance(Duration::from_secs(600)).await;
+    // Nothing has changed: nothing is cut.
+    let same = scene.plan_with_roles(&["ci-deploy"], true, 0).await;
+    assert!(same.principals.iter().all(|one| one.steps.is_empty()), "{:?}", same.principals);
+    let leaked = scene.leaked.clone();
+    let assumed_anew = || {
+        turn(&scene.sandbox, &leaked.access_key_id, Status::Active);
+        assume(&scene.sandbox, &leaked, "ci-deploy").unwrap()
+    };
+    let session = assumed_anew();
+    let mut plan = scene.plan_with_roles(&["ci-deploy"], true, 0).await;
+    let role = plan.principals.iter().find(|one| one.name.as_str() == "ci-deploy").unwrap();
+    assert_eq!(role.steps.len(), 1, "{:?}", role.steps);
+    assert!(role.steps[0].awaits_fence_time());
+    let done = scene.apply(&plan).await.unwrap();
+    assert!(done.ending.complete, "{:?}", done.ending);
+    assert!(done.ending.principals.iter().all(|one| one.standing == Standing::Contained));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert!(!scene.sandbox.can_act(&session));
+    // Where it cannot move, the role is not contained.
+    assumed_anew();
+    plan = scene.plan_with_roles(&["ci-deploy"], true, 0).await;
+    scene.forbid("iam:PutRolePolicy");
+    let done = scene.apply(&plan).await.unwrap();
+    let standing = |name: &str| {
+        let one = done.ending.principals.iter().find(|one| one.who.name().as_str() == name);
+        one.unwrap().standing
+    };
+    assert_eq!(standing("ci-deploy"), Standing::NotContained);
+    assert_eq!(standing(USER), Standing::Contained);
 }

@@ -162,14 +162,19 @@ impl Scene {
             ..Targets::default()
         };
         let reading = read(&self.aws, &targets).await.unwrap();
-        let subjects = reading.snapshots.iter().zip(7..).map(|(snapshot, n)| Subject {
-            snapshot: snapshot.clone(),
-            state: None,
-            named: Vec::new(),
-            traced: Vec::new(),
-            sessions: Vec::new(),
-            fresh_lineage: Lineage::new([n; 16]),
-        });
+        let mut subjects = Vec::new();
+        for (snapshot, n) in reading.snapshots.iter().zip(7..) {
+            let kind = snapshot.who().kind();
+            let key = Key { account: ACCOUNT.parse().unwrap(), kind, id: snapshot.id().clone() };
+            subjects.push(Subject {
+                snapshot: snapshot.clone(),
+                state: self.store.load(&key).await.unwrap(),
+                named: Vec::new(),
+                traced: Vec::new(),
+                sessions: Vec::new(),
+                fresh_lineage: Lineage::new([n; 16]),
+            });
+        }
         let mut posture = Posture::built_in("revoke").unwrap();
         posture.set("fence_margin", "30s").unwrap();
         let request = Request {
@@ -184,7 +189,7 @@ impl Scene {
             strict: false,
             settle_s,
         };
-        contain(subjects.collect(), &request, &self.planner(&reading)).unwrap()
+        contain(subjects, &request, &self.planner(&reading)).unwrap()
     }
 
     /// The state of a role.
