@@ -148,6 +148,47 @@ fn a_session_that_was_found_later_moves_the_fence() {
     assert!(only(planned(later(&account), &request("revoke")).unwrap()).steps.is_empty());
 }
 
+/// Whoever is stopped only now could assume the role until now (F12).
+#[test]
+fn a_fence_from_before_moves_only_past_what_could_issue_sessions() {
+    let contained = |posture: &str| {
+        let mut account = Account::of(vec![role(NAME, ID)]);
+        let plan = account.plan(&ask(posture, false)).unwrap();
+        account.apply(&plan, &crate::properties::model::Trouble::none());
+        let state = Some(account.state().clone());
+        Subject { state, ..subject(account.user().truth.clone(), &[]) }
+    };
+    let steps = |subjects: Vec<Subject>, rules: &[(&str, &str)]| {
+        let mut request = request("revoke");
+        for (rule, value) in [("access_keys", "keep"), ("sessions", "keep")].iter().chain(rules) {
+            request.posture.set(rule, value).unwrap();
+        }
+        let context = Account::of(Vec::new()).context();
+        let plan = contain(subjects, &request, &context).unwrap();
+        let of = |one: &PrincipalPlan| one.id.to_string() == ID;
+        let role = plan.principals.iter().find(|one| of(one)).unwrap().steps.clone();
+        let beside = plan.principals.iter().filter(|one| !of(one));
+        (role, beside.map(|one| one.steps.len()).sum::<usize>())
+    };
+    let user = || subject(everything(), &[]);
+    for stops in [("access_keys", "all"), ("login_profile", "delete"), ("sessions", "fence")] {
+        let (role, beside) = steps(vec![user(), contained("revoke")], &[stops]);
+        assert!(beside > 0 && role.len() == 1, "{stops:?}: {role:?}");
+        assert!(role[0].awaits_fence_time());
+        // A hold denies them all.
+        assert_eq!(steps(vec![user(), contained("lockdown")], &[stops]).0, [], "{stops:?}");
+    }
+    for other in [("ssh_keys", "deactivate"), ("service_credentials", "deactivate")] {
+        let (role, beside) = steps(vec![user(), contained("revoke")], &[other]);
+        assert!(beside > 0 && role.is_empty(), "{other:?}: {role:?}");
+    }
+    assert_eq!(steps(vec![user(), contained("revoke")], &[]), (vec![], 0));
+    // Another role that is fenced only now could assume it as well.
+    let next = || subject(role("next", "AROAEXAMPLE2"), &[]);
+    let (moved, beside) = steps(vec![next(), contained("revoke")], &[("sessions", "fence")]);
+    assert_eq!((moved.len(), beside), (1, 1));
+}
+
 #[test]
 fn workloads_are_cut_only_where_that_is_asked_for() {
     let refused = |snapshot: Snapshot, sessions: &[&str], posture: &str| {
