@@ -239,6 +239,13 @@ pub enum StepResult {
     InDoubt,
 }
 
+/// The fence, and where its time was fixed, that a call was about to write, and the one that the call before it was.
+#[derive(Debug, Default)]
+struct Intended {
+    now: Option<(usize, WrittenFence)>,
+    before: Option<(usize, WrittenFence)>,
+}
+
 /// A fence as a run wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenFence {
@@ -420,7 +427,7 @@ impl Journal {
     #[must_use]
     pub fn fence(&self, steps: &[u32]) -> Option<WrittenFence> {
         let mut fixed: Option<(usize, WrittenFence)> = None;
-        let mut intended = None;
+        let mut intended: BTreeMap<u32, Intended> = BTreeMap::new();
         let mut written = None;
         for (index, entry) in self.entries.iter().enumerate() {
             match &entry.event {
@@ -430,12 +437,24 @@ impl Journal {
                     let fence = WrittenFence { fence_time, unconfirmed, outrun: false };
                     fixed = Some((index, fence));
                 }
-                Event::Intent { step, .. } if steps.contains(step) => intended.clone_from(&fixed),
-                Event::Outcome { step, result: StepResult::Done, .. } if steps.contains(step) => {
-                    written.clone_from(&intended);
+                Event::Intent { step, .. } if steps.contains(step) => {
+                    let before = intended.remove(step).and_then(|before| before.now);
+                    intended.insert(*step, Intended { now: fixed.clone(), before });
                 }
-                Event::ReadBack { stored, .. } if stored.iter().any(|id| steps.contains(id)) => {
-                    written.clone_from(&intended);
+                Event::Outcome { step, result, .. } if steps.contains(step) => {
+                    let Some(call) = intended.get_mut(step) else { continue };
+                    match result {
+                        StepResult::Done => written.clone_from(&call.now),
+                        StepResult::InDoubt => {}
+                        // Nothing was changed: what may stand is of the call before.
+                        _ => call.now.clone_from(&call.before),
+                    }
+                }
+                Event::ReadBack { stored, .. } => {
+                    let stands = stored.iter().filter_map(|step| intended.get(step)?.now.as_ref());
+                    if let Some(stands) = stands.max_by_key(|(fixed, _)| *fixed) {
+                        written = Some(stands.clone());
+                    }
                 }
                 _ => {}
             }

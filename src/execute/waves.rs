@@ -86,7 +86,7 @@ impl Executor<'_> {
         wave: u32,
         answered: Option<Timestamp>,
     ) {
-        let due = one.plan.steps.iter().any(|step| {
+        let due = one.plan.last_steps().any(|step| {
             step.wave == wave
                 && !one.replaced
                 && step.awaits_fence_time()
@@ -155,7 +155,8 @@ impl Executor<'_> {
     async fn wave(&mut self, run: &UnderWay<'_>, active: &mut [Active], wave: u32) {
         let mut todo = Vec::new();
         for (index, one) in active.iter_mut().enumerate() {
-            let steps = one.plan.steps.iter().filter(|step| step.wave == wave);
+            // What settling has added about a resource takes the place of what was planned about it.
+            let steps = one.plan.last_steps().filter(|step| step.wave == wave);
             for step in steps.cloned().collect::<Vec<_>>() {
                 if self.may_run(run.plan.kind, one, &step).await {
                     todo.push((index, step));

@@ -196,6 +196,30 @@ fn a_fence_is_the_one_that_was_fixed_before_its_intent_and_written_after() {
     assert_eq!(fence(&written), late);
 }
 
+/// What was read to stand is of the call that may have written it.
+#[test]
+fn a_fence_that_was_refused_is_not_the_one_that_stands() {
+    use StepResult::{Done, InDoubt, NotFound, Refused, Throttled};
+    let (early, late) = (EARLY.parse().ok(), LATE.parse().ok());
+    let stands = |second: u32, result: StepResult, read: &[u32]| {
+        let first = [fixed(EARLY, &[]), intent(1, FENCE), outcome(1, InDoubt)];
+        let then = [fixed(LATE, &[]), intent(second, FENCE), outcome(second, result)];
+        let events = [&first[..], &then[..], &[was_read(read)]].concat();
+        of(events).fence(&[1, 2]).map(|fence| fence.fence_time)
+    };
+    for refused in [Refused, NotFound, Throttled] {
+        assert_eq!(stands(1, refused, &[1]), early, "{refused:?}");
+        assert_eq!(stands(2, refused, &[1]), early, "{refused:?}");
+        assert_eq!(stands(2, refused, &[2]), None, "{refused:?}");
+    }
+    for sent in [Done, InDoubt] {
+        assert_eq!(stands(1, sent, &[1]), late, "{sent:?}");
+        assert_eq!(stands(2, sent, &[2]), late, "{sent:?}");
+        assert_eq!(stands(2, sent, &[1, 2]), late, "{sent:?}");
+    }
+    assert_eq!(stands(2, InDoubt, &[1]), early);
+}
+
 #[test]
 fn a_key_that_was_to_be_off_after_the_fence_was_fixed_is_not_confirmed() {
     let unconfirmed = |events: &[Event]| -> Vec<String> {

@@ -632,6 +632,44 @@ async fn a_young_key_that_its_maker_has_turned_off_does_not_move_the_fence_at_ev
     }
 }
 
+/// What settling has written again takes the place of what the plan wrote, also where the run was cut off after it.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_goes_on_does_not_write_what_was_written_again() {
+    let undone = || {
+        let scene = Scene::new();
+        scene.once_fenced(|sandbox| {
+            sandbox.edit(|world| {
+                let user = world.user_mut(ACCOUNT, USER).unwrap();
+                user.permissions.inline.remove(&fence_name());
+            });
+        });
+        scene
+    };
+    let rehearsal = undone();
+    rehearsal.apply(&rehearsal.plan("revoke", 30, None).await).await.unwrap();
+    let log = rehearsal.line.log();
+    let written = log.iter().filter(|call| call.about.starts_with("PutUserPolicy"));
+    let written: Vec<_> = written.map(|call| call.number).collect();
+    assert_eq!(written.len(), 2);
+
+    let scene = undone();
+    let plan = scene.plan("revoke", 30, None).await;
+    scene.line.stop_at(written[1] + 1, Moment::After);
+    tokio::select! {
+        biased;
+        () = scene.line.stopped() => scene.line.go_on(),
+        _ = scene.apply(&plan) => panic!("the run was not cut off"),
+    }
+    let run = scene.state().await.open_run().unwrap().id.clone();
+    let done = scene.resume(&plan, &run).await.unwrap();
+    assert!(done.ending.complete, "{:?}", done.principal());
+    assert_eq!(scene.made("iam:PutUserPolicy"), 2);
+    let state = scene.state().await;
+    let (_, fence) = state.fence().unwrap();
+    let Some(ringfence::resource::Value::Document(document)) = &fence.ours else { panic!() };
+    assert_eq!(document.fence_time(), state.clock.as_ref().map(|clock| clock.fence_time));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_not_written_at_every_look() {
     let scene = Scene::new();
