@@ -129,7 +129,7 @@ pub enum Event {
         still_active: Vec<Resource>,
     },
     /// Something that could issue sessions of the role was stopped too short a time before the fence's, or after
-    /// it: the fence does not cover all of them, and has to move (F12).
+    /// it: the fence, which may be one from before the run, does not cover all of them, and has to move (F12).
     FenceOutrun {
         /// The time of the fence.
         fence_time: Timestamp,
@@ -470,6 +470,14 @@ impl Journal {
             fence.outrun |= matches!(entry.event, Event::FenceOutrun { .. });
         }
         Some(fence)
+    }
+
+    /// Whether a fence of this time was seen not to cover what was issued until the run stopped it.
+    #[must_use]
+    pub fn outran(&self, fence: Timestamp) -> bool {
+        self.entries.iter().any(|entry| {
+            matches!(&entry.event, Event::FenceOutrun { fence_time, .. } if *fence_time == fence)
+        })
     }
 
     /// When others were last seen to change a resource, or a run that was cut off went on over whatever they had done;

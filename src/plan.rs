@@ -364,6 +364,12 @@ impl PrincipalPlan {
         })
     }
 
+    /// Whether a step takes from credentials that could issue sessions, or from sessions, what they could do.
+    #[must_use]
+    pub fn stops_sessions(&self) -> bool {
+        self.steps.iter().any(Step::stops_sessions)
+    }
+
     /// The same plan with the steps that settling has added.
     #[must_use]
     pub fn with_added<'s>(&self, added: impl Iterator<Item = &'s Step>) -> Self {

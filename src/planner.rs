@@ -68,6 +68,8 @@ pub struct Request {
     pub strict: bool,
     /// How long apply watches the principal after the last wave, in seconds.
     pub settle_s: u32,
+    /// Whether the same command has stopped somebody else just before, which moves the fence of a role (F12).
+    pub others_stopped: bool,
 }
 
 /// One user or role to contain.
@@ -158,6 +160,7 @@ pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<Princip
         finding: None,
         strict: false,
         settle_s: 0,
+        others_stopped: false,
     };
     let subject = Subject {
         snapshot: now.clone(),
@@ -267,26 +270,14 @@ fn contain_each(
     let parts =
         subjects.iter().map(|subject| contain_one(subject.clone(), request, context, false));
     let parts = parts.collect::<Result<Vec<_>>>()?;
-    if !parts.iter().any(stops_sessions) {
+    if !request.others_stopped && !parts.iter().any(PrincipalPlan::stops_sessions) {
         return Ok(parts);
     }
     let moved = subjects.into_iter().zip(parts).map(|(subject, part)| {
-        let stays = part.kind == PrincipalKind::Role && !stops_sessions(&part);
+        let stays = part.kind == PrincipalKind::Role && !part.stops_sessions();
         if stays { contain_one(subject, request, context, true) } else { Ok(part) }
     });
     moved.collect()
-}
-
-/// Whether a part of a plan takes from credentials that could issue sessions what they could do.
-fn stops_sessions(part: &PrincipalPlan) -> bool {
-    part.steps.iter().any(|step| match &step.resource {
-        Resource::AccessKey(_) | Resource::LoginProfile => step.turns_off(),
-        Resource::InlinePolicy(_)
-        | Resource::RolePolicy(_)
-        | Resource::AttachedPolicy(_)
-        | Resource::PermissionsBoundary => step.after.is_some(),
-        _ => false,
-    })
 }
 
 fn contain_one(

@@ -458,6 +458,11 @@ fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
         state.clock = Some(Clock::of(fence.fence_time, void));
         return;
     }
+    if let Some(fence_time) = state.counted_fence().filter(|fence| outcome.journal.outran(*fence)) {
+        let fence = state.fence().map(|(resource, _)| resource.clone());
+        state.clock = Some(Clock::of(fence_time, fence.into_iter().collect()));
+        return;
+    }
     // A hold, where no fence covers: what it stops was issued until now (F6).
     let holds = outcome.read_back.is_some_and(|now| hold_stands(state, now))
         && state.held().any(|(resource, held)| state.role(resource, held) == Role::Hold);

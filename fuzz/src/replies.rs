@@ -218,6 +218,7 @@ fn contained(reading: &Reading, posture: &str) {
         finding: None,
         strict: false,
         settle_s: 30,
+        others_stopped: false,
     };
     let context = planner::Context {
         caller: reading.caller.clone(),

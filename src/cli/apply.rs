@@ -13,11 +13,12 @@ use crate::error::{Error, Result};
 use crate::execute::{Approvals, Executor};
 use crate::exit::Exit;
 use crate::identity::{PrincipalKind, Who};
-use crate::plan::{Destination, Kind, Plan};
+use crate::plan::{Destination, Kind, Plan, PrincipalPlan};
 use crate::render::text;
 use crate::store::Key;
 use crate::text::{count, shell};
 use crate::view::{ApplyEvent, Ending, PrincipalEnding, Standing};
+use std::cell::Cell;
 use std::time::Duration;
 
 pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit> {
@@ -72,7 +73,9 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
     let on_drift = args.targets.on_drift.unwrap_or(OnDrift::Tighten);
     if !args.again {
         let wanted = Wanted::from_args(session, &args.targets)?;
-        return one(session, aws, args, &wanted, on_drift, &Interrupt::default()).await;
+        let interrupt = Interrupt::default();
+        let plan = interrupt.unless_asked(make(session, aws, &wanted, on_drift)).await?;
+        return one(session, aws, args, plan, &interrupt).await;
     }
     let whos = whos(&args.targets.users, &args.targets.roles);
     if whos.is_empty() {
@@ -80,11 +83,12 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
             .hint("--user NAME, or --role NAME"));
     }
     let interrupt = Interrupt::default();
+    let stopped = Cell::new(false);
     each(
         session,
         &interrupt,
         &whos,
-        async |who| again(session, aws, args, who, on_drift, &interrupt).await,
+        async |who| again(session, aws, args, who, on_drift, &interrupt, &stopped).await,
         Who::to_string,
         |left| {
             let flags: Vec<_> = left.iter().map(Who::flag).collect();
@@ -94,6 +98,8 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
     .await
 }
 
+/// Contains one of several again. A role's fence moves past whoever was `stopped` before it, as it does in one plan
+/// with them (F12).
 async fn again(
     session: &Session<'_>,
     aws: &Aws,
@@ -101,22 +107,30 @@ async fn again(
     who: &Who,
     on_drift: OnDrift,
     interrupt: &Interrupt,
+    stopped: &Cell<bool>,
 ) -> Result<Exit> {
-    let (_, state) = interrupt.unless_asked(session.find_who(who)).await?;
+    let (key, state) = interrupt.unless_asked(session.find_who(who)).await?;
     crate::planner::is_to_be_contained_again(&state)?;
-    let wanted = Wanted::again(session, &state, &args.targets);
-    one(session, aws, args, &wanted, on_drift, interrupt).await
+    let wanted = Wanted::again(session, &state, &args.targets, stopped.get());
+    let plan = interrupt.unless_asked(make(session, aws, &wanted, on_drift)).await?;
+    let stops = plan.principals.iter().any(PrincipalPlan::stops_sessions);
+    let ended = one(session, aws, args, plan, interrupt).await;
+    // What the watch has stopped moves the clock of the record.
+    let moved = match session.store.load(&key).await {
+        Ok(now) => now.and_then(|now| now.clock) != state.clock,
+        Err(_) => true,
+    };
+    stopped.set(stopped.get() || stops || moved);
+    ended
 }
 
 async fn one(
     session: &Session<'_>,
     aws: &Aws,
     args: &ApplyArgs,
-    wanted: &Wanted,
-    on_drift: OnDrift,
+    plan: Plan,
     interrupt: &Interrupt,
 ) -> Result<Exit> {
-    let plan = interrupt.unless_asked(make(session, aws, wanted, on_drift)).await?;
     show(session, &plan, None);
     let blocked = plan.principals.iter().any(|principal| !principal.blocked.is_empty());
     // Asserting again records what was read, also where nothing has to be done: a run that was cut off, or

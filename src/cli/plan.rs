@@ -91,6 +91,8 @@ pub(super) struct Wanted {
     /// Whether every role's fence is narrowed to the sessions that the trace has seen.
     only_traced_sessions: bool,
     settle_s: u32,
+    /// Whether the same command has stopped somebody else before.
+    others_stopped: bool,
     /// Where the real use of the principals is recorded.
     usage: Vec<String>,
     /// The one principal that is meant, whoever bears the name now (F27).
@@ -144,13 +146,19 @@ impl Wanted {
             started,
             only_traced_sessions: args.only_traced_sessions,
             settle_s: settle_s(session, args.settle),
+            others_stopped: false,
             usage: args.usage.clone(),
             only: None,
         })
     }
 
     /// What a state records, to be asserted again.
-    pub(super) fn again(session: &Session<'_>, state: &State, args: &Targets) -> Self {
+    pub(super) fn again(
+        session: &Session<'_>,
+        state: &State,
+        args: &Targets,
+        others_stopped: bool,
+    ) -> Self {
         // Whoever contained a protected user or role has said so once already.
         let name = &state.principal.name;
         let mut targets = crate::aws::Targets::default();
@@ -178,6 +186,7 @@ impl Wanted {
             started: None,
             only_traced_sessions: false,
             settle_s: settle_s(session, args.settle),
+            others_stopped,
             usage: Vec::new(),
             only: Some(state.principal.id.clone()),
         }
@@ -384,6 +393,7 @@ pub(super) async fn make(
         override_protection: wanted.override_protection,
         strict: wanted.strict,
         settle_s: wanted.settle_s,
+        others_stopped: wanted.others_stopped,
     };
     for note in recreated {
         session.terminal.note(&note);

@@ -2,6 +2,7 @@
 
 use super::recover::Issue;
 use crate::error::{Error, Result};
+use crate::identity::PrincipalKind;
 use crate::journal::{Event, Journal, StepStatus};
 use crate::plan::{Plan, PrincipalPlan, Settle, Step};
 use crate::record::{self, Outcome};
@@ -103,6 +104,27 @@ impl Active {
             ..self.plan.clone()
         };
         record::finish(&self.begun, plan, &planned, &outcome)
+    }
+
+    /// The time of a role's fence, where it counts, and the answer that it has to lie past: of a fence that the run
+    /// has written the last of all, and of one from before the last that stopped others.
+    pub(super) fn fence_to_outrun(
+        &self,
+        plan: &Plan,
+        answered: Timestamp,
+        others: Option<Timestamp>,
+    ) -> Option<(Timestamp, Timestamp)> {
+        if self.plan.kind != PrincipalKind::Role {
+            return None;
+        }
+        let fences = self.plan.steps.iter().filter(|step| step.awaits_fence_time());
+        let ids: Vec<u32> = fences.map(|step| step.id).collect();
+        if let Some(fence) = self.journal().fence(&ids) {
+            return (!fence.outrun).then_some((fence.fence_time, answered));
+        }
+        let others = others?;
+        let (state, _) = self.so_far(plan, self.now.read_at);
+        Some((state.counted_fence()?, others))
     }
 
     fn is_added(&self, step: &Step) -> bool {

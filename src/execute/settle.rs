@@ -26,7 +26,7 @@ impl Executor<'_> {
             let disturbed = Box::pin(self.look(run, active)).await;
             reads += 1;
             if run.plan.kind == Kind::Contain {
-                self.tell_outrun(active).await;
+                self.tell_outrun(run, active).await;
             }
             self.progress(run, &clause, active);
             let late = run.watched_s >= clause.for_s;

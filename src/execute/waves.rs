@@ -134,20 +134,19 @@ impl Executor<'_> {
 
     /// A session of one role can assume another until it is denied itself (F12). Where the last deny or key-off of
     /// the run was answered later than the margin allows, the fence of a role does not cover what was issued in
-    /// between: recorded, so that it moves.
-    pub(super) async fn tell_outrun(&mut self, active: &mut [Active]) {
-        let Some(stopped_at) = last_answer(active) else { return };
-        for one in active.iter_mut().filter(|one| one.plan.kind == PrincipalKind::Role) {
-            let fences = one.plan.steps.iter().filter(|step| step.awaits_fence_time());
-            let ids: Vec<u32> = fences.map(|step| step.id).collect();
-            let Some(fence) = one.journal().fence(&ids).filter(|fence| !fence.outrun) else {
-                continue;
-            };
+    /// between: recorded, so that it moves. A fence from before moves past whoever else the run has stopped.
+    pub(super) async fn tell_outrun(&mut self, run: &UnderWay<'_>, active: &mut [Active]) {
+        let Some(answered) = last_answer(active) else { return };
+        let stops: Vec<Option<Timestamp>> = active.iter().map(last_stop).collect();
+        for (index, one) in active.iter_mut().enumerate() {
+            let others = stops.iter().enumerate().filter(|(other, _)| *other != index);
+            let others = others.filter_map(|(_, stopped_at)| *stopped_at).max();
+            let fence = one.fence_to_outrun(run.plan, answered, others);
+            let Some((fence_time, stopped_at)) = fence else { continue };
             let margin = SignedDuration::from_secs(ENFORCED_WITHIN_S);
-            let in_time = fence.fence_time.saturating_sub(margin).is_ok_and(|by| stopped_at <= by);
+            let in_time = fence_time.saturating_sub(margin).is_ok_and(|by| stopped_at <= by);
             if !in_time {
-                let event = Event::FenceOutrun { fence_time: fence.fence_time, stopped_at };
-                self.note(one, event).await;
+                self.note(one, Event::FenceOutrun { fence_time, stopped_at }).await;
             }
         }
     }
@@ -347,17 +346,27 @@ impl UnderWay<'_> {
 
 /// The latest Date of an answer to a call of the run that took something away.
 fn last_answer(active: &[Active]) -> Option<Timestamp> {
-    let entries = active.iter().flat_map(|one| one.journal().entries());
-    entries
-        .filter_map(|entry| match &entry.event {
-            Event::Outcome {
-                result: StepResult::Done | StepResult::NotFound,
-                service_date,
-                ..
-            } => *service_date,
-            _ => None,
-        })
-        .max()
+    active.iter().filter_map(|one| last_date(one, |_| true)).max()
+}
+
+fn last_date(one: &Active, counts: impl Fn(u32) -> bool) -> Option<Timestamp> {
+    let dates = one.journal().entries().iter().filter_map(|entry| match &entry.event {
+        Event::Outcome {
+            step,
+            result: StepResult::Done | StepResult::NotFound,
+            service_date,
+            ..
+        } if counts(*step) => *service_date,
+        _ => None,
+    });
+    dates.max()
+}
+
+/// The latest Date of an answer to a call that stopped sessions of a principal, or what could issue some.
+fn last_stop(one: &Active) -> Option<Timestamp> {
+    let stops: Vec<u32> =
+        one.plan.steps.iter().filter(|step| step.stops_sessions()).map(|step| step.id).collect();
+    last_date(one, |step| stops.contains(&step))
 }
 
 /// Whether a step's resource was not there: a key that is gone mints no more than one that is off.

@@ -197,6 +197,19 @@ impl Step {
         self.resource.is_credential() && !matches!(self.after, Some(Value::Status(Status::Active)))
     }
 
+    /// Whether the step takes from credentials that could issue sessions, or from sessions, what they could do.
+    #[must_use]
+    pub fn stops_sessions(&self) -> bool {
+        match &self.resource {
+            Resource::AccessKey(_) | Resource::LoginProfile => self.turns_off(),
+            Resource::InlinePolicy(_)
+            | Resource::RolePolicy(_)
+            | Resource::AttachedPolicy(_)
+            | Resource::PermissionsBoundary => self.after.is_some(),
+            _ => false,
+        }
+    }
+
     /// Whether the step writes a fence whose time is only known after apply.
     #[must_use]
     pub fn awaits_fence_time(&self) -> bool {

@@ -30,6 +30,7 @@ fn planned(snapshot: Snapshot, state: Option<State>, rules: &[(&str, &str)]) -> 
         finding: None,
         strict: false,
         settle_s: 30,
+        others_stopped: false,
     };
     let subject = Subject {
         snapshot,

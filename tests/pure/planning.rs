@@ -30,6 +30,7 @@ fn request(posture: &str, since: Option<Timestamp>) -> Request {
         finding: None,
         strict: false,
         settle_s: 30,
+        others_stopped: false,
     }
 }
 

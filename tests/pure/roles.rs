@@ -29,6 +29,7 @@ fn request(posture: &str) -> Request {
         finding: None,
         strict: false,
         settle_s: 30,
+        others_stopped: false,
     }
 }
 

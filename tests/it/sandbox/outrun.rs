@@ -192,3 +192,37 @@ async fn a_fence_from_before_moves_past_whoever_is_stopped_with_it() {
     assert_eq!(standing("ci-deploy"), Standing::NotContained);
     assert_eq!(standing(USER), Standing::Contained);
 }
+
+/// What the plan does not know of yet, the watch finds: somebody else was stopped, and the fence from before is late.
+#[tokio::test(start_paused = true)]
+async fn a_fence_from_before_moves_past_whoever_the_watch_stops() {
+    for standing in [Standing::Contained, Standing::NotContained] {
+        let scene = with_roles(&["ci-deploy"]);
+        scene.apply(&scene.plan_with_roles(&["ci-deploy"], true, 0).await).await.unwrap();
+        tokio::time::advance(Duration::from_secs(600)).await;
+        let before = scene.line.calls();
+        let plan = scene.plan_with_roles(&["ci-deploy"], true, 30).await;
+        assert!(plan.principals.iter().all(|one| one.steps.is_empty()), "{:?}", plan.principals);
+        if standing == Standing::NotContained {
+            scene.forbid("iam:PutRolePolicy");
+        }
+        // After what the run reads before it begins.
+        let watched = 2 * scene.line.calls() - before + 1;
+        let (sandbox, leaked) = (scene.sandbox.clone(), scene.leaked.clone());
+        let session = Arc::new(Mutex::new(None));
+        let hand = session.clone();
+        scene.line.between(move |call| {
+            let mut hand = hand.lock().unwrap();
+            if call >= watched && hand.is_none() {
+                turn(&sandbox, &leaked.access_key_id, Status::Active);
+                *hand = assume(&sandbox, &leaked, "ci-deploy");
+            }
+        });
+        let done = scene.apply(&plan).await.unwrap();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let session = session.lock().unwrap().clone().unwrap();
+        let role = done.ending.principals.iter().find(|one| one.who.name().as_str() == "ci-deploy");
+        assert_eq!(role.unwrap().standing, standing, "{:?}", role.unwrap());
+        assert_eq!(scene.sandbox.can_act(&session), standing != Standing::Contained);
+    }
+}

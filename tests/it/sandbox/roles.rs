@@ -312,6 +312,31 @@ fn what_others_take_away_from_a_role_is_told_and_written_again() {
     assert_eq!(trust, open);
 }
 
+/// In one command each has its run, and whoever was stopped in it could assume the roles that follow (F12).
+#[test]
+fn a_role_that_is_asserted_again_is_fenced_past_the_users_of_the_same_command() {
+    let stage = Stage::new();
+    stage.contain(&["--user", "deploy-bot", "--role", "ci-deploy"]);
+    let again = |more: &[&str]| {
+        let named = ["apply", "--again", "--user", "deploy-bot", "--role", "ci-deploy"];
+        stage.run(&[&named, more, &["--auto-approve"]].concat())
+    };
+    let fence = || stage.account().roles["ci-deploy"].permissions.inline.clone();
+    let first = fence();
+    again(&[]).exits(0);
+    assert_eq!(fence(), first, "nobody was stopped, and nothing is cut");
+    stage.place.clock.forward(PAST_FENCE);
+    let key = stage.leaked.id.as_str();
+    let on = [("UserName", USER), ("AccessKeyId", key), ("Status", "Active")];
+    stage.place.make("iam:UpdateAccessKey", &on);
+    let session = stage.assume(&stage.leaked, "ci-deploy", "mallory");
+    again(&[]).exits(0);
+    assert_ne!(fence(), first);
+    stage.place.clock.forward(PAST_FENCE);
+    assert!(!stage.can_act(&session));
+    stage.run(&["status"]).exits(0);
+}
+
 #[test]
 fn a_trust_policy_that_was_changed_is_told_until_it_is_as_it_was() {
     let stage = Stage::new();
