@@ -467,9 +467,17 @@ impl Journal {
             {
                 fence.unconfirmed.push(key.clone());
             }
-            fence.outrun |= matches!(entry.event, Event::FenceOutrun { .. });
+            fence.outrun |= matches!(&entry.event, Event::FenceOutrun { fence_time, .. } if *fence_time == fence.fence_time);
         }
         Some(fence)
+    }
+
+    /// The access keys that a call was made about.
+    pub fn keys_called(&self) -> impl Iterator<Item = &Resource> {
+        self.entries.iter().filter_map(|entry| match &entry.event {
+            Event::Intent { resource: key @ Resource::AccessKey(_), .. } => Some(key),
+            _ => None,
+        })
     }
 
     /// Whether a fence of this time was seen not to cover what was issued until the run stopped it.

@@ -17,7 +17,7 @@ use crate::identity::{AccessKeyId, Caller, PrincipalKind, SessionName, Who};
 use crate::lineage::Lineage;
 use crate::plan::{
     FORMAT_VERSION, FindingSource, Kind, NewCredential, OnDrift, Plan, PrincipalPlan, ReadCost,
-    Settle, TraceSource,
+    Settle, Step, TraceSource,
 };
 use crate::posture::{AccessKeys, Credentials, Permissions, Posture};
 use crate::resource::Resource;
@@ -68,8 +68,6 @@ pub struct Request {
     pub strict: bool,
     /// How long apply watches the principal after the last wave, in seconds.
     pub settle_s: u32,
-    /// Whether the same command has stopped somebody else just before, which moves the fence of a role (F12).
-    pub others_stopped: bool,
 }
 
 /// One user or role to contain.
@@ -160,7 +158,6 @@ pub fn again(state: &State, now: &Snapshot, context: &Context) -> Result<Princip
         finding: None,
         strict: false,
         settle_s: 0,
-        others_stopped: false,
     };
     let subject = Subject {
         snapshot: now.clone(),
@@ -270,12 +267,15 @@ fn contain_each(
     let parts =
         subjects.iter().map(|subject| contain_one(subject.clone(), request, context, false));
     let parts = parts.collect::<Result<Vec<_>>>()?;
-    if !request.others_stopped && !parts.iter().any(PrincipalPlan::stops_sessions) {
-        return Ok(parts);
-    }
-    let moved = subjects.into_iter().zip(parts).map(|(subject, part)| {
-        let stays = part.kind == PrincipalKind::Role && !part.stops_sessions();
-        if stays { contain_one(subject, request, context, true) } else { Ok(part) }
+    let stops: Vec<bool> = parts.iter().map(PrincipalPlan::stops_sessions).collect();
+    let moved = subjects.into_iter().zip(parts).enumerate().map(|(index, (subject, part))| {
+        let fenced = part.steps.iter().any(Step::awaits_fence_time);
+        let others = || stops.iter().enumerate().any(|(other, stops)| *stops && other != index);
+        if part.kind == PrincipalKind::Role && !fenced && others() {
+            contain_one(subject, request, context, true)
+        } else {
+            Ok(part)
+        }
     });
     moved.collect()
 }

@@ -458,11 +458,7 @@ fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
         state.clock = Some(Clock::of(fence.fence_time, void));
         return;
     }
-    if let Some(fence_time) = state.counted_fence().filter(|fence| outcome.journal.outran(*fence)) {
-        let fence = state.fence().map(|(resource, _)| resource.clone());
-        state.clock = Some(Clock::of(fence_time, fence.into_iter().collect()));
-        return;
-    }
+    void_fence_from_before(state, &off, outcome);
     // A hold, where no fence covers: what it stops was issued until now (F6).
     let holds = outcome.read_back.is_some_and(|now| hold_stands(state, now))
         && state.held().any(|(resource, held)| state.role(resource, held) == Role::Hold);
@@ -475,6 +471,24 @@ fn set_clock(state: &mut State, principal: &PrincipalPlan, outcome: &Outcome<'_>
     if holds && (restarts || !counts) {
         state.clock = Some(Clock::of(outcome.now, live));
     }
+}
+
+/// A fence from before the run does not cover what a key minted that the run had to turn off (F9), nor, of a role, what
+/// was issued until the run stopped whoever could assume it (F12). So it is until a later fence is written, also where
+/// the run was cut off before.
+fn void_fence_from_before(state: &mut State, off: &[Resource], outcome: &Outcome<'_>) {
+    let Some(fence_time) = state.counted_fence() else { return };
+    let outran = outcome.journal.outran(fence_time);
+    let mut void: Vec<Resource> = state
+        .fence()
+        .filter(|_| outran)
+        .map(|(resource, _)| resource.clone())
+        .into_iter()
+        .collect();
+    void.extend(outcome.journal.keys_called().filter(|key| off.contains(key)).cloned());
+    void.sort();
+    void.dedup();
+    state.clock = Some(Clock::of(fence_time, void));
 }
 
 /// Whether a key was read to be off, or gone, so long before the fence that its sessions are all older (F8).

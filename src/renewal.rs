@@ -85,7 +85,6 @@ fn contained(
         finding: plan.finding.clone(),
         strict: false,
         settle_s: 0,
-        others_stopped: false,
     };
     let named = principal.compromised.iter().filter(|one| one.why.is_named());
     let subject = Subject {

@@ -360,12 +360,11 @@ impl State {
             .max_by_key(|(_, held)| held.written_at)
     }
 
-    /// The time until which sessions are stopped, where that is a fence's, and counts: a hold stops them all.
+    /// The time of the fence that is held, where it counts.
     #[must_use]
     pub fn counted_fence(&self) -> Option<Timestamp> {
-        let held = self.held().any(|(resource, held)| self.role(resource, held) == Role::Hold);
         let clock = self.clock.as_ref().filter(|clock| clock.void_while_active.is_empty());
-        clock.filter(|_| !held && self.fence().is_some()).map(|clock| clock.fence_time)
+        clock.filter(|_| self.fence().is_some()).map(|clock| clock.fence_time)
     }
 
     /// What a resource that ringfence wrote is for.

@@ -140,7 +140,6 @@ pub(crate) fn containing(
         finding: None,
         strict: false,
         settle_s: 30,
-        others_stopped: false,
     };
     if request.since.is_none() {
         request.since = snapshot.access_keys.items().first().map(|key| key.created_at);

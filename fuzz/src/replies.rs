@@ -218,7 +218,6 @@ fn contained(reading: &Reading, posture: &str) {
         finding: None,
         strict: false,
         settle_s: 30,
-        others_stopped: false,
     };
     let context = planner::Context {
         caller: reading.caller.clone(),

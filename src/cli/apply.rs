@@ -13,12 +13,11 @@ use crate::error::{Error, Result};
 use crate::execute::{Approvals, Executor};
 use crate::exit::Exit;
 use crate::identity::{PrincipalKind, Who};
-use crate::plan::{Destination, Kind, Plan, PrincipalPlan};
+use crate::plan::{Destination, Kind, Plan};
 use crate::render::text;
 use crate::store::Key;
 use crate::text::{count, shell};
 use crate::view::{ApplyEvent, Ending, PrincipalEnding, Standing};
-use std::cell::Cell;
 use std::time::Duration;
 
 pub(super) async fn run(session: &Session<'_>, args: &ApplyArgs) -> Result<Exit> {
@@ -73,9 +72,7 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
     let on_drift = args.targets.on_drift.unwrap_or(OnDrift::Tighten);
     if !args.again {
         let wanted = Wanted::from_args(session, &args.targets)?;
-        let interrupt = Interrupt::default();
-        let plan = interrupt.unless_asked(make(session, aws, &wanted, on_drift)).await?;
-        return one(session, aws, args, plan, &interrupt).await;
+        return one(session, aws, args, &wanted, on_drift, &Interrupt::default()).await;
     }
     let whos = whos(&args.targets.users, &args.targets.roles);
     if whos.is_empty() {
@@ -83,12 +80,14 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
             .hint("--user NAME, or --role NAME"));
     }
     let interrupt = Interrupt::default();
-    let stopped = Cell::new(false);
+    if whos.len() > 1 && whos.iter().any(|who| who.kind() == PrincipalKind::Role) {
+        return together(session, aws, args, &whos, on_drift, &interrupt).await;
+    }
     each(
         session,
         &interrupt,
         &whos,
-        async |who| again(session, aws, args, who, on_drift, &interrupt, &stopped).await,
+        async |who| again(session, aws, args, who, on_drift, &interrupt).await,
         Who::to_string,
         |left| {
             let flags: Vec<_> = left.iter().map(Who::flag).collect();
@@ -98,8 +97,6 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
     .await
 }
 
-/// Contains one of several again. A role's fence moves past whoever was `stopped` before it, as it does in one plan
-/// with them (F12).
 async fn again(
     session: &Session<'_>,
     aws: &Aws,
@@ -107,30 +104,52 @@ async fn again(
     who: &Who,
     on_drift: OnDrift,
     interrupt: &Interrupt,
-    stopped: &Cell<bool>,
 ) -> Result<Exit> {
-    let (key, state) = interrupt.unless_asked(session.find_who(who)).await?;
+    let (_, state) = interrupt.unless_asked(session.find_who(who)).await?;
     crate::planner::is_to_be_contained_again(&state)?;
-    let wanted = Wanted::again(session, &state, &args.targets, stopped.get());
-    let plan = interrupt.unless_asked(make(session, aws, &wanted, on_drift)).await?;
-    let stops = plan.principals.iter().any(PrincipalPlan::stops_sessions);
-    let ended = one(session, aws, args, plan, interrupt).await;
-    // What the watch has stopped moves the clock of the record.
-    let moved = match session.store.load(&key).await {
-        Ok(now) => now.and_then(|now| now.clock) != state.clock,
-        Err(_) => true,
-    };
-    stopped.set(stopped.get() || stops || moved);
-    ended
+    let wanted = Wanted::again(session, &state.posture.clone(), &[state], &args.targets);
+    one(session, aws, args, &wanted, on_drift, interrupt).await
+}
+
+/// Contains several again in one plan: the fence of a role lies past whoever else had to be stopped (F12).
+async fn together(
+    session: &Session<'_>,
+    aws: &Aws,
+    args: &ApplyArgs,
+    whos: &[Who],
+    on_drift: OnDrift,
+    interrupt: &Interrupt,
+) -> Result<Exit> {
+    let mut states = Vec::new();
+    for who in whos {
+        let (_, state) = interrupt.unless_asked(session.find_who(who)).await?;
+        crate::planner::is_to_be_contained_again(&state)?;
+        states.push(state);
+    }
+    let mut postures = states.iter().map(|state| &state.posture);
+    let Some(posture) = postures.next().cloned() else { return Ok(Exit::Done) };
+    if let Some(other) = postures.find(|other| **other != posture) {
+        let flags: Vec<_> = whos.iter().map(Who::flag).collect();
+        return Err(Error::new(
+            Exit::Usage,
+            format!("they are contained as `{}` and as `{}`", posture.name, other.name),
+        )
+        .because("a role is asserted again in one plan with the others, and a plan has one posture")
+        .hint(format!("one that is no laxer for any: ringfence apply {}", flags.join(" "))));
+    }
+    let wanted = Wanted::again(session, &posture, &states, &args.targets);
+    one(session, aws, args, &wanted, on_drift, interrupt).await
 }
 
 async fn one(
     session: &Session<'_>,
     aws: &Aws,
     args: &ApplyArgs,
-    plan: Plan,
+    wanted: &Wanted,
+    on_drift: OnDrift,
     interrupt: &Interrupt,
 ) -> Result<Exit> {
+    let plan = interrupt.unless_asked(make(session, aws, wanted, on_drift)).await?;
     show(session, &plan, None);
     let blocked = plan.principals.iter().any(|principal| !principal.blocked.is_empty());
     // Asserting again records what was read, also where nothing has to be done: a run that was cut off, or

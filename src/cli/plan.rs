@@ -10,7 +10,7 @@ use crate::aws::{Aws, Reading, calling, read, read_known};
 use crate::error::{Error, Result};
 use crate::execute::managed_of;
 use crate::exit::Exit;
-use crate::identity::{AccessKeyId, PrincipalKind, SessionName, UserName, Who};
+use crate::identity::{AccessKeyId, PrincipalId, PrincipalKind, SessionName, UserName, Who};
 use crate::lineage::Lineage;
 use crate::plan::{self, Plan, sha256};
 use crate::planner::{Context, Request, Subject, contain, out_of_reach};
@@ -91,12 +91,10 @@ pub(super) struct Wanted {
     /// Whether every role's fence is narrowed to the sessions that the trace has seen.
     only_traced_sessions: bool,
     settle_s: u32,
-    /// Whether the same command has stopped somebody else before.
-    others_stopped: bool,
     /// Where the real use of the principals is recorded.
     usage: Vec<String>,
-    /// The one principal that is meant, whoever bears the name now (F27).
-    only: Option<crate::identity::PrincipalId>,
+    /// The contained principals that are meant, whoever bears their names now (F27).
+    only: Vec<(Who, PrincipalId)>,
 }
 
 impl Wanted {
@@ -146,49 +144,50 @@ impl Wanted {
             started,
             only_traced_sessions: args.only_traced_sessions,
             settle_s: settle_s(session, args.settle),
-            others_stopped: false,
             usage: args.usage.clone(),
-            only: None,
+            only: Vec::new(),
         })
     }
 
-    /// What a state records, to be asserted again.
+    /// What states of this posture record, to be asserted again.
     pub(super) fn again(
         session: &Session<'_>,
-        state: &State,
+        posture: &Posture,
+        states: &[State],
         args: &Targets,
-        others_stopped: bool,
     ) -> Self {
-        // Whoever contained a protected user or role has said so once already.
-        let name = &state.principal.name;
         let mut targets = crate::aws::Targets::default();
-        let protected = match state.principal.kind {
-            PrincipalKind::User => {
-                targets.users.push(name.clone());
-                &session.config.protected_users
-            }
-            PrincipalKind::Role => {
-                targets.roles.push(name.clone());
-                &session.config.protected_roles
-            }
-        };
-        let protected = protected.iter().any(|other| name.same_user(other));
-        let of_role = |one: &SessionName| SessionOf { role: name.clone(), session: one.clone() };
+        let (mut sessions, mut protected) = (Vec::new(), false);
+        for state in states {
+            let name = &state.principal.name;
+            let (named, kept) = match state.principal.kind {
+                PrincipalKind::User => (&mut targets.users, &session.config.protected_users),
+                PrincipalKind::Role => (&mut targets.roles, &session.config.protected_roles),
+            };
+            named.push(name.clone());
+            // Whoever contained a protected user or role has said so once already.
+            protected |= kept.iter().any(|other| name.same_user(other));
+            let of_role =
+                |one: &SessionName| SessionOf { role: name.clone(), session: one.clone() };
+            sessions.extend(state.sessions.iter().map(of_role));
+        }
         Self {
             targets,
-            posture: state.posture.clone(),
-            since: state.since,
+            posture: posture.clone(),
+            since: None,
             strict: args.strict,
             override_protection: protected,
             cut_workloads: args.cut_workloads,
-            sessions: state.sessions.iter().map(of_role).collect(),
+            sessions,
             traced: None,
             started: None,
             only_traced_sessions: false,
             settle_s: settle_s(session, args.settle),
-            others_stopped,
             usage: Vec::new(),
-            only: Some(state.principal.id.clone()),
+            only: states
+                .iter()
+                .map(|state| (state.principal.who(), state.principal.id.clone()))
+                .collect(),
         }
     }
 }
@@ -334,10 +333,11 @@ pub(super) async fn make(
     }
     let mut subjects = Vec::new();
     let mut recreated = Vec::new();
-    let mut cut_workloads = wanted.cut_workloads;
+    let mut agreed = Vec::new();
     for snapshot in &reading.snapshots {
         let (who, id) = (snapshot.who(), snapshot.id());
-        if let Some(meant) = wanted.only.as_ref().filter(|meant| *meant != id) {
+        let meant = wanted.only.iter().find(|(other, _)| other.same(&who));
+        if let Some((_, meant)) = meant.filter(|(_, meant)| meant != id) {
             return Err(Error::stale(format!("{who} is another principal than the contained one"))
                 .because(format!("the state is of {meant}, the name now belongs to {id}"))
                 .hint(format!(
@@ -352,8 +352,8 @@ pub(super) async fn make(
             continue;
         }
         let state = session.state_of(&reading, who.kind(), id).await?;
-        if let (Some(_), Some(state)) = (&wanted.only, &state) {
-            cut_workloads |= agreed(session, state).await;
+        if let (Some(_), Some(state), Who::Role(_)) = (meant, &state, &who) {
+            agreed.push(may_cut_workloads(session, state).await);
         }
         recreated.extend(other_principal(session, snapshot).await?);
         let snapshot = with_managed(aws, snapshot, state.as_ref()).await?;
@@ -387,13 +387,14 @@ pub(super) async fn make(
         since: wanted.since,
         protected_users: session.config.protected_users.clone(),
         protected_roles: session.config.protected_roles.clone(),
-        cut_workloads,
+        // For all of the roles or for none: a plan does not say it of each.
+        cut_workloads: wanted.cut_workloads
+            || (!agreed.is_empty() && agreed.iter().all(|agreed| *agreed)),
         trace: traced.map(|traced| traced.source),
         finding: wanted.started.as_ref().map(|started| started.source.clone()),
         override_protection: wanted.override_protection,
         strict: wanted.strict,
         settle_s: wanted.settle_s,
-        others_stopped: wanted.others_stopped,
     };
     for note in recreated {
         session.terminal.note(&note);
@@ -408,9 +409,8 @@ pub(super) async fn make(
 
 /// Whether the containment of a role was agreed to cut its workloads. Where its plans cannot be read, nobody is
 /// known to have agreed (D2.13).
-async fn agreed(session: &Session<'_>, state: &State) -> bool {
-    state.principal.kind == PrincipalKind::Role
-        && Containment::of(session, state).await.is_ok_and(|plans| plans.may_cut_workloads())
+async fn may_cut_workloads(session: &Session<'_>, state: &State) -> bool {
+    Containment::of(session, state).await.is_ok_and(|plans| plans.may_cut_workloads())
 }
 
 /// The planner's context: everything in it was read.

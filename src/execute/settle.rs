@@ -245,6 +245,7 @@ impl Executor<'_> {
         waves.sort_unstable();
         waves.dedup();
         let count = added.len();
+        self.tell_about_to_stop(run, active, &added).await;
         for (index, mut step) in added {
             let order = waves.iter().position(|wave| *wave == step.wave).unwrap_or_default();
             step.wave = run.next_wave + u32::try_from(order).unwrap_or_default();

@@ -141,13 +141,41 @@ impl Executor<'_> {
         for (index, one) in active.iter_mut().enumerate() {
             let others = stops.iter().enumerate().filter(|(other, _)| *other != index);
             let others = others.filter_map(|(_, stopped_at)| *stopped_at).max();
-            let fence = one.fence_to_outrun(run.plan, answered, others);
-            let Some((fence_time, stopped_at)) = fence else { continue };
-            let margin = SignedDuration::from_secs(ENFORCED_WITHIN_S);
-            let in_time = fence_time.saturating_sub(margin).is_ok_and(|by| stopped_at <= by);
-            if !in_time {
-                self.note(one, Event::FenceOutrun { fence_time, stopped_at }).await;
+            self.tell_if_outrun(run, one, answered, others).await;
+        }
+    }
+
+    /// A fence that whoever is about to be stopped outruns is known to before they are: a run that is cut off in
+    /// between is not to leave it as one that counts.
+    pub(super) async fn tell_about_to_stop(
+        &mut self,
+        run: &UnderWay<'_>,
+        active: &mut [Active],
+        added: &[(usize, Step)],
+    ) {
+        let stops = added.iter().filter(|(_, step)| step.stops_sessions());
+        let stopped: Vec<usize> = stops.map(|(index, _)| *index).collect();
+        for (index, one) in active.iter_mut().enumerate() {
+            if stopped.iter().any(|other| *other != index) {
+                let now = one.now.read_at;
+                self.tell_if_outrun(run, one, now, Some(now)).await;
             }
+        }
+    }
+
+    async fn tell_if_outrun(
+        &mut self,
+        run: &UnderWay<'_>,
+        one: &mut Active,
+        answered: Timestamp,
+        others: Option<Timestamp>,
+    ) {
+        let fence = one.fence_to_outrun(run.plan, answered, others);
+        let Some((fence_time, stopped_at)) = fence else { return };
+        let margin = SignedDuration::from_secs(ENFORCED_WITHIN_S);
+        let in_time = fence_time.saturating_sub(margin).is_ok_and(|by| stopped_at <= by);
+        if !in_time {
+            self.note(one, Event::FenceOutrun { fence_time, stopped_at }).await;
         }
     }
 

@@ -9,7 +9,6 @@ use crate::record::newly_compromised;
 use crate::resource::{Resource, Value};
 use crate::snapshot::{Now, Observed, Quotas, RoleQuotas};
 use crate::standing::fence_covers;
-use crate::state::Role;
 
 /// How many characters a managed policy may have (F15).
 const MANAGED_POLICY_SIZE: usize = 6144;
@@ -154,8 +153,7 @@ impl Draft {
     /// Whether a fence of ours stands that covers every session a contained key may have minted.
     fn fence_stands(&self) -> bool {
         let Some(state) = &self.state else { return false };
-        let held = || state.held().any(|(resource, held)| state.role(resource, held) == Role::Hold);
-        if self.moves_fence && !held() {
+        if self.moves_fence {
             return false;
         }
         // A key that was live after the fence may have minted sessions that the fence lets through (F9);

@@ -30,7 +30,6 @@ fn planned(snapshot: Snapshot, state: Option<State>, rules: &[(&str, &str)]) -> 
         finding: None,
         strict: false,
         settle_s: 30,
-        others_stopped: false,
     };
     let subject = Subject {
         snapshot,

@@ -30,7 +30,6 @@ fn request(posture: &str, since: Option<Timestamp>) -> Request {
         finding: None,
         strict: false,
         settle_s: 30,
-        others_stopped: false,
     }
 }
 

@@ -36,7 +36,6 @@ fn again(state: &State, now: &Snapshot) -> PrincipalPlan {
         finding: None,
         strict: false,
         settle_s: 30,
-        others_stopped: false,
     };
     let subject = Subject {
         snapshot: now.clone(),

@@ -3,7 +3,7 @@
 
 use super::scene::{Scene, USER, turn};
 use crate::support::ALLOW_ALL;
-use ringfence::sandbox::{ACCOUNT, Credentials, Player, Sandbox, Status, Trouble};
+use ringfence::sandbox::{ACCOUNT, Credentials, Moment, Player, Sandbox, Status, Trouble};
 use ringfence::view::Standing;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -224,5 +224,62 @@ async fn a_fence_from_before_moves_past_whoever_the_watch_stops() {
         let role = done.ending.principals.iter().find(|one| one.who.name().as_str() == "ci-deploy");
         assert_eq!(role.unwrap().standing, standing, "{:?}", role.unwrap());
         assert_eq!(scene.sandbox.can_act(&session), standing != Standing::Contained);
+    }
+}
+
+/// A run that ends between a key-off of its watch and the fences that follow leaves clocks that do not count, the
+/// user's (F9) and that of the role that was fenced before (F12).
+#[tokio::test(start_paused = true)]
+async fn a_key_that_the_watch_turned_off_moves_the_fences_also_where_the_run_was_cut_off() {
+    let roles = ["ci-deploy"];
+    let woken = async || {
+        let scene = with_roles(&roles);
+        scene.apply(&scene.plan_with_roles(&roles, true, 0).await).await.unwrap();
+        tokio::time::advance(Duration::from_secs(600)).await;
+        let before = scene.line.calls();
+        let plan = scene.plan_with_roles(&roles, true, 30).await;
+        assert!(plan.principals.iter().all(|one| one.steps.is_empty()), "{:?}", plan.principals);
+        let watched = 2 * scene.line.calls() - before + 1;
+        let (sandbox, key) = (scene.sandbox.clone(), scene.leaked.access_key_id.clone());
+        let done = Mutex::new(false);
+        scene.line.between(move |call| {
+            let mut done = done.lock().unwrap();
+            if call >= watched && !*done {
+                *done = true;
+                turn(&sandbox, &key, Status::Active);
+            }
+        });
+        (scene, plan)
+    };
+    let (rehearsal, plan) = woken().await;
+    let first = rehearsal.line.calls();
+    rehearsal.apply(&plan).await.unwrap();
+    let log = rehearsal.line.log();
+    let number = |about: &str| {
+        let mut calls = log.iter().filter(|call| call.number >= first);
+        calls.find(|call| call.about.starts_with(about)).unwrap().number
+    };
+    let (off, fence, of_role) =
+        (number("UpdateAccessKey"), number("PutUserPolicy"), number("PutRolePolicy"));
+    assert!(off < fence && fence < of_role);
+    let cuts = [
+        (off, Moment::After, true),
+        (fence, Moment::Before, true),
+        (of_role, Moment::Before, false),
+    ];
+    for (cut, moment, of_user) in cuts {
+        let (scene, plan) = woken().await;
+        scene.line.stop_at(cut, moment);
+        tokio::select! {
+            biased;
+            () = scene.line.stopped() => scene.line.go_on(),
+            _ = scene.apply(&plan) => panic!("the run was not cut off"),
+        }
+        let moves = async |roles: &[&str], user: bool| {
+            let anew = scene.plan_with_roles(roles, user, 0).await;
+            anew.principals[0].steps.iter().any(|step| step.awaits_fence_time())
+        };
+        assert_eq!(moves(&[], true).await, of_user, "{cut}");
+        assert!(moves(&roles, false).await, "{cut}");
     }
 }

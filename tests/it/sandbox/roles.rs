@@ -312,7 +312,7 @@ fn what_others_take_away_from_a_role_is_told_and_written_again() {
     assert_eq!(trust, open);
 }
 
-/// In one command each has its run, and whoever was stopped in it could assume the roles that follow (F12).
+/// Whoever has to be stopped could assume the roles that are named with it (F12): they are one plan.
 #[test]
 fn a_role_that_is_asserted_again_is_fenced_past_the_users_of_the_same_command() {
     let stage = Stage::new();
@@ -335,6 +335,13 @@ fn a_role_that_is_asserted_again_is_fenced_past_the_users_of_the_same_command() 
     stage.place.clock.forward(PAST_FENCE);
     assert!(!stage.can_act(&session));
     stage.run(&["status"]).exits(0);
+
+    stage.contain(&["--user", "deploy-bot", "--posture", "quarantine"]);
+    let named = ["apply", "--again", "--user", "deploy-bot", "--role", "ci-deploy"];
+    let refused = stage.refused(64, &named);
+    assert!(refused.contains("they are contained as `quarantine` and as `revoke`"), "{refused}");
+    assert!(refused.contains("ringfence apply --user deploy-bot --role ci-deploy"), "{refused}");
+    stage.run(&["apply", "--user", "deploy-bot", "--role", "ci-deploy", "--auto-approve"]).exits(0);
 }
 
 #[test]

@@ -148,7 +148,6 @@ impl Scene {
             finding: None,
             strict: false,
             settle_s: 0,
-            others_stopped: false,
         };
         let mut context = self.planner(&reading);
         change(&mut subject, &mut request, &mut context);
@@ -189,7 +188,6 @@ impl Scene {
             finding: None,
             strict: false,
             settle_s,
-            others_stopped: false,
         };
         contain(subjects, &request, &self.planner(&reading)).unwrap()
     }

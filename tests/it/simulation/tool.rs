@@ -81,7 +81,6 @@ impl Stage {
             finding: None,
             strict: false,
             settle_s: drawn.settle_s,
-            others_stopped: false,
         };
         self.make(&targets, &request, None, on_drift).await
     }
@@ -100,7 +99,6 @@ impl Stage {
             finding: None,
             strict: false,
             settle_s,
-            others_stopped: false,
         };
         let targets = match state.principal.kind {
             PrincipalKind::User => Targets { users: name, ..Targets::default() },

@@ -445,7 +445,6 @@ impl Account {
             trace: None,
             finding: None,
             strict: false,
-            others_stopped: false,
         };
         let mut subjects = Vec::new();
         for index in 0..self.users.len() {
