@@ -467,7 +467,9 @@ impl Journal {
             {
                 fence.unconfirmed.push(key.clone());
             }
-            fence.outrun |= matches!(&entry.event, Event::FenceOutrun { fence_time, .. } if *fence_time == fence.fence_time);
+            if let Event::FenceOutrun { fence_time, .. } = &entry.event {
+                fence.outrun |= *fence_time == fence.fence_time;
+            }
         }
         Some(fence)
     }
