@@ -280,6 +280,7 @@ fn a_fence_that_was_outrun_is_so_whatever_follows() {
     assert!(!was(written()));
     let after = |more: Vec<Event>| written().into_iter().chain(more).collect::<Vec<_>>();
     assert!(was(after(vec![outrun(EARLY)])));
+    assert!(!was(after(vec![outrun(LATE)])), "of another fence");
     assert!(was(after(vec![outrun(EARLY), was_read(&[1]), outcome(2, StepResult::Done)])));
     // That of an earlier fence is not the later one's.
     let moved = [fixed(LATE, &[]), intent(1, FENCE), outcome(1, StepResult::Done)];

@@ -352,6 +352,47 @@ fn a_young_key_that_its_maker_turned_off_is_known_once_a_fence_covers_it() {
     assert!(!off(&outrun));
 }
 
+/// Nothing is planned, and the watch finds something on: so it stands wherever the run is cut off.
+#[test]
+fn a_fence_from_before_counts_no_more_where_the_run_had_to_stop_something() {
+    let (state, now) = state_of(&contained(user(), &ask("revoke", true)));
+    let (fence, time) = (state.fence().unwrap().0.clone(), state.counted_fence().unwrap());
+    let watching = || {
+        let mut account = Account::of(vec![now.clone()]);
+        let mut plan = account.plan(&ask("revoke", true)).unwrap();
+        plan.principals[0].lineage = state.lineage.clone();
+        plan.principals[0].steps.clear();
+        Case::begin(Some(state.clone()), now.clone(), plan, account.now)
+    };
+    let key = resource(KEY);
+    let turned_off = |result| watching().adds(key.clone(), Some(status(Status::Inactive)), result);
+    let outran = |mut case: Case, fence_time: Timestamp| {
+        let stopped_at = case.at;
+        case.journal.append(case.at, Event::FenceOutrun { fence_time, stopped_at });
+        case
+    };
+    let later = time + SignedDuration::from_secs(1);
+    for (case, void) in [
+        (watching(), vec![]),
+        (turned_off(StepResult::Done), vec![key.clone()]),
+        (turned_off(StepResult::InDoubt), vec![key.clone()]),
+        (outran(watching(), time), vec![fence.clone()]),
+        (outran(watching(), later), vec![]),
+        (outran(turned_off(StepResult::Done), time), vec![key.clone(), fence.clone()]),
+    ] {
+        for read in [None, Some(&now)] {
+            let clock = case.finish(read).0.clock.unwrap();
+            assert_eq!((clock.fence_time, clock.void_while_active), (time, void.clone()));
+        }
+    }
+    // Until a later one is written.
+    let awaiting = Some(Value::Document(ringfence::policy::fence(FenceTime::AfterApply)));
+    let moved = turned_off(StepResult::Done).fixed(later, &[]);
+    let moved = moved.adds(fence, awaiting, StepResult::Done);
+    let clock = moved.finish(None).0.clock.unwrap();
+    assert_eq!((clock.fence_time, clock.void_while_active), (later, vec![]));
+}
+
 #[test]
 fn what_was_written_once_is_answered_for_whatever_came_of_it_since() {
     let fence = revoking().step(FENCE);

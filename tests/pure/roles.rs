@@ -184,6 +184,13 @@ fn a_fence_from_before_moves_only_past_what_could_issue_sessions() {
         assert!(beside > 0 && role.is_empty(), "{other:?}: {role:?}");
     }
     assert_eq!(steps(vec![user(), contained("revoke")], &[]), (vec![], 0));
+    // Also beside another step about the role.
+    let mut undone = contained("lockdown");
+    items(&mut undone.snapshot.inline_policies)
+        .retain(|policy| policy.name.starts_with("RingfenceFence-"));
+    let (of_role, _) = steps(vec![user(), undone], &[("access_keys", "all")]);
+    let fences = of_role.iter().filter(|step| step.awaits_fence_time()).count();
+    assert!(fences == 1 && of_role.len() > 1, "{of_role:?}");
     // Another role that is fenced only now could assume it as well.
     let next = || subject(role("next", "AROAEXAMPLE2"), &[]);
     let (moved, beside) = steps(vec![next(), contained("revoke")], &[("sessions", "fence")]);
