@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::identity::{PrincipalKind, Who};
 use crate::plan::{Destination, Kind, Plan};
 use crate::render::text;
+use crate::state::State;
 use crate::store::Key;
 use crate::text::{count, shell};
 use crate::view::{ApplyEvent, Ending, PrincipalEnding, Standing};
@@ -75,19 +76,18 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
         return one(session, aws, args, &wanted, on_drift, &Interrupt::default()).await;
     }
     let whos = whos(&args.targets.users, &args.targets.roles);
-    if whos.is_empty() {
-        return Err(Error::new(Exit::Usage, "`--again` needs to know for whom")
-            .hint("--user NAME, or --role NAME"));
-    }
     let interrupt = Interrupt::default();
-    if whos.len() > 1 && whos.iter().any(|who| who.kind() == PrincipalKind::Role) {
-        return together(session, aws, args, &whos, on_drift, &interrupt).await;
+    if whos.is_empty() || whos.iter().any(|who| who.kind() == PrincipalKind::Role) {
+        return again(session, aws, args, &whos, on_drift, &interrupt).await;
     }
     each(
         session,
         &interrupt,
         &whos,
-        async |who| again(session, aws, args, who, on_drift, &interrupt).await,
+        async |who| {
+            let whos = std::slice::from_ref(who);
+            again(session, aws, args, whos, on_drift, &interrupt).await
+        },
         Who::to_string,
         |left| {
             let flags: Vec<_> = left.iter().map(Who::flag).collect();
@@ -97,22 +97,8 @@ async fn fresh(session: &Session<'_>, aws: &Aws, args: &ApplyArgs) -> Result<Exi
     .await
 }
 
+/// Contains again in one plan: the fence of a role lies past whoever else had to be stopped (F12).
 async fn again(
-    session: &Session<'_>,
-    aws: &Aws,
-    args: &ApplyArgs,
-    who: &Who,
-    on_drift: OnDrift,
-    interrupt: &Interrupt,
-) -> Result<Exit> {
-    let (_, state) = interrupt.unless_asked(session.find_who(who)).await?;
-    crate::planner::is_to_be_contained_again(&state)?;
-    let wanted = Wanted::again(session, &state.posture.clone(), &[state], &args.targets);
-    one(session, aws, args, &wanted, on_drift, interrupt).await
-}
-
-/// Contains several again in one plan: the fence of a role lies past whoever else had to be stopped (F12).
-async fn together(
     session: &Session<'_>,
     aws: &Aws,
     args: &ApplyArgs,
@@ -120,25 +106,34 @@ async fn together(
     on_drift: OnDrift,
     interrupt: &Interrupt,
 ) -> Result<Exit> {
-    let mut states = Vec::new();
+    let mut states: Vec<State> = Vec::new();
     for who in whos {
         let (_, state) = interrupt.unless_asked(session.find_who(who)).await?;
         crate::planner::is_to_be_contained_again(&state)?;
+        if let Some(first) = states.first().filter(|first| first.posture != state.posture) {
+            return Err(of_two_postures(first, &state, whos));
+        }
         states.push(state);
     }
-    let mut postures = states.iter().map(|state| &state.posture);
-    let Some(posture) = postures.next().cloned() else { return Ok(Exit::Done) };
-    if let Some(other) = postures.find(|other| **other != posture) {
-        let flags: Vec<_> = whos.iter().map(Who::flag).collect();
-        return Err(Error::new(
-            Exit::Usage,
-            format!("they are contained as `{}` and as `{}`", posture.name, other.name),
-        )
-        .because("a role is asserted again in one plan with the others, and a plan has one posture")
-        .hint(format!("one that is no laxer for any: ringfence apply {}", flags.join(" "))));
-    }
-    let wanted = Wanted::again(session, &posture, &states, &args.targets);
+    let wanted = Wanted::again(session, &states, &args.targets)?;
     one(session, aws, args, &wanted, on_drift, interrupt).await
+}
+
+fn of_two_postures(one: &State, other: &State, whos: &[Who]) -> Error {
+    let contained = |state: &State| {
+        format!("{} is contained by `{}`", state.principal.who(), state.posture.name)
+    };
+    let flags: Vec<_> = whos.iter().map(Who::flag).collect();
+    let message = format!(
+        "{} and {} are contained by different postures",
+        one.principal.who(),
+        other.principal.who()
+    );
+    Error::new(Exit::Usage, message)
+        .because("a role is asserted again in one plan with the others, and a plan has one posture")
+        .detail(contained(one))
+        .detail(contained(other))
+        .hint(format!("no laxer for any of them: ringfence apply {}", flags.join(" ")))
 }
 
 async fn one(

@@ -149,13 +149,12 @@ impl Wanted {
         })
     }
 
-    /// What states of this posture record, to be asserted again.
-    pub(super) fn again(
-        session: &Session<'_>,
-        posture: &Posture,
-        states: &[State],
-        args: &Targets,
-    ) -> Self {
+    /// What states of one posture record, to be asserted again.
+    pub(super) fn again(session: &Session<'_>, states: &[State], args: &Targets) -> Result<Self> {
+        let Some(State { posture, .. }) = states.first() else {
+            return Err(Error::new(Exit::Usage, "`--again` needs to know for whom")
+                .hint("--user NAME, or --role NAME"));
+        };
         let mut targets = crate::aws::Targets::default();
         let (mut sessions, mut protected) = (Vec::new(), false);
         for state in states {
@@ -171,7 +170,7 @@ impl Wanted {
                 |one: &SessionName| SessionOf { role: name.clone(), session: one.clone() };
             sessions.extend(state.sessions.iter().map(of_role));
         }
-        Self {
+        Ok(Self {
             targets,
             posture: posture.clone(),
             since: None,
@@ -188,7 +187,7 @@ impl Wanted {
                 .iter()
                 .map(|state| (state.principal.who(), state.principal.id.clone()))
                 .collect(),
-        }
+        })
     }
 }
 
