@@ -344,22 +344,27 @@ const fn is_kept_up(status: HeldStatus) -> bool {
     !matches!(status, HeldStatus::Released | HeldStatus::GivenUp)
 }
 
-/// What an earlier run left in doubt and this one did not touch is as it was read.
+/// What an earlier run left in doubt and this one did not touch is as it was read, and is not claimed where it was so
+/// before that too (D2.9).
 fn resolve_doubts(state: &mut State, principal: &PrincipalPlan, now: &Snapshot) {
-    for (resource, held) in &mut state.resources {
+    state.resources.retain(|resource, held| {
         if held.status != HeldStatus::InDoubt
             || !held.reversible
             || principal.steps.iter().any(|step| step.resource == *resource)
         {
-            continue;
+            return true;
         }
-        if let Some(value) = now.value(resource).known()
-            && fits(held.ours.as_ref(), value.as_ref())
-        {
-            held.status = HeldStatus::Held;
-            held.ours = value;
+        let stands = now.value(resource).known();
+        let Some(value) = stands.filter(|value| fits(held.ours.as_ref(), value.as_ref())) else {
+            return true;
+        };
+        if held.changes_nothing() {
+            return false;
         }
-    }
+        held.status = HeldStatus::Held;
+        held.ours = value;
+        true
+    });
 }
 
 /// A fence that others took away, and that a later one takes the place of, is no longer ours to hold.

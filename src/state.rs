@@ -133,6 +133,12 @@ impl Held {
         self.status == HeldStatus::Kept && !self.reversible && self.written_at.is_none()
     }
 
+    /// Whether the call that is in doubt could only make it what it was before: made or not, it has changed nothing.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.status == HeldStatus::InDoubt && self.reversible && self.baseline == self.ours
+    }
+
     /// Where it stands, in words.
     #[must_use]
     pub fn words(&self) -> &'static str {

@@ -41,11 +41,12 @@ pub(super) fn contained(
             held.ours = Some(Value::Document(document.with_fence_time(fence.fence_time)));
         }
     };
+    let unclaimed = before.is_none_or(Held::changes_nothing);
     let as_before = now.as_ref().is_some_and(|now| fits(step.before.as_ref(), now.as_ref()));
     match (outcome.status(step), written) {
         // It is as it was: whether the call was made or not, it has changed nothing (D2.9).
-        (StepStatus::Stored, _) if before.is_none() && !answered && step.before == step.after => {
-            give_back(state, &step.resource, before);
+        (StepStatus::Stored, _) if unclaimed && !answered && step.before == step.after => {
+            give_back(state, &step.resource, None);
         }
         (StepStatus::Stored, _) if perhaps_nothing => {}
         (StepStatus::Stored | StepStatus::Done, _) => held(state, step),

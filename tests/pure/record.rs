@@ -251,7 +251,7 @@ fn what_was_written_is_held_whatever_became_of_a_later_call() {
 #[test]
 fn what_a_call_could_not_have_changed_is_not_claimed() {
     let inactive = Some(status(Status::Inactive));
-    let claimed = |before: Option<Value>| {
+    let claimed = |before: Option<Value>, baseline: Option<Option<Value>>| {
         let mut case = containing(None, user(), "revoke");
         let key = case.step(KEY);
         let step = ringfence::plan::Step {
@@ -261,6 +261,12 @@ fn what_a_call_could_not_have_changed_is_not_claimed() {
             after: inactive.clone(),
             ..key
         };
+        // What a run that was cut off has left in doubt.
+        if let Some(baseline) = baseline {
+            let mut held = case.begun.resources[&resource(KEY)].clone();
+            (held.baseline, held.ours) = (baseline, inactive.clone());
+            case.begun.resources.insert(resource(OTHER_KEY), held);
+        }
         case.journal.append(case.at, Event::StepAdded { step: Box::new(step.clone()) });
         case.calls(&step, StepResult::InDoubt);
         let (stored, not_stored) = (vec![77], Vec::new());
@@ -269,8 +275,11 @@ fn what_a_call_could_not_have_changed_is_not_claimed() {
         give(&mut now, OTHER_KEY, Status::Inactive, crate::cases::before());
         case.finish(Some(&now)).0.resources.contains_key(&resource(OTHER_KEY))
     };
-    assert!(!claimed(inactive.clone()));
-    assert!(claimed(Some(status(Status::Active))));
+    let active = Some(status(Status::Active));
+    assert!(!claimed(inactive.clone(), None));
+    assert!(claimed(active.clone(), None));
+    assert!(!claimed(inactive.clone(), Some(inactive.clone())));
+    assert!(claimed(inactive.clone(), Some(active)));
 }
 
 #[test]
@@ -427,18 +436,26 @@ fn what_an_earlier_run_left_in_doubt_is_as_it_was_read() {
         let case = Case::begin(Some(state.clone()), truth.clone(), plan, now.read_at);
         let mut now = now.clone();
         change(&mut now);
-        case.did(KEY, StepResult::Done).read(KEY, true).held(Some(&now), &ssh).unwrap()
+        case.did(KEY, StepResult::Done).read(KEY, true).held(Some(&now), &ssh)
     };
     let on = |now: &mut Snapshot| give(now, SSH, Status::Active, before());
     let unread = |now: &mut Snapshot| *now = without(now.clone(), Section::SshKeys);
     mark(&mut state, SSH, HeldStatus::InDoubt);
-    assert_eq!(became(&state, &|_| {}), HeldStatus::Held);
-    assert_eq!(became(&state, &on), HeldStatus::InDoubt);
-    assert_eq!(became(&state, &unread), HeldStatus::InDoubt);
+    assert_eq!(became(&state, &|_| {}), Some(HeldStatus::Held));
+    assert_eq!(became(&state, &on), Some(HeldStatus::InDoubt));
+    assert_eq!(became(&state, &unread), Some(HeldStatus::InDoubt));
+    // Where it was so before, nothing was changed, whether the call was made or not: not claimed (D2.9).
+    let mut unchanged = state.clone();
+    unchanged.resources.get_mut(&ssh).unwrap().baseline = Some(status(Status::Inactive));
+    assert_eq!(became(&unchanged, &|_| {}), None);
+    assert_eq!(became(&unchanged, &on), Some(HeldStatus::InDoubt));
+    assert_eq!(became(&unchanged, &unread), Some(HeldStatus::InDoubt));
     // What was given back is nobody's, also where it is as ringfence had left it.
     for given in [HeldStatus::Released, HeldStatus::GivenUp, HeldStatus::Kept] {
-        mark(&mut state, SSH, given);
-        assert_eq!(became(&state, &|_| {}), given);
+        for state in [&mut state, &mut unchanged] {
+            mark(state, SSH, given);
+            assert_eq!(became(state, &|_| {}), Some(given));
+        }
     }
 }
 
