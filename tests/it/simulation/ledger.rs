@@ -144,10 +144,15 @@ impl Ledger {
         if carried.status.is_some() {
             self.note_read(&carried.about, carried.fate, carried.status);
         }
+        let Some(sent) = self.parse(&carried.about) else { return };
+        // A refusal that has come through tells that nothing was made: that call is in no doubt (D2.5).
+        let refused = carried.status.is_some_and(|status| (400..500).contains(&status));
+        if sent.action == "CreatePolicy" && refused && carried.fate == Fate::Passed {
+            self.unread.remove(&sent.resource);
+        }
         if carried.status != Some(200) {
             return;
         }
-        let Some(sent) = self.parse(&carried.about) else { return };
         let owner =
             sent.user.as_ref().and_then(|name| sandbox_owner(&self.facts, &self.bearers, name));
         let owner = owner.unwrap_or_default();
